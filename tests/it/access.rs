@@ -1,10 +1,10 @@
-//! Who sees which number, in a workspace of any size: a page of it at a time.
+//! The access matrix of members and numbers, paginated.
 
 use reqwest::Method;
 
 use crate::hub::{Answer, FRONT_DESK, Hub, Person, Workspace};
 
-/// 300 agents more, and 1,000 numbers, of which every agent sees every third.
+/// 300 more agents and 1,000 numbers, of which each agent is assigned every third.
 async fn grows(hub: &Hub, harbor: &Workspace<'_>) {
     let workspace: uuid::Uuid = harbor.id.parse().unwrap();
     for sql in [
@@ -94,7 +94,7 @@ async fn access_matrix_is_paginated() {
     assert!(one.contains("People 51 to 100 of 301"));
 }
 
-/// A page without script sends what is ticked on it: what stands on other pages stays as it is.
+/// Without scripts a page submits the boxes on it; all other cells stay as they are.
 #[tokio::test]
 async fn form_changes_only_the_cells_on_its_page() {
     let hub = Hub::start().await;

@@ -1,4 +1,5 @@
-//! One phone is one contact, whichever of its numbers is written or comes in; and what comes from no number is kept, too.
+//! Sender addresses: all formats of a number are one contact, and texts from senders that are no numbers are stored
+//! too.
 
 use chrono::TimeDelta;
 use reqwest::Method;
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 use crate::telnyx;
 
-/// Of shapes that are no number with its country code.
+/// Senders that are no numbers with a country code.
 const ODD: [&str; 14] = [
     "20GENESIS.E.C",
     "CHARLESSCHWAB",
@@ -50,7 +51,7 @@ async fn imports_opt_outs(harbor: &Workspace<'_>, table: &str) -> Value {
     harbor.admin.ask(request.body(body)).await.is(200)
 }
 
-/// What the page of this conversation says.
+/// The HTML of the conversation's page.
 async fn page(harbor: &Workspace<'_>, conversation: &Value) -> String {
     let path = format!(
         "/w/{}/inbox/{}",
@@ -146,7 +147,7 @@ async fn spreadsheet_decimals_are_not_digits() {
         "{result}"
     );
     let conversation = harbor.conversation_with("+436641234567").await;
-    assert_eq!(conversation["opted_out"], true, "who said STOP");
+    assert_eq!(conversation["opted_out"], true, "the existing contact");
 
     for (number, kept) in [
         ("6769876543.0", "+436769876543"),
@@ -309,6 +310,6 @@ async fn own_number_is_found_in_each_format() {
     assert_eq!(
         hub.twilio.sent("Buenas")[0].from,
         "+541152345678",
-        "as Twilio lists it"
+        "the format that Twilio lists"
     );
 }

@@ -1,4 +1,4 @@
-//! Who did what, when, from where: one entry for each deed, none for what was refused, and nobody changes or forges one.
+//! The audit log: one entry per action, none for refused actions, and no entry can be changed or forged.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD, Person, TOKEN, Workspace};
 use crate::sign_in::{a_day_passes, forgets, resets, switches_on};
 
-/// Everything, the newest first, but that the server used credentials, which it notes when it likes.
+/// All entries, newest first, without `credentials_opened`, which the server writes at any time.
 async fn entries(harbor: &Workspace<'_>) -> Vec<Value> {
     let list = harbor
         .admin
@@ -21,7 +21,7 @@ async fn entries(harbor: &Workspace<'_>) -> Vec<Value> {
     entries
 }
 
-/// What `operation` left, the oldest first.
+/// The entries that `operation` writes, oldest first.
 async fn left_by<T>(harbor: &Workspace<'_>, operation: impl Future<Output = T>) -> (Vec<Value>, T) {
     let ids = |entries: &[Value]| -> HashSet<String> {
         entries
@@ -37,7 +37,7 @@ async fn left_by<T>(harbor: &Workspace<'_>, operation: impl Future<Output = T>) 
     (after, done)
 }
 
-/// The one entry that `operation` leaves: by `actor`, from this machine.
+/// Asserts that `operation` writes exactly one entry, by `actor` from this machine.
 async fn one<T>(
     harbor: &Workspace<'_>,
     action: &str,
@@ -149,7 +149,7 @@ async fn member_changes_are_audited_once() {
         jo.patch(&member, json!({"role": "admin"})),
     )
     .await;
-    // Whoever makes an agent of themself is written down, too.
+    // A member's change of their own role is audited too.
     let entry = one(
         &harbor,
         "member_role_changed",
@@ -164,7 +164,7 @@ async fn member_changes_are_audited_once() {
     let entry = one(&harbor, "number_assigned", jo, jo.put(&assignment)).await;
     assert_eq!(entry["subject"], "Sam");
     assert_eq!(entry["after"]["number"], FRONT_DESK);
-    none(&harbor, "assigned already", jo.put(&assignment)).await;
+    none(&harbor, "already assigned", jo.put(&assignment)).await;
     let entry = one(
         &harbor,
         "default_number_changed",
@@ -176,7 +176,7 @@ async fn member_changes_are_audited_once() {
     assert!(entry["after"]["default_number"].is_string(), "{entry}");
     let entry = one(&harbor, "number_unassigned", jo, jo.delete(&assignment)).await;
     assert_eq!(entry["after"]["number"], FRONT_DESK);
-    none(&harbor, "taken away already", jo.delete(&assignment)).await;
+    none(&harbor, "already unassigned", jo.delete(&assignment)).await;
 
     let credits = harbor.path(&format!("/credits/{}", sam.id));
     let entry = one(
@@ -196,7 +196,7 @@ async fn member_changes_are_audited_once() {
     );
     none(
         &harbor,
-        "as many as before",
+        "an unchanged balance",
         jo.patch(&credits, json!({"delta": 0})),
     )
     .await;
@@ -315,7 +315,7 @@ async fn account_changes_are_audited_in_each_workspace_of_the_user() {
             &json!("127.0.0.1")
         )
     );
-    assert!(failed["actor_id"].is_null(), "nobody knows who that was");
+    assert!(failed["actor_id"].is_null(), "the actor is unknown");
     assert_eq!(
         (&failed["actor_name"], &failed["subject_id"]),
         (&json!(""), &json!(sam.id))
@@ -356,7 +356,11 @@ async fn account_changes_are_audited_in_each_workspace_of_the_user() {
     )
     .await;
 
-    assert_eq!(entries(&bay).await.len() - in_bay, 9, "and there the same");
+    assert_eq!(
+        entries(&bay).await.len() - in_bay,
+        9,
+        "the other workspace has the same entries"
+    );
 }
 
 #[tokio::test]
@@ -431,7 +435,7 @@ async fn manual_contact_changes_are_audited_once() {
     ));
     none(
         &harbor,
-        "known already",
+        "an existing contact",
         jo.post(&harbor.path("/contacts"), draft),
     )
     .await;
@@ -455,7 +459,7 @@ async fn manual_contact_changes_are_audited_once() {
     );
     none(
         &harbor,
-        "the same name",
+        "an unchanged name",
         jo.patch(
             &contact,
             json!({"name": " Tom Lee ", "notes": "Gate code 4712"}),
@@ -477,10 +481,10 @@ async fn manual_contact_changes_are_audited_once() {
     let entry = one(&harbor, "contact_opted_out", &sam, changes_consent("stop")).await;
     assert_eq!(entry["subject_id"], conversation["contact_id"]);
     assert_eq!(entry["after"], json!({"number": FRONT_DESK}));
-    none(&harbor, "opted out already", changes_consent("stop")).await;
+    none(&harbor, "already opted out", changes_consent("stop")).await;
     one(&harbor, "contact_opted_in", &sam, changes_consent("start")).await;
-    none(&harbor, "opted in already", changes_consent("start")).await;
-    none(&harbor, "by themselves", harbor.receives(MAYA, "STOP")).await;
+    none(&harbor, "already opted in", changes_consent("start")).await;
+    none(&harbor, "an opt-out by text", harbor.receives(MAYA, "STOP")).await;
 
     let tag = json!({"name": "Recall"});
     let entry = one(
@@ -493,7 +497,7 @@ async fn manual_contact_changes_are_audited_once() {
     assert_eq!(entry["subject"], "Recall");
     none(
         &harbor,
-        "there already",
+        "an existing tag",
         sam.post(&harbor.path("/tags"), tag),
     )
     .await;
@@ -508,7 +512,7 @@ async fn manual_contact_changes_are_audited_once() {
         jo.ask(request)
     };
     one(&harbor, "tag_created", jo, typed("New patient")).await;
-    none(&harbor, "there already", typed("new patient")).await;
+    none(&harbor, "an existing tag", typed("new patient")).await;
 
     let catch_up = harbor.path(&format!("/numbers/{number}/catch-up"));
     let entry = one(
@@ -524,7 +528,7 @@ async fn manual_contact_changes_are_audited_once() {
     );
 }
 
-/// A thousand contacts and forty tags leave the line of their import.
+/// An import of 1,000 contacts and 40 tags writes one entry.
 #[tokio::test]
 async fn import_is_audited_once_at_any_length() {
     let hub = Hub::start().await;
@@ -705,7 +709,7 @@ async fn audit_log_filters_paginates_and_names_invalid_filters() {
     ] {
         asks(wrong).await.refused(422, "validation_failed");
     }
-    // Days that no calendar of ours has are no reason to stumble.
+    // Dates outside the supported range cause no server error.
     for far in [
         "from=-9999-01-01",
         "to=-9999-01-01",
@@ -739,7 +743,10 @@ async fn audit_log_is_limited_to_admins_of_the_workspace() {
     bay.connects_twilio("+16285550177").await;
     bay.invites("kim@bay.test", "admin").await;
     Person::signs_in(&hub, &bay.admin.email).await;
-    assert!(entries(&bay).await.len() > 5, "there is something to see");
+    assert!(
+        entries(&bay).await.len() > 5,
+        "the other workspace has entries"
+    );
     assert_eq!(entries(&harbor).await, before);
 }
 
@@ -838,6 +845,6 @@ async fn audit_entries_contain_no_secrets() {
         "4711",
         MAYA,
     ] {
-        assert!(!dump.contains(secret), "the log holds {secret}");
+        assert!(!dump.contains(secret), "the log contains {secret}");
     }
 }

@@ -1,4 +1,4 @@
-//! After an outage of ours the inbox holds what the provider holds.
+//! After an outage, catch-up stores what the provider has.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,11 @@ async fn missed_texts_are_stored_once_and_in_order() {
     for body in ["One", "Two", "Three"] {
         hub.twilio.texting(MAYA, FRONT_DESK, body).gets_lost();
     }
-    assert_eq!(texts(&harbor).await, ["Before"], "the test can lose");
+    assert_eq!(
+        texts(&harbor).await,
+        ["Before"],
+        "the webhook was not called"
+    );
     let before = number(&harbor).await;
     assert_eq!(before["agreed_at"], Value::Null);
 
@@ -55,7 +59,7 @@ async fn missed_texts_are_stored_once_and_in_order() {
         0,
         "not due"
     );
-    assert_eq!(compares(&hub).await, 0, "nothing twice");
+    assert_eq!(compares(&hub).await, 0, "no text is stored twice");
     assert_eq!(texts(&harbor).await.len(), 4);
 }
 
@@ -82,10 +86,7 @@ async fn late_text_is_placed_by_time_and_undoes_nothing() {
     );
     let maya = harbor.conversation_with(MAYA).await;
     assert_eq!(maya["last_message_preview"], "Welcome back");
-    assert_eq!(
-        maya["opted_out"], false,
-        "they have changed their mind since"
-    );
+    assert_eq!(maya["opted_out"], false, "the later START applies");
     let first = harbor.thread(&maya).await[0]["created_at"].clone();
     let first: chrono::DateTime<chrono::Utc> = first.as_str().unwrap().parse().unwrap();
     let since = chrono::Utc::now() - first;
@@ -96,7 +97,7 @@ async fn late_text_is_placed_by_time_and_undoes_nothing() {
     let late = lines.filter(|line| line["via"] == "catch_up").count();
     assert_eq!(late, 2);
 
-    // In a conversation that is new to us, it is the newest.
+    // In a new conversation it is the newest text.
     hub.twilio
         .texting("+14155550193", FRONT_DESK, "Hello?")
         .gets_lost_ago(ago(5));
@@ -188,7 +189,7 @@ async fn only_admins_start_a_catch_up() {
     sam.post(&path, json!({})).await.refused(403, "admin_only");
     let mut live = harbor.admin.listens(&harbor).await;
 
-    // However impatient.
+    // Concurrent requests store the text once.
     let answers = join_all((0..5).map(|_| harbor.admin.post(&path, json!({})))).await;
 
     let brought: u64 = answers
@@ -236,7 +237,7 @@ async fn catch_up_does_not_count_as_webhook_activity() {
         .await;
     let delivered = number(&harbor).await["last_inbound_at"].clone();
 
-    assert_eq!(compares(&hub).await, 0, "it is here already");
+    assert_eq!(compares(&hub).await, 0, "already stored");
     assert_eq!(number(&harbor).await["last_inbound_at"], delivered);
     assert_eq!(doctor_on_inbound(&harbor).await["state"], "good");
 
@@ -245,7 +246,7 @@ async fn catch_up_does_not_count_as_webhook_activity() {
     assert_eq!(
         number(&harbor).await["last_inbound_at"],
         delivered,
-        "no webhook told of it"
+        "no webhook was called"
     );
     let doubtful = doctor_on_inbound(&harbor).await;
     assert_eq!(doubtful["state"], "attention", "{doubtful}");
@@ -288,7 +289,7 @@ async fn known_texts_cost_no_round_trip_and_no_call() {
     let lists = || hub.twilio.calls(&["GET", "Messages.json"]);
     let media = || hub.twilio.calls(&["GET", "Media.json"]);
 
-    // Whoever stored one of them now would fail.
+    // Storing any of them fails now.
     hub.executes_sql("alter function receive_texts rename to receive_no_texts")
         .await;
     assert_eq!(compares(&hub).await, 0);
@@ -297,7 +298,7 @@ async fn known_texts_cost_no_round_trip_and_no_call() {
     assert!(number(&harbor).await["agreed_at"].is_string());
     assert_eq!((lists(), media()), (1, 0));
 
-    // Of what is new, only what has files is asked about once more.
+    // Of new texts, only those with files cost another request.
     for nth in 0..3 {
         let sid = format!("MMfeed{nth:028x}");
         let url = console.media(&sid, "image/png", PNG);
@@ -323,7 +324,7 @@ async fn catch_up_reads_only_the_pages_it_needs() {
     }
     hub.twilio.texting(MAYA, FRONT_DESK, "New").gets_lost();
     hub.twilio.pages_by(10);
-    // It agreed a moment ago: what is older than the overlap was settled then.
+    // The last comparison is recent: texts older than the overlap are skipped.
     hub.executes_sql("update numbers set agreed_at = now()")
         .await;
 
@@ -348,7 +349,7 @@ async fn catch_up_runs_concurrently_and_reports_its_backlog() {
     for text in ["+16285550005", "+16285551005", "+16285552005"] {
         hub.twilio.texting(MAYA, text, "Lost").gets_lost();
     }
-    // As slow as a provider is.
+    // A slow provider.
     hub.twilio.throws(Box::new(|_| {
         Some(Failure::Slow(Duration::from_millis(500)))
     }));
@@ -359,7 +360,7 @@ async fn catch_up_runs_concurrently_and_reports_its_backlog() {
     let took = began.elapsed();
     assert!(
         took < Duration::from_secs(30),
-        "one after the other takes a minute: {took:?}"
+        "sequentially it takes a minute: {took:?}"
     );
     let behind = "select count(*) from numbers where agreed_at is null";
     assert_eq!(hub.count(behind).await, 0);

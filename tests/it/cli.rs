@@ -1,4 +1,4 @@
-//! What people who run it type, and what they are told.
+//! The command line: arguments, exit codes and error messages.
 
 use std::process::Output;
 
@@ -131,7 +131,7 @@ async fn users_are_created_with_given_or_generated_passwords() {
 const K1: &str = "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 const K2: &str = "k2:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 
-/// A hard-coded account moves in, and then everything that lies sealed moves to another key.
+/// An account from the environment is imported; then everything sealed is sealed again with another key.
 #[tokio::test(flavor = "multi_thread")]
 async fn import_env_account_survives_master_key_rotation() {
     let place = DataDir::new();
@@ -190,7 +190,7 @@ async fn import_env_account_survives_master_key_rotation() {
     let (code, line) = error_line(&rotate(K2));
     assert!(
         code == Some(1) && line.contains("k1"),
-        "the old key is needed once more: {line}"
+        "the old key is still required: {line}"
     );
     let both: &'static str = format!("{K2},{K1}").leak();
     let rotated = rotate(both);
@@ -203,10 +203,9 @@ async fn import_env_account_survives_master_key_rotation() {
     let again = String::from_utf8(rotate(both).stdout).unwrap();
     assert!(
         again.contains("0 integrations"),
-        "what is done is not done again: {again}"
+        "a second rotation changes nothing: {again}"
     );
 
-    // With the new key alone.
     let server = Process::start(&place.data(), &settings(K2, ""));
     let http = reqwest::Client::new();
     let login = json!({"email": "jo@harbor.test", "password": PASSWORD});

@@ -1,4 +1,4 @@
-//! What agents spend to send: taken once, given back once, and never a credit more or less than the ledger says.
+//! Credits: charged once, refunded once, and always equal to the ledger.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
 
 mod model;
 
-/// A workspace with the front desk and an agent who has it, and so many credits.
+/// A workspace with the front desk, and an agent with access to it and this balance.
 async fn desk<'a>(hub: &'a Hub, credits: i64) -> (Workspace<'a>, Person) {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
@@ -46,7 +46,6 @@ async fn changes(harbor: &Workspace<'_>, of: &Person, change: Value) -> Answer {
         .await
 }
 
-/// What happened to this text's credit, in order.
 async fn entries_of(hub: &Hub, message: &Value) -> Vec<(String, i64)> {
     sqlx::query_as(
         "select kind, delta from credit_ledger where message_id::text = $1 order by created_at, id",
@@ -83,10 +82,10 @@ async fn the_books_balance(hub: &Hub) {
               where balance <> sum or balance < 0",
         )
         .await;
-    assert_eq!(wrong, 0, "every entry says what was left after it");
+    assert_eq!(wrong, 0, "every entry has the balance after it");
 }
 
-// ── spending ──
+// ── charges ──
 
 #[tokio::test]
 async fn concurrent_sends_spend_only_available_credits() {
@@ -119,7 +118,7 @@ async fn concurrent_sends_spend_only_available_credits() {
     assert_eq!(
         left,
         (0..50).collect::<Vec<_>>(),
-        "each saw its own balance"
+        "each response has its own balance"
     );
     assert_eq!(balance(&harbor, &sam).await, 0);
     assert_eq!(
@@ -149,7 +148,7 @@ async fn unpaid_text_leaves_no_trace() {
         .await
         .is(202);
     let paid = state().await;
-    assert_ne!(paid, before, "it would show");
+    assert_ne!(paid, before, "a paid text changes the rows");
 
     texts(&sam, &harbor, &conversation, "This one is not")
         .await
@@ -172,7 +171,7 @@ async fn unpaid_text_leaves_no_trace() {
     assert_eq!(state().await, paid);
     assert!(live.received_so_far(&harbor).await.is_empty());
 
-    // The key was not used up by it.
+    // The refused request did not use up the key.
     harbor.credits(&sam, 1).await;
     sam.sends(&harbor, "a-key", &to_a_stranger).await.is(202);
 }
@@ -196,7 +195,7 @@ async fn repeated_idempotency_key_spends_once() {
     assert_eq!(balance(&harbor, &sam).await, 9);
     let again = sam.sends(&harbor, "one-key", &draft).await.is(202);
     assert_eq!(again["credits_remaining"], 9);
-    // Also when nothing is left to pay another one.
+    // A repeat works even with an empty balance.
     harbor.credits(&sam, 0).await;
     sam.sends(&harbor, "one-key", &draft).await.is(202);
     sam.sends(&harbor, "another-key", &draft)
@@ -294,7 +293,7 @@ async fn refused_text_costs_nothing() {
         .await
         .refused(409, "integration_not_configured");
 
-    assert_eq!(balance(&harbor, &sam).await, 9, "the one that was sent");
+    assert_eq!(balance(&harbor, &sam).await, 9, "one text was charged");
     the_books_balance(&hub).await;
 }
 
@@ -321,7 +320,7 @@ async fn admins_send_without_credits() {
     assert_eq!(hub.count("select count(*) from credit_ledger").await, 0);
 }
 
-// ── what comes back ──
+// ── refunds ──
 
 #[tokio::test]
 async fn text_refused_by_provider_refunds_once() {
@@ -335,14 +334,14 @@ async fn text_refused_by_provider_refunds_once() {
     assert_eq!(harbor.message(&message["id"]).await["status"], "failed");
     assert_eq!(entries_of(&hub, &message).await, [spent(), returned()]);
     assert_eq!(balance(&harbor, &sam).await, 10);
-    // Nothing more comes of it.
+    // Later events refund nothing more.
     hub.sends().await;
     cancels(&sam, &harbor, &message)
         .await
         .refused(409, "too_late");
     assert_eq!(balance(&harbor, &sam).await, 10);
 
-    // Turned away again and again: it is held until it is given up.
+    // A text that is refused as busy again and again stays charged until it is given up.
     let busy = texts(&sam, &harbor, &conversation, "Busy").await.is(202)["message"].clone();
     for _ in 0..19 {
         hub.twilio.is_busy(None);
@@ -400,7 +399,11 @@ async fn unconfirmed_text_keeps_its_charge() {
     let sid = hub.twilio.sent("Hello")[0].sid.clone();
     hub.twilio.reports_failure(&sid, "failed", 30003).await;
     assert_eq!(harbor.message(&message["id"]).await["status"], "failed");
-    assert_eq!(entries_of(&hub, &message).await, [spent()], "it was taken");
+    assert_eq!(
+        entries_of(&hub, &message).await,
+        [spent()],
+        "the provider accepted it"
+    );
 }
 
 #[tokio::test]
@@ -430,7 +433,7 @@ async fn canceled_text_refunds_its_sender_once() {
     assert_eq!(hub.sends().await, 0);
     assert!(hub.twilio.sent("Hello").is_empty());
 
-    // Neither texts that came in nor those of others can be called off.
+    // Inbound texts and texts of other workspaces cannot be canceled.
     let inbound = &harbor.thread(&conversation).await[0];
     cancels(&sam, &harbor, inbound)
         .await
@@ -457,7 +460,7 @@ async fn cancel_and_send_race_charges_or_refunds_exactly_once() {
         messages.push(sent.is(202)["message"].clone());
     }
 
-    // From the last to the first, while the sender comes from the other side.
+    // Cancels from the last to the first, against the order of the sender.
     let (_, answers) = tokio::join!(
         hub.sends(),
         join_all(
@@ -484,7 +487,7 @@ async fn cancel_and_send_race_charges_or_refunds_exactly_once() {
         }
     }
     assert_eq!(balance(&harbor, &sam).await, 60 + called_off);
-    assert!(called_off > 0, "they did meet");
+    assert!(called_off > 0, "no cancellation came in time");
     the_books_balance(&hub).await;
 }
 
@@ -506,7 +509,7 @@ async fn balance_survives_role_changes_and_removal() {
         .await
         .is(202);
     assert_eq!(next["credits_remaining"], 8);
-    // What was free gives nothing back, what was paid does, whatever they are by then.
+    // A free text refunds nothing, a paid one does, whatever the role is by then.
     cancels(&sam, &harbor, &free["message"]).await.is(200);
     assert_eq!(balance(&harbor, &sam).await, 8);
     becomes("admin").await.is(200);
@@ -529,12 +532,12 @@ async fn balance_survives_role_changes_and_removal() {
     assert_eq!(
         balance(&harbor, &sam).await,
         10,
-        "and what came back meanwhile"
+        "including the refund after the removal"
     );
     the_books_balance(&hub).await;
 }
 
-// ── what admins give and take ──
+// ── changes by admins ──
 
 #[tokio::test]
 async fn admin_grants_deducts_and_sets_credits() {
@@ -570,7 +573,7 @@ async fn admin_grants_deducts_and_sets_credits() {
             .iter()
             .any(|entry| entry["reason"] == "Birthday" && entry["delta"] == 5)
     );
-    // Who is an admin now may be an agent tomorrow.
+    // Admins can have a balance too: they may become agents.
     changes(&harbor, &harbor.admin, json!({"delta": 3}))
         .await
         .is(200);
@@ -717,7 +720,7 @@ async fn ledger_is_paginated_newest_first() {
     }
 }
 
-// ── who is told ──
+// ── notifications ──
 
 #[tokio::test]
 async fn low_balance_mail_is_sent_once_unless_disabled() {
@@ -746,7 +749,7 @@ async fn low_balance_mail_is_sent_once_unless_disabled() {
             assert!(mail.text.contains("2 credits"), "{mail:?}");
         }
     }
-    // Whatever else would have been mailed had to be before this one.
+    // Any further mail would have been sent before this one.
     let kim = harbor.agent("Kim").await;
     harbor.assigns(FRONT_DESK, &kim).await;
     harbor.credits(&kim, 3).await;
@@ -785,7 +788,7 @@ async fn balance_event_reaches_only_its_owner() {
     cancels(&sam, &harbor, &sent["message"]).await.is(200);
     assert_eq!(sams.receives("credits").await["balance"], 6);
 
-    // The others heard of the texts, and nothing of the credits.
+    // Other members receive the texts but no balance events.
     changes(&harbor, &lin, json!({"balance": 5})).await.is(200);
     assert_eq!(lins.receives("credits").await["user_id"], lin.id);
     let received = jos.received_so_far(&harbor).await;
@@ -798,7 +801,7 @@ async fn balance_event_reaches_only_its_owner() {
     }
 }
 
-// ── past the doors ──
+// ── database rights ──
 
 #[tokio::test]
 async fn ledger_and_audit_log_are_append_only() {
@@ -817,7 +820,7 @@ async fn ledger_and_audit_log_are_append_only() {
         ("delete from audit_log", "append-only"),
         ("truncate audit_log", "append-only"),
         ("truncate workspaces cascade", "append-only"),
-        // And the books cannot come apart.
+        // Constraints keep balance and ledger consistent.
         ("delete from credit_accounts", "foreign key"),
         ("update credit_accounts set balance = -1", "credits_suffice"),
     ] {
@@ -866,17 +869,17 @@ async fn credits_change_only_through_the_three_functions() {
     };
     let bay = hub.workspace("Bay Optics").await;
     assert_eq!(grants(&sam, &harbor, &sam).await, 0, "an agent");
-    assert_eq!(grants(&bay.admin, &harbor, &sam).await, 0, "a stranger");
-    assert_eq!(grants(&bay.admin, &bay, &sam).await, 0, "to a stranger");
+    assert_eq!(grants(&bay.admin, &harbor, &sam).await, 0, "not a member");
+    assert_eq!(grants(&bay.admin, &bay, &sam).await, 0, "for a non-member");
     assert_eq!(balance(&harbor, &sam).await, 9);
     assert_eq!(
         grants(&harbor.admin, &harbor, &sam).await,
         1,
-        "it would work"
+        "an admin can"
     );
     assert_eq!(balance(&harbor, &sam).await, 1009);
 
-    // In a workspace that is not theirs there is nothing to spend.
+    // In a foreign workspace there is no balance to spend.
     let mut tx = hub.with_rights_of(&sam, &bay).await;
     let refused = sqlx::query("select spend_credit(gen_random_uuid())")
         .execute(&mut *tx)
@@ -887,7 +890,7 @@ async fn credits_change_only_through_the_three_functions() {
         "{refused}"
     );
 
-    // A text that was sent holds its credit, whoever asks for it.
+    // A sent text is not refunded, whoever asks.
     let mut tx = hub.with_rights_of(&sam, &harbor).await;
     let back: i64 = sqlx::query_scalar("select count(*) from return_credit($1::uuid, $2::uuid)")
         .bind(&harbor.id)
@@ -909,7 +912,7 @@ async fn credits_change_only_through_the_three_functions() {
     }
 }
 
-/// Also where something is due, strangers neither get it nor hear of it.
+/// A due refund is neither given nor disclosed to other workspaces.
 #[tokio::test]
 async fn refund_is_limited_to_its_workspace() {
     let hub = Hub::start().await;

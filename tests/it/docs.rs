@@ -1,4 +1,4 @@
-//! The documentation names only what exists: linked pages, cited files, cited names.
+//! The documentation cites only existing pages, files and names.
 
 use std::collections::HashSet;
 use std::fs;
@@ -13,7 +13,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files below `folder` whose names end with one of `extensions`, with their text.
+/// The files below `folder` with one of `extensions`, with their text.
 fn files(folder: &str, extensions: &[&str]) -> Vec<(PathBuf, String)> {
     let (mut open, mut found) = (vec![root().join(folder)], Vec::new());
     while let Some(path) = open.pop() {
@@ -33,7 +33,7 @@ fn files(folder: &str, extensions: &[&str]) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// Every page, with its folder. Blocks of code are left out.
+/// Every Markdown page with its text, without code blocks.
 fn pages() -> Vec<(PathBuf, String)> {
     let mut pages = files("docs", &["md"]);
     pages.extend(files("migrations", &["md"]));
@@ -48,11 +48,10 @@ fn pages() -> Vec<(PathBuf, String)> {
     for (_, text) in &mut pages {
         *text = block.replace_all(text, "").into_owned();
     }
-    assert!(pages.len() > 10, "the pages are found");
+    assert!(pages.len() > 10, "too few pages");
     pages
 }
 
-/// What stands between backticks.
 fn spans(text: &str) -> impl Iterator<Item = &str> {
     let span = Regex::new(r"`([^`\n]+)`").unwrap();
     let found: Vec<_> = span
@@ -103,7 +102,7 @@ fn every_link_leads_to_a_page_and_a_heading() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
-/// `src/web.rs` from the root; in TESTING also `send.rs`, from `tests/it/`.
+/// Paths from the root, such as `src/web.rs`; in TESTING.md also files below `tests/it/`.
 #[test]
 fn every_cited_file_exists() {
     let cited = Regex::new(&format!(r"^(?:{FOLDERS})/[\w./*-]+$")).unwrap();
@@ -126,7 +125,7 @@ fn every_cited_file_exists() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// Names with an underscore or a path, such as `my_numbers` and `domain::members::Role`, are words of the code.
+/// Names with an underscore or `::`, such as `my_numbers` and `domain::members::Role`, must occur in the code.
 #[test]
 fn every_cited_name_is_in_the_code() {
     let name = Regex::new(r"^\w+(?:(?:::|\.)\w+)*$").unwrap();
@@ -152,7 +151,7 @@ fn every_cited_name_is_in_the_code() {
             words.extend(found.map(str::to_owned));
         }
     }
-    // Of other programs.
+    // Names of other programs.
     words.extend(["POSTGRES_PASSWORD", "pg_dump"].map(str::to_owned));
     let mut missing = Vec::new();
     for (page, text) in pages() {

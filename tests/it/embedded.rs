@@ -1,4 +1,4 @@
-//! The server's own PostgreSQL, on real clusters: first start, kills of every kind, and what it refuses.
+//! The embedded PostgreSQL on real clusters: first start, kills, and refusals.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -14,7 +14,7 @@ use nix::unistd::{Pid, Uid};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
-/// A data directory in its own temporary one, which PostgreSQL's account may pass through.
+/// A data directory in a temporary one that PostgreSQL's user may traverse.
 struct ClusterDir(TempDir);
 
 impl ClusterDir {
@@ -47,7 +47,7 @@ impl ClusterDir {
     }
 }
 
-/// Without fsync: none of these tests cuts the power.
+/// Without fsync: no test here cuts the power.
 async fn start(data_dir: &Path) -> Result<Embedded, Error> {
     Embedded::start_with(data_dir, &[("fsync", "off")]).await
 }
@@ -78,14 +78,14 @@ async fn read(database: &Embedded) -> Vec<String> {
         .expect("rows")
 }
 
-/// Waits for what comes by itself, such as a restart.
+/// Retries until `attempt` returns a value.
 async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, attempt: impl Fn() -> F) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(value) = attempt().await {
             return value;
         }
-        assert!(Instant::now() < deadline, "in vain: {what}");
+        assert!(Instant::now() < deadline, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -97,7 +97,7 @@ async fn came_back(database: &Embedded) -> PgConnection {
     .await
 }
 
-/// Whether the process runs; one that has ended and that nobody has asked about yet does not.
+/// Whether the process runs; a zombie does not.
 fn alive(pid: Pid) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
@@ -237,7 +237,7 @@ async fn restart_waits_for_backends_of_the_killed_postmaster() {
         .fetch_one(&mut busy)
         .await
         .expect("its pid");
-    // It counts, deaf to the death of its postmaster.
+    // It keeps counting and does not notice the death of its postmaster.
     let counting = tokio::spawn(async move {
         sqlx::query("select count(*) from generate_series(1, 12000000) a(i) where i % 7 = 0")
             .execute(&mut busy)
@@ -246,18 +246,18 @@ async fn restart_waits_for_backends_of_the_killed_postmaster() {
     tokio::time::sleep(Duration::from_millis(300)).await;
 
     kill(place.postmaster(), Signal::SIGKILL).expect("it was there");
-    eventually("PostgreSQL sees that one lingers", async || {
+    eventually("PostgreSQL reports the old backend", async || {
         let log = fs::read_to_string(place.file("postgres.log")).ok()?;
         log.contains("shared memory block").then_some(())
     })
     .await;
     came_back(&database).await;
-    assert!(!alive(Pid::from_raw(backend)), "no two generations at once");
+    assert!(!alive(Pid::from_raw(backend)), "the old backend has ended");
     let _ = counting.await;
     database.stop().await;
 }
 
-/// Not a test of its own: the process that the next one kills.
+/// Not a test: the process that the next test kills.
 #[tokio::test]
 #[ignore = "runs in a child process of another test"]
 async fn a_server_to_be_killed() {
@@ -293,7 +293,7 @@ async fn next_server_replaces_an_orphaned_postmaster() {
     let orphan = place.postmaster();
     server.kill().expect("killed");
     server.wait().expect("reaped");
-    assert!(alive(orphan), "PostgreSQL lives on");
+    assert!(alive(orphan), "PostgreSQL still runs");
 
     let database = place.start().await;
     gone(orphan).await;
@@ -310,9 +310,9 @@ async fn pid_file_of_another_process_is_ignored() {
     let mut sleep = Command::new("sleep");
     sleep.arg("600");
     if Uid::effective().is_root() {
-        sleep.uid(cluster.uid()); // PostgreSQL only minds a process of its own account
+        sleep.uid(cluster.uid()); // PostgreSQL checks only processes of its own user
     }
-    let mut stranger = sleep.spawn().expect("a stranger");
+    let mut stranger = sleep.spawn().expect("another process");
     let dir = place.file("postgres");
     for name in ["postmaster.pid", ".s.PGSQL.5432.lock"] {
         let file = dir.join(name);
@@ -324,7 +324,7 @@ async fn pid_file_of_another_process_is_ignored() {
     let database = place.start().await;
     assert!(
         stranger.try_wait().expect("its state").is_none(),
-        "the stranger lives"
+        "the other process still runs"
     );
     stranger.kill().expect("killed");
     stranger.wait().expect("reaped");
@@ -519,7 +519,7 @@ async fn large_log_is_truncated() {
 
 #[test]
 fn server_starts_after_a_kill_during_its_first_start() {
-    // First where it hurts: while the programs of the killed one are still at work.
+    // Kills while programs create or start the cluster.
     for point in ["while the cluster is made", "while PostgreSQL starts"] {
         let place = crate::process::DataDir::new();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -532,7 +532,7 @@ fn server_starts_after_a_kill_during_its_first_start() {
         assert_eq!(code, Some(0), "after it was killed {point}");
         assert_eq!(incomplete_clusters(&place.data()), 0, "{point}");
     }
-    // Then anywhere.
+    // Kills at any time.
     for after in [60, 250, 500, 900, 1400] {
         let place = crate::process::DataDir::new();
         crate::process::Process::start_and_kill(&place.data(), Duration::from_millis(after));
@@ -542,7 +542,7 @@ fn server_starts_after_a_kill_during_its_first_start() {
     }
 }
 
-/// Directories that a cluster was to be made in.
+/// Directories of unfinished clusters.
 fn incomplete_clusters(data: &Path) -> usize {
     let entries = fs::read_dir(data).expect("the data directory");
     let names = entries.map(|entry| entry.expect("an entry").file_name());

@@ -1,4 +1,4 @@
-//! A text comes in, an agent sees it at once, answers, and it is delivered.
+//! A text is received, shown live, answered and delivered.
 
 use serde_json::json;
 
@@ -30,7 +30,7 @@ async fn text_is_received_answered_and_delivered() {
     assert_eq!(
         live.receives("new_message").await["conversation"]["unread_count"],
         0,
-        "who answers has read it"
+        "replying marks it as read"
     );
 
     assert_eq!(hub.sends().await, 1);

@@ -1,4 +1,4 @@
-//! The power goes at every step of the sender in turn. Afterwards each text went out exactly once, and says so.
+//! Aborts the sender at every step in turn. Afterwards each text was sent exactly once and has its status.
 
 use serde_json::Value;
 use sqlx::ConnectOptions;
@@ -15,10 +15,10 @@ enum At {
 }
 
 const BOTH: [At; 2] = [At::Twilio, At::Telnyx];
-/// The same one twice, for a repeat must find its own.
+/// Two equal texts: a repeat must match its own.
 const TEXTS: [&str; 3] = ["We have 3:30 free", "Ok", "Ok"];
 
-/// Texts of one conversation that wait, and a server that is up but sends nothing.
+/// Queued texts of one conversation, and a server that does not send by itself.
 async fn waiting(hub: &Hub, at: At) -> (Workspace<'_>, Vec<Value>) {
     let harbor = match at {
         At::Twilio => hub.workspace("Harbor Dental").await.with_front_desk().await,
@@ -53,7 +53,7 @@ fn taken(hub: &Hub, at: At, text: &str) -> Vec<String> {
     }
 }
 
-/// The next text meets with this; what else is asked does not.
+/// The next send has this fault; other calls succeed.
 fn next_text(hub: &Hub, at: At, failure: Failure) {
     let mut failure = Some(failure);
     let dice = Box::new(move |call: &str| failure.take_if(|_| call.starts_with("POST")));
@@ -63,7 +63,7 @@ fn next_text(hub: &Hub, at: At, failure: Failure) {
     }
 }
 
-/// A server that comes after it finishes what was begun; nobody helps but time.
+/// This server finishes what the aborted one began; only time moves forward.
 async fn mends(hub: &Hub) {
     hub.executes_sql("update messages set lease_until = now() where status = 'sending'")
         .await;
@@ -79,7 +79,7 @@ async fn mends(hub: &Hub) {
         if hub.count(left).await == 0 {
             return;
         }
-        // What the dead one had locked is free once PostgreSQL notices.
+        // PostgreSQL releases the locks of the aborted server once it notices.
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }
@@ -92,9 +92,9 @@ async fn each_went_out_once(
     point: &str,
 ) {
     for text in ["We have 3:30 free", "Ok"] {
-        let wanted = TEXTS.iter().filter(|one| **one == text).count();
+        let expected = TEXTS.iter().filter(|one| **one == text).count();
         let sids = taken(hub, at, text);
-        assert_eq!(sids.len(), wanted, "{text:?} at {at:?}, died {point}");
+        assert_eq!(sids.len(), expected, "{text:?} at {at:?}, died {point}");
         for sid in sids {
             match at {
                 At::Twilio => hub.twilio.delivers(&sid).await,
@@ -108,12 +108,12 @@ async fn each_went_out_once(
         assert_eq!(now["status"], "delivered", "at {at:?}, died {point}: {now}");
         assert!(
             known.insert(now["provider_sid"].to_string()),
-            "each is one of its own"
+            "each has its own provider id"
         );
     }
 }
 
-/// `before` is what happened until the server came that dies.
+/// Runs `before`, and then the server that aborts at `point`.
 async fn survives(at: At, point: &str, before: impl AsyncFnOnce(&Hub)) {
     let (hub, place) = (Hub::start().await, DataDir::new());
     let (harbor, queued) = waiting(&hub, at).await;
@@ -150,7 +150,7 @@ async fn outcome_resolver_abort_at_any_point_sends_once() {
                 survives(at, point, async |hub| {
                     next_text(hub, at, lost.clone());
                     assert_eq!(hub.sends().await, 3);
-                    // It dies while it asks for the last time: what is found out then must not be lost with it.
+                    // It aborts during the last check, whose result must not be lost.
                     hub.executes_sql("update messages set due_at = now(), inquiries = 3 where status = 'unconfirmed'")
                         .await;
                 })
@@ -213,7 +213,7 @@ async fn kill_during_the_provider_request_sends_once() {
             }
             server.kill();
             let sending = "select count(*) from messages where status = 'sending'";
-            assert_eq!(hub.count(sending).await, 1, "it was under way");
+            assert_eq!(hub.count(sending).await, 1, "one text is in flight");
             mends(&hub).await;
             each_went_out_once(&hub, at, &harbor, &queued, "while asked").await;
         }

@@ -1,5 +1,4 @@
-//! A form that was refused, shown again without scripts: it stands at the address that it was posted to, and whatever it offers
-//! leads on from there.
+//! Refused forms without scripts: the page stands at the URL of the form, and its links and actions are valid there.
 
 use reqwest::{Method, Url};
 use serde_json::json;
@@ -7,11 +6,11 @@ use serde_json::json;
 use crate::hub::{Hub, MAYA, Person};
 use crate::matrix::{Office, office};
 
-/// A page as it came, and where it stands.
+/// A response and its URL.
 struct Page {
     at: Url,
     status: u16,
-    /// Where it sends on to.
+    /// The `Location` header.
     location: String,
     html: String,
 }
@@ -35,7 +34,6 @@ async fn posts(who: &Person, path: &str, body: &str) -> Page {
 }
 
 impl Page {
-    /// What stands in this attribute of these elements.
     fn values(&self, element: &str, attribute: &str) -> Vec<String> {
         let opening = format!("<{element} ");
         let tags = self.html.split(&opening).skip(1);
@@ -56,7 +54,7 @@ impl Page {
         values.collect()
     }
 
-    /// Addresses as a browser reads them: from where the page stands.
+    /// Same-origin URLs, resolved against the page's URL as a browser does.
     fn addresses(&self, element: &str, attribute: &str) -> Vec<Url> {
         let mut all: Vec<_> = self
             .values(element, attribute)
@@ -216,7 +214,7 @@ async fn refused_form_keeps_its_links() {
             page.html
         );
         for form in forms {
-            // Whoever asks in a way that nobody takes is told which are taken.
+            // A 405 lists the allowed methods.
             let answer = jo.ask(jo.request(Method::PATCH, form.path())).await;
             let allowed = answer.headers.get("allow");
             let allowed = allowed.map(|allowed| allowed.to_str().unwrap());
@@ -227,9 +225,9 @@ async fn refused_form_keeps_its_links() {
             );
         }
     }
-    assert!(shown >= 24, "{shown} of them are shown again");
+    assert!(shown >= 24, "{shown} forms are shown again");
 
-    // What it offers is what it does.
+    // The offered actions work.
     let (path, body) = &refused[0];
     let page = posts(jo, path, body).await;
     let forms = page.addresses("form", "action");

@@ -1,4 +1,4 @@
-//! What HTTP itself asks of a server (RFC 9110 and 9112), byte by byte: no client in between that would put things right.
+//! HTTP semantics (RFC 9110 and 9112), byte by byte, without a client library.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::hub::{Hub, PASSWORD, PNG, Person};
 use crate::matrix::{fill, office, routes};
 
-/// What came back on a connection that is closed afterwards.
+/// A response on a connection that is closed afterwards.
 #[derive(Debug)]
 struct Reply {
     status: u16,
@@ -37,7 +37,7 @@ impl Reply {
     }
 }
 
-/// Sends these very bytes and no more, and reads what comes back until the server closes.
+/// Sends exactly these bytes, and reads until the server closes.
 async fn sends(hub: &Hub, request: impl AsRef<[u8]>) -> Reply {
     let mut stream = TcpStream::connect(hub.server.address).await.unwrap();
     stream.write_all(request.as_ref()).await.unwrap();
@@ -45,7 +45,7 @@ async fn sends(hub: &Hub, request: impl AsRef<[u8]>) -> Reply {
     let read = stream.read_to_end(&mut bytes);
     tokio::time::timeout(Duration::from_secs(30), read)
         .await
-        .expect("it is answered, and the connection closed")
+        .expect("a response and a closed connection")
         .unwrap();
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
     let end = end.unwrap_or_else(|| panic!("no head: {:?}", String::from_utf8_lossy(&bytes)));
@@ -62,7 +62,7 @@ async fn sends(hub: &Hub, request: impl AsRef<[u8]>) -> Reply {
     }
 }
 
-/// A request with a right head, and these lines in it.
+/// Sends a request with a valid head and these header lines.
 async fn asks(hub: &Hub, method: &str, path: &str, lines: &[&str], body: &str) -> Reply {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n");
     for line in lines {
@@ -102,18 +102,21 @@ async fn unknown_methods_add_no_metric_labels() {
         answered += 100;
         assert!(
             !read.contains("INVENTED"),
-            "nothing of a method is said back"
+            "no response contains the method"
         );
     }
     assert_eq!(answered, 3_000);
     let metrics = Person::nobody(&hub).get("/metrics").await.body;
     assert!(!metrics.contains("INVENTED"));
-    // Other tests ask in this process, too: what these came to at one address, whatever they were called.
+    // Tests in this process share the metrics: counts only what these requests added at one route.
     let others = metrics
         .lines()
         .filter(|line| line.contains("_OTHER") && line.contains("route=\"/login\""));
     let others = others.count();
-    assert!((1..50).contains(&others), "{others} lines for all of them");
+    assert!(
+        (1..50).contains(&others),
+        "{others} lines for all unknown methods"
+    );
 }
 
 #[tokio::test]
@@ -310,7 +313,7 @@ async fn array_is_not_accepted_as_object() {
         asked += 1;
     }
     assert!(asked > 20, "{asked}");
-    // And no deeper either.
+    // Nested objects too.
     let nested = json!({"provider": "twilio", "credentials": ["AC00000000000000000000000000000000", "token"]});
     let path = office.workspace.path("/integrations");
     admin
@@ -399,7 +402,7 @@ async fn media_supports_ranges_and_conditions() {
             let known = get(method, &[&format!("If-None-Match: {known}"), range]).await;
             assert_eq!((known.status, known.body.len()), (304, 0));
             assert_eq!(known.header("etag").as_ref(), Some(&tag));
-            // These replace what the browser kept: a file's own, not a page's.
+            // A 304 updates the stored headers: they must be the file's, not a page's.
             for name in ["cache-control", "content-security-policy"] {
                 assert_eq!(known.header(name), whole.header(name));
             }
@@ -407,7 +410,7 @@ async fn media_supports_ranges_and_conditions() {
     }
     let changed = get("GET", &["If-None-Match: \"x\""]).await;
     assert_eq!(changed.status, 200);
-    // A tag lets nobody in.
+    // An entity tag grants no access.
     let stranger = asks(&hub, "GET", &path, &[&format!("If-None-Match: {tag}")], "").await;
     assert_eq!(stranger.status, 401);
 }
@@ -439,7 +442,7 @@ async fn empty_filter_is_ignored() {
         }
     }
     assert!(asked > 40, "{asked}");
-    // Another one is still read.
+    // A filter with a value is still applied.
     let wrong = office.workspace.path("/conversations?tag=none");
     admin.get(&wrong).await.refused(422, "validation_failed");
     let right = office.workspace.path(&format!(
@@ -487,7 +490,7 @@ async fn responses_send_vary_and_accepted_encodings() {
         assert!(reply.body.len() < 1_000, "{refused}");
         assert_eq!(reply.header("cache-control").unwrap(), "no-store");
         assert!(reply.lists("vary").contains("accept-encoding"));
-        // What was done is not said to have failed.
+        // A completed request is not reported as failed.
         let login = json!({"email": harbor.admin.email, "password": PASSWORD}).to_string();
         let lines = ["Content-Type: application/json", &refused];
         let reply = asks(&hub, "POST", "/api/auth/login", &lines, &login).await;

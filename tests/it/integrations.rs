@@ -1,4 +1,4 @@
-//! Accounts at providers: kept in step, changed, and let go.
+//! Provider accounts: sync, changes, credential rotation and disconnecting.
 
 use messagehub::workers::housekeeping::tidy;
 use serde_json::{Value, json};
@@ -10,7 +10,6 @@ const RECALL: &str = "+16285550101";
 const NEW_LINE: &str = "+16285550102";
 
 impl Workspace<'_> {
-    /// The same account at Twilio, seen from its console.
     fn console(&self) -> Customer {
         self.hub.twilio.console(&self.account)
     }
@@ -87,7 +86,7 @@ async fn sync_adds_updates_and_removes_numbers() {
         (&json!("inactive"), &json!(false))
     );
     assert!(gone["gone_at"].is_string());
-    assert_eq!(harbor.thread(&maya).await.len(), 1, "what was said stays");
+    assert_eq!(harbor.thread(&maya).await.len(), 1, "the history stays");
     let draft = json!({"conversation_id": maya["id"], "content": "Yes"});
     harbor
         .admin
@@ -171,7 +170,11 @@ async fn failed_sync_changes_nothing() {
 
     assert_eq!(harbor.numbered(FRONT_DESK).await["status"], "active");
     assert!(harbor.says_in_audit("integration_synced").await.is_empty());
-    assert_eq!(counts(&harbor.syncs().await), [0, 0, 1], "but it could");
+    assert_eq!(
+        counts(&harbor.syncs().await),
+        [0, 0, 1],
+        "the next sync succeeds"
+    );
 }
 
 #[tokio::test]
@@ -223,7 +226,7 @@ async fn sync_result_is_shown_on_the_page() {
     assert!(refused.body.contains("busy right now"), "{}", refused.body);
 }
 
-/// Posts a form and follows to the page that comes after it.
+/// Posts a form; returns the page that it redirects to.
 async fn posts(who: &Person, path: &str, fields: &[(&str, &str)]) -> String {
     let request = who.request(reqwest::Method::POST, path).form(fields);
     let answer = who.ask(request).await;
@@ -289,7 +292,7 @@ async fn rotated_token_replaces_the_old_one_and_resumes_the_queue() {
     assert_eq!(
         harbor.integration().await["status"],
         "unhealthy",
-        "refused ones change nothing"
+        "refused credentials change nothing"
     );
 
     let changed = harbor
@@ -312,7 +315,7 @@ async fn rotated_token_replaces_the_old_one_and_resumes_the_queue() {
     assert!(!shown.contains(NEW_TOKEN) && !shown.contains(TOKEN));
 }
 
-/// Maya texts the front desk, by a request that is signed with `token`; the answer's status.
+/// Delivers a text signed with `token`; returns the status.
 async fn signed_with(harbor: &Workspace<'_>, token: &str) -> u16 {
     let webhook = harbor.integration().await["webhook_url"].clone();
     let text = harbor.hub.twilio.texting(MAYA, FRONT_DESK, "Hello?");
@@ -326,24 +329,28 @@ async fn previous_token_verifies_for_a_day_and_is_destroyed() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let path = harbor.at_integration("").await;
     harbor.console().changes_token(NEW_TOKEN);
-    assert_eq!(signed_with(&harbor, NEW_TOKEN).await, 403, "not ours yet");
+    assert_eq!(
+        signed_with(&harbor, NEW_TOKEN).await,
+        403,
+        "the new token is not stored yet"
+    );
     let fresh = json!({"credentials": {"account_sid": harbor.account, "auth_token": NEW_TOKEN}});
     let kept = "select count(*) from integrations where former_credentials is not null";
 
     harbor.admin.patch(&path, fresh.clone()).await.is(200);
     assert_eq!(signed_with(&harbor, TOKEN).await, 200);
     assert_eq!(signed_with(&harbor, NEW_TOKEN).await, 200);
-    // The same once more does not push the old one out.
+    // Saving the same credentials again keeps the previous ones.
     harbor.admin.patch(&path, fresh).await.is(200);
     assert_eq!(signed_with(&harbor, TOKEN).await, 200);
     hub.executes_sql("update integrations set former_until = now() + interval '1 minute'")
         .await;
     tidy(&hub.server.app).await.unwrap();
-    assert_eq!(hub.count(kept).await, 1, "its day is not over");
+    assert_eq!(hub.count(kept).await, 1, "the day is not over");
 
     hub.executes_sql("update integrations set former_until = now() - interval '1 second'")
         .await;
-    // Whatever changes is looked up anew.
+    // Any change invalidates the cached credentials.
     harbor
         .admin
         .patch(&path, json!({"name": "Main line"}))
@@ -379,13 +386,13 @@ async fn credential_check_resumes_account_and_queue() {
         mail = hub.post.mail_to(&harbor.admin.email).await;
     }
     assert!(mail.text.contains("“Check now”"), "{}", mail.text);
-    assert!(result.contains("Check now"), "the page has what it names");
+    assert!(result.contains("Check now"), "the page has the button");
 
     harbor.console().is("active");
     let result = posts(&harbor.admin, &check, &[]).await;
     assert!(result.contains("Checked: the provider takes"), "{result}");
     assert_eq!(harbor.integration().await["status"], "healthy");
-    assert_eq!(hub.sends().await, 1, "what was not refused itself is due");
+    assert_eq!(hub.sends().await, 1, "texts that were not refused are due");
     assert_eq!(harbor.message(&waits["id"]).await["status"], "sent");
     hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
@@ -509,7 +516,7 @@ async fn disconnect_keeps_history_and_deletes_secrets() {
     let mine = harbor.path(&format!("/credits/{}", sam.id));
     assert_eq!(sam.get(&mine).await.is(200)["balance"], 5);
     assert!(hub.twilio.sent("Yes").is_empty());
-    assert_eq!(harbor.thread(&maya).await.len(), 2, "what was said stays");
+    assert_eq!(harbor.thread(&maya).await.len(), 2, "the history stays");
     let result = harbor.says_in_audit("integration_disconnected").await;
     assert_eq!(result[0]["before"]["numbers"], 2);
     harbor.admin.delete(&path).await.refused(404, "not_found");
@@ -571,7 +578,7 @@ async fn integration_page_changes_and_disconnects() {
     );
 }
 
-/// As many numbers as a small chain of practices has.
+/// The numbers of a small chain of practices.
 const MANY: usize = 230;
 
 #[tokio::test]
@@ -598,7 +605,7 @@ async fn sync_makes_no_request_per_number() {
     assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
     assert_eq!((lists(), single(), writes()), (6, 0, MANY + 1));
 
-    // What somebody else has set since stays as it is.
+    // Webhooks that others have changed since are left alone.
     account.points("+16285550009", "https://theirs.example/sms");
     let integration = harbor.at_integration("").await;
     harbor.admin.delete(&integration).await.is(204);
@@ -656,7 +663,7 @@ async fn change_invalidates_only_the_directory_of_its_workspace() {
     let bright = hub.workspace("Bright Smiles").await;
     bright.connects_twilio(RECALL).await;
     harbor.receives(MAYA, "It is known from now on").await;
-    // Whoever looked it up now could not open it.
+    // A new lookup would fail to decrypt the credentials.
     hub.executes_sql("update integrations set credentials = '\\x00' where name <> '' and workspace_id = (select id from workspaces where name = 'Harbor Dental')")
         .await;
 
@@ -673,7 +680,7 @@ async fn change_invalidates_only_the_directory_of_its_workspace() {
     let named = json!({"friendly_name": "Recall"});
     bright.admin.patch(&path, named).await.is(200);
     bright.syncs().await;
-    // The changes have been heard of when the changed workspace answers by them.
+    // Waits until the changes have reached the cache.
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
 
     harbor.receives(MAYA, "Still known").await;
@@ -693,7 +700,7 @@ async fn change_invalidates_only_the_directory_of_its_workspace() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    assert_ne!(status, 200, "its own change is noticed");
+    assert_ne!(status, 200, "its own change invalidates the cache");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! No row, event or byte crosses a workspace, nor an agent's numbers.
+//! Isolation: no row, event or byte crosses a workspace, or leaves the numbers of an agent.
 
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
@@ -8,7 +8,7 @@ use crate::hub::{
 };
 use crate::matrix::{self, Ids, Office, Route, SECRETS, Who, everything_of, office};
 
-/// Nothing in `answer` is for members alone, and nothing broke.
+/// Asserts that `answer` discloses no member data and is no unexpected error.
 #[track_caller]
 fn discloses_nothing(answer: &Answer, route: &Route, who: &str) {
     hides_all(answer, route, who);
@@ -21,7 +21,7 @@ fn discloses_nothing(answer: &Answer, route: &Route, who: &str) {
     );
 }
 
-/// Nothing in `answer` is for members alone.
+/// Asserts that `answer` discloses no member data.
 #[track_caller]
 fn hides_all(answer: &Answer, route: &Route, who: &str) {
     for secret in SECRETS {
@@ -35,7 +35,7 @@ fn hides_all(answer: &Answer, route: &Route, who: &str) {
     }
 }
 
-/// Who asks, in this order.
+/// The caller, in the order of `REFUSALS`.
 #[derive(Clone, Copy)]
 enum Asker {
     Lin,
@@ -43,8 +43,8 @@ enum Asker {
     Admin,
 }
 
-/// What members who may do it are refused all the same: the body says nothing, or somebody before them has done it. Route, and
-/// what Lin, Sam and the admin are answered; 0: it is done.
+/// Refusals of callers who have the right: the body is invalid, or an earlier caller has done it. Route, and status
+/// for Lin, Sam and the admin; 0: success.
 const REFUSALS: &[(&str, [u16; 3])] = &[
     ("DELETE ~", [0, 0, 422]),
     ("POST ~/contacts", [0, 422, 422]),
@@ -65,7 +65,7 @@ const REFUSALS: &[(&str, [u16; 3])] = &[
     ("POST ~/tags", [0, 422, 422]),
 ];
 
-/// Whether `answer` is the one that is right for who may.
+/// Whether `answer` is the expected one for a caller who has the right.
 fn is_right(answer: &Answer, route: &Route, asker: Asker) -> bool {
     let path = route.path.replace("/api/workspaces/{workspace_id}", "~");
     let name = format!("{} {path}", route.method);
@@ -117,7 +117,7 @@ async fn non_members_get_nothing_from_any_route() {
             discloses_nothing(&answer, &route, who);
             answer.refused(403, "not_a_member");
         }
-        // Whether a workspace exists is nobody's business.
+        // The answer does not reveal whether a workspace exists.
         let mut nowhere = ids.clone();
         nowhere[0].1 = uuid::Uuid::now_v7().to_string();
         route
@@ -128,7 +128,7 @@ async fn non_members_get_nothing_from_any_route() {
     assert_eq!(
         everything_of(&hub, &harbor.id).await,
         before,
-        "and nothing was changed"
+        "nothing changed"
     );
 }
 
@@ -172,7 +172,7 @@ async fn foreign_and_invented_ids_are_not_found() {
     assert_eq!(
         everything_of(&hub, &harbor.workspace.id).await,
         before,
-        "and nothing was changed"
+        "nothing changed"
     );
 }
 
@@ -240,7 +240,7 @@ async fn agents_get_their_numbers_and_admins_everything() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Token, link and socket die with the session, the membership and the assignment.
+/// Tokens, links and sockets end with the session, the membership and the assignment.
 #[tokio::test]
 async fn revocation_takes_effect_at_once() {
     let hub = Hub::start().await;
@@ -271,7 +271,7 @@ async fn revocation_takes_effect_at_once() {
     };
     let nobody = Person::nobody(&hub);
 
-    // The assignment.
+    // Losing the assignment.
     let link = link_of(&sam).await;
     let mut socket = sam.listens(&harbor).await;
     let shown = nobody.get(&link).await;
@@ -281,7 +281,7 @@ async fn revocation_takes_effect_at_once() {
             shown.headers["content-type"].to_str().unwrap()
         ),
         (200, "image/png"),
-        "the test can see"
+        "the link works before"
     );
     assert_eq!(sam.get(&thread).await.status, 200);
     harbor.admin.delete(&assignment).await.is(204);
@@ -291,7 +291,7 @@ async fn revocation_takes_effect_at_once() {
     hub.twilio.text(MAYA, FRONT_DESK, "Not for Sam").await;
     assert!(socket.received_so_far(&harbor).await.is_empty());
 
-    // The membership.
+    // Losing the membership.
     harbor.admin.put(&assignment).await.is(204);
     let link = link_of(&sam).await;
     let mut socket = sam.listens(&harbor).await;
@@ -309,7 +309,7 @@ async fn revocation_takes_effect_at_once() {
         json!([])
     );
 
-    // The session, with its token and its cookie.
+    // Losing the session, with its token and cookie.
     let link = link_of(&harbor.admin).await;
     let mut socket = harbor.admin.listens(&harbor).await;
     assert_eq!(nobody.get(&link).await.status, 200);
@@ -339,7 +339,7 @@ async fn revocation_takes_effect_at_once() {
     assert_eq!(socket.closes().await, 1008);
 }
 
-/// In a build without the middleware's check a stranger passes as an admin; the database still gives them nothing.
+/// In a build without the membership check a non-member passes as an admin; the database still returns nothing.
 #[cfg(feature = "no-membership-check")]
 #[tokio::test]
 async fn the_database_holds_without_the_middleware() {
@@ -360,11 +360,11 @@ async fn the_database_holds_without_the_middleware() {
         for person in [&stranger, &bay.admin] {
             let mut route = route.clone();
             if route.path == "/api/workspaces/{workspace_id}" && route.method == "DELETE" {
-                route.body = json!({"name": "Harbor Dental"}); // the right name, this time
+                route.body = json!({"name": "Harbor Dental"}); // the correct name
             }
             let answer = route.asked_by(person, &ids).await;
             passed += usize::from(!answer.body.contains("not_a_member"));
-            // Writing ends in the database's own refusal, which no door expects: hence no look at the status.
+            // Writes fail with an unmapped database error, so the status is not checked.
             hides_all(&answer, &route, "a stranger without the middleware");
             assert!(
                 !answer.body.contains(&harbor.admin.email),
@@ -379,7 +379,7 @@ async fn the_database_holds_without_the_middleware() {
     assert_eq!(
         everything_of(&hub, &harbor.id).await,
         before,
-        "and nothing was changed"
+        "nothing changed"
     );
 }
 
@@ -412,7 +412,7 @@ async fn agents_see_only_assigned_numbers() {
     harbor.answers(&sam, &conversation, "Hello").await;
 }
 
-/// Reads the catalogue, so that no table that comes later is missed.
+/// Reads the catalog, so that new tables are included.
 #[tokio::test]
 async fn every_tenant_table_has_row_level_security() {
     let hub = Hub::start().await;
@@ -471,11 +471,11 @@ async fn every_tenant_table_has_row_level_security() {
     .unwrap();
     assert!(
         uncovered.is_empty(),
-        "global tables are walled in too: {uncovered:?}"
+        "global tables have forced row-level security too: {uncovered:?}"
     );
 }
 
-/// The database alone, without any of our code, shows a stranger nothing.
+/// The database alone hides other workspaces, without any application code.
 #[tokio::test]
 async fn row_level_security_hides_other_workspaces() {
     let hub = Hub::start().await;
@@ -513,12 +513,12 @@ async fn row_level_security_hides_other_workspaces() {
     assert_eq!(
         seen_as(&harbor.id, &harbor.admin.id).await,
         [1, 1, 1, 1, 1, 2],
-        "the test can see"
+        "the admin sees rows"
     );
     assert_eq!(
         seen_as(&harbor.id, &bay.admin.id).await,
         [0; 6],
-        "a stranger who names the workspace"
+        "a non-member who names the workspace"
     );
     assert_eq!(seen_as(&harbor.id, "").await, [0; 6], "nobody");
     assert_eq!(seen_as("", &harbor.admin.id).await, [0; 6], "no workspace");
@@ -554,7 +554,7 @@ async fn people_role_cannot_read_credentials_sessions_or_passwords() {
     }
 }
 
-/// People's role owns nothing and passes by nothing; and where it could, the server does not start.
+/// The role of members owns and bypasses nothing; otherwise the server does not start.
 #[tokio::test]
 async fn server_refuses_a_role_that_bypasses_row_level_security() {
     let database = empty_database().await;
@@ -584,7 +584,7 @@ async fn server_refuses_a_role_that_bypasses_row_level_security() {
             .map(drop)
             .map_err(|error| error.to_string())
     };
-    assert_eq!(start().await, Ok(()), "the test can start");
+    assert_eq!(start().await, Ok(()), "the server starts");
 
     sqlx::query("alter table contacts owner to messagehub_people")
         .execute(&mut owner)

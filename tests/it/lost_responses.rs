@@ -1,4 +1,4 @@
-//! A text whose answer was lost is asked about until it is certain, and sent again only then; or by a person.
+//! Texts whose response was lost: looked up until the outcome is certain, and resent only then or by a user.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::emulator::Failure;
 use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
 
-/// The time for the next question has come.
+/// Makes the next lookup due.
 async fn time_passes(hub: &Hub) {
     sqlx::query("update messages set due_at = now(), updated_at = now() - interval '1 minute' where status in ('queued', 'unconfirmed')")
         .execute(&hub.raw)
@@ -26,7 +26,7 @@ async fn is(harbor: &Workspace<'_>, message: &Value) -> String {
         .to_owned()
 }
 
-/// A text that is `unconfirmed`, for this reason.
+/// A text whose outcome is `unconfirmed`.
 async fn loses(hub: &Hub, harbor: &Workspace<'_>, text: &str, failure: Failure) -> Value {
     let maya = harbor.conversation_with(MAYA).await;
     let message = harbor.answers(&harbor.admin, &maya, text).await;
@@ -70,12 +70,12 @@ async fn unaccepted_text_is_resent_only_after_the_last_check() {
     harbor.receives(MAYA, "Hi").await;
     let message = loses(&hub, &harbor, "Hello", Failure::Drop).await;
     for look in 1..=3 {
-        assert_eq!(asks(&hub).await, 0, "look {look}");
+        assert_eq!(asks(&hub).await, 0, "lookup {look}");
         assert_eq!(is(&harbor, &message).await, "unconfirmed");
         time_passes(&hub).await;
         assert_eq!(hub.sends().await, 0);
     }
-    assert_eq!(asks(&hub).await, 1, "the last look");
+    assert_eq!(asks(&hub).await, 1, "the last lookup");
     assert_eq!(is(&harbor, &message).await, "queued");
     assert_eq!(hub.sends().await, 1);
     assert_eq!(is(&harbor, &message).await, "sent");
@@ -96,7 +96,7 @@ async fn unavailable_provider_does_not_count_as_not_sent() {
     assert_eq!(
         is(&harbor, &message).await,
         "unconfirmed",
-        "however often it could not be asked"
+        "failed lookups prove nothing"
     );
     assert_eq!(asks(&hub).await, 1);
     assert_eq!(is(&harbor, &message).await, "sent");
@@ -109,11 +109,11 @@ async fn texts_with_equal_content_are_matched_individually() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Hi").await;
     harbor.answers(&harbor.admin, &maya, "Ok").await;
-    assert_eq!(hub.sends().await, 1, "the first one is known");
+    assert_eq!(hub.sends().await, 1, "the first text is sent");
     let dropped = loses(&hub, &harbor, "Ok", Failure::Drop).await;
     let taken = loses(&hub, &harbor, "Ok", Failure::AcceptThenDrop).await;
-    // Which of the two lost ones the provider has cannot be told; that it has one of them can.
-    // Both are asked about at once: what one of them takes costs the other a look.
+    // The provider cannot tell which of the two lost texts it has, only that it has one of them. Both are looked up
+    // at once: a match for one costs the other a lookup.
     for _ in 0..6 {
         asks(&hub).await;
     }
@@ -123,11 +123,7 @@ async fn texts_with_equal_content_are_matched_individually() {
         (is(&harbor, &dropped).await, is(&harbor, &taken).await),
         ("sent".into(), "sent".into())
     );
-    assert_eq!(
-        hub.twilio.sent("Ok").len(),
-        3,
-        "three texts were written, and three went out"
-    );
+    assert_eq!(hub.twilio.sent("Ok").len(), 3, "three texts are sent");
 }
 
 async fn retries(who: &Person, harbor: &Workspace<'_>, message: &Value) -> crate::hub::Answer {
@@ -172,7 +168,7 @@ async fn failed_text_is_retried_once_however_often_requested() {
     assert_eq!(
         is(&harbor, &message).await,
         "failed",
-        "what happened to the first one stays as it was"
+        "the first text stays failed"
     );
     let balance = sam
         .get(&harbor.path(&format!("/credits/{}", sam.id)))
@@ -193,7 +189,7 @@ async fn user_can_give_up_on_an_unconfirmed_text() {
         harbor.message(&message["id"]).await["error_code"],
         "given_up"
     );
-    assert_eq!(asks(&hub).await, 0, "nobody asks about it any more");
+    assert_eq!(asks(&hub).await, 0, "it is not looked up again");
     assert_eq!(hub.twilio.sent("Hello").len(), 1);
     let maya = harbor.conversation_with(MAYA).await;
     let received = &harbor.thread(&maya).await[0];

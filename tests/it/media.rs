@@ -1,4 +1,4 @@
-//! Pictures and files: fetched, kept, shown and removed.
+//! Media: fetched, stored, served and removed.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::hub::{
     Answer, FRONT_DESK, Hub, MAYA, PNG, Person, TOKEN, Workspace, empty_database, serve,
 };
 
-/// A photo as a phone takes it: large, and with the place in it.
+/// A photo as a phone takes it: large, and with its location.
 pub fn photo() -> Vec<u8> {
     let mut seed = 7u32;
     let picture = image::RgbImage::from_fn(1280, 854, |x, y| {
@@ -34,7 +34,7 @@ pub fn says_where(bytes: &[u8]) -> bool {
     bytes.windows(11).any(|found| found == b"GPSLatitude")
 }
 
-/// Maya sends a file, which Twilio has the `late`th time it is asked; the text.
+/// Delivers an inbound file, for which Twilio answers 404 to the first `late` requests; returns the text.
 async fn gets(harbor: &Workspace<'_>, kind: &str, bytes: &[u8], late: u32) -> Value {
     let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
     let account = harbor.hub.twilio.account(&harbor.account, TOKEN);
@@ -54,7 +54,7 @@ fn url(text: &Value) -> String {
     text["media"][0]["url"].as_str().unwrap().into()
 }
 
-/// The pauses between two tries, and leases of whoever is gone.
+/// Ends retry pauses and expired leases.
 async fn time_passes(hub: &Hub) {
     hub.executes_sql("update message_media set fetch_at = now() where fetch_at is not null")
         .await;
@@ -83,7 +83,7 @@ async fn photo_is_stored_without_location_and_served_with_thumbnail() {
     let (_, _, early) = harbor.admin.opens(&url(&text), None).await;
     assert!(
         !early.is_empty() && !says_where(&early),
-        "from the provider"
+        "proxied from the provider"
     );
 
     assert_eq!(hub.keeps().await, 1);
@@ -95,7 +95,7 @@ async fn photo_is_stored_without_location_and_served_with_thumbnail() {
     assert_eq!(pixels, (&json!(1280), &json!(854)));
     assert_ne!(
         kept["updated_at"], text["updated_at"],
-        "whoever looks sees it"
+        "the change is visible"
     );
     let (status, headers, whole) = harbor.admin.opens(&url(&kept), None).await;
     assert_eq!(status, 200);
@@ -144,7 +144,7 @@ async fn late_media_is_retried() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     gets(&harbor, "image/png", PNG, 2).await;
     assert_eq!(hub.keeps().await, 0);
-    assert_eq!(hub.keeps().await, 0, "not at once");
+    assert_eq!(hub.keeps().await, 0, "not before the pause");
     assert_eq!(hub.twilio.calls(&["/Media/"]), 1);
     time_passes(&hub).await;
     assert_eq!(hub.keeps().await, 0);
@@ -222,7 +222,7 @@ async fn content_type_is_detected_from_bytes() {
             "image/svg+xml",
             b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         ),
-        // As a photo begins, and nothing more.
+        // Starts like a photo and is cut off.
         ("image/jpeg", b"\xff\xd8\xff\xe1\xff\xff"),
     ] {
         gets(&harbor, claimed, bytes, 0).await;
@@ -249,7 +249,7 @@ async fn bucket_storage_works_and_an_outage_loses_nothing() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     store.is_down(true);
     let text = gets(&harbor, "image/jpeg", &photo(), 0).await;
-    // However long that takes: it is not the file's fault.
+    // A storage outage of any length is not the file's fault.
     for _ in 0..12 {
         assert_eq!(hub.keeps().await, 0);
         time_passes(&hub).await;
@@ -260,7 +260,7 @@ async fn bucket_storage_works_and_an_outage_loses_nothing() {
     assert_eq!(
         harbor.admin.opens(&url(&text), None).await.0,
         200,
-        "from the provider"
+        "proxied from the provider"
     );
 
     store.is_down(false);
@@ -298,7 +298,7 @@ async fn deleted_workspace_removes_its_files_even_after_a_storage_outage() {
     assert_eq!(hub.keeps().await, 2);
     let late = gets(&harbor, "image/png", PNG, 1).await;
     hub.keeps().await;
-    // Its fetching is under way at this moment: the file lies there, and nobody has written it down.
+    // As during a fetch: the file is stored and not yet recorded.
     let late = format!("{}/{}", harbor.id, late["media"][0]["id"].as_str().unwrap());
     hub.server
         .app
@@ -373,7 +373,7 @@ async fn sent_photo_has_no_location() {
     assert_eq!(text["media"], harbor.message(&text["id"]).await["media"]);
     let preview = &harbor.conversation_with(MAYA).await["last_message_preview"];
     assert_eq!(preview, "📷 Photo");
-    // Once it is in a text, whoever sees the conversation sees it, and it is in no other text.
+    // Once attached, it is visible to everyone with access to the conversation, and cannot be attached again.
     let seen = harbor
         .admin
         .opens(upload["url"].as_str().unwrap(), None)
@@ -397,7 +397,7 @@ async fn sent_photo_has_no_location() {
         ("image/png", PNG)
     );
 
-    // The link needs no cookie, opens one file, and dies: a day after the last that was heard of the text.
+    // The link needs no cookie, opens one file, and expires a day after the last change of the text.
     let nobody = Person::nobody(&hub);
     let link = got[0].url.strip_prefix(&hub.url("")).unwrap();
     assert_eq!(nobody.opens(link, None).await.0, 200);
@@ -405,7 +405,7 @@ async fn sent_photo_has_no_location() {
     nobody.get(&forged).await.refused(404, "not_found");
     let token = link.strip_prefix("/media/out/").unwrap();
     let (token, name) = token.split_once('/').unwrap();
-    assert_eq!(name, "holiday.jpg", "as its sender called it");
+    assert_eq!(name, "holiday.jpg", "the original file name");
     nobody
         .get(&format!("/media/{token}"))
         .await
@@ -461,7 +461,7 @@ async fn unsupported_file_type_is_refused_with_the_supported_ones() {
         .post(&harbor.path("/media"), json!({"file": "x"}))
         .await;
     json.refused(415, "unsupported_media_type");
-    // Nothing of all that stays.
+    // Nothing of these uploads is kept.
     hub.keeps().await;
     time_passes(&hub).await;
     hub.keeps().await;
@@ -534,7 +534,7 @@ async fn only_own_uploads_up_to_the_limit_can_be_attached() {
     assert_eq!(refusal["errors"][0]["field"], "media_ids");
     hub.executes_sql("update numbers set mms = true").await;
 
-    // Of two texts at once that name the same file, one gets it.
+    // Two concurrent texts with the same file: one succeeds.
     let path = harbor.path("/messages");
     let (one, other) = tokio::join!(sam.post(&path, draft.clone()), sam.post(&path, draft));
     let mut both = [one.status, other.status];
@@ -602,7 +602,7 @@ async fn failed_media_message_is_resent_unchanged() {
     assert_eq!(hub.twilio.fetched()[0].bytes, PNG);
     assert_eq!(hub.twilio.messages()[0].media[1], elsewhere);
     assert_eq!(harbor.admin.opens(&url(&again), None).await.2, PNG);
-    // One file, and two texts: it goes with the last of them.
+    // One file of two texts: it is removed with the last of them.
     assert_eq!(files(hub.media.path()), 1);
     hub.executes_sql("delete from message_media where copy_of is null and source_url is null")
         .await;
@@ -616,7 +616,7 @@ async fn failed_media_message_is_resent_unchanged() {
 #[tokio::test]
 async fn media_requires_a_public_address() {
     let hub = Hub::start().await;
-    // The same machine, by an address that looks as if it were another one.
+    // Loopback, as an IPv4-mapped IPv6 address.
     let elsewhere = hub.twilio.url().replace("127.0.0.1", "[::ffff:127.0.0.1]");
     let directory = format!("file://{}", hub.media.path().display());
     let settings = [
@@ -643,12 +643,12 @@ async fn media_requires_a_public_address() {
     assert_eq!(
         sam.get(&path).await.is(200)["balance"],
         1000,
-        "the credit came back"
+        "the credit is refunded"
     );
     other.stop().await;
 }
 
-/// What phones send that browsers do not show, as heads of files that say what they are.
+/// File types that phones send and browsers do not show, recognized by their first bytes.
 #[tokio::test]
 async fn downloads_keep_type_and_file_extension() {
     let hub = Hub::start().await;
@@ -700,8 +700,8 @@ async fn downloads_keep_type_and_file_extension() {
         );
         let page = harbor.admin.ask(request).await.body;
         let broken = format!("<img class=\"photo\" src=\"{}", url(&text));
-        assert!(!page.contains(&broken), "{kind} as a picture");
-        assert!(page.contains(&url(&text)), "{kind} is on the page");
+        assert!(!page.contains(&broken), "{kind} is shown as a picture");
+        assert!(page.contains(&url(&text)), "{kind} is not on the page");
     }
 }
 
@@ -750,9 +750,13 @@ async fn text_parts_are_message_text_and_layouts_are_dropped() {
     );
     time_passes(&hub).await;
     hub.keeps().await;
-    assert_eq!(files(hub.media.path()), 1, "no file is kept of the words");
+    assert_eq!(
+        files(hub.media.path()),
+        1,
+        "text parts are not stored as files"
+    );
 
-    // A wish to stop is not lost because it came in a part of its own.
+    // A STOP in a part of its own counts as well.
     assert!(maya["near_stop_id"].is_null());
     let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
     let blank = account.late_media(&sid, "text/plain", b" \r\n", 0);
@@ -774,10 +778,10 @@ async fn text_parts_are_message_text_and_layouts_are_dropped() {
     );
     hub.keeps().await;
     let maya = harbor.conversation_with(MAYA).await;
-    assert_eq!(maya["opted_out"], true, "STOP is STOP in any part");
+    assert_eq!(maya["opted_out"], true, "STOP applies in any part");
     assert!(maya["near_stop_id"].is_null());
 
-    // Beside other words, and after START: the agent is asked, and what was said later stands.
+    // Within other text, and after START: it is flagged for review, and the later START applies.
     hub.twilio.text(MAYA, FRONT_DESK, "START").await;
     let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
     let more = account.late_media(&sid, "text/plain", b"please stop texting me", 0);

@@ -1,4 +1,4 @@
-//! Internal notes: for colleagues alone, whom they call by name.
+//! Internal notes and mentions.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ async fn writes(who: &Person, harbor: &Workspace<'_>, to: &Value, note: Value) -
         .await
 }
 
-/// Where notes call `who`.
+/// The conversations that mention `who`.
 async fn called(who: &Person, harbor: &Workspace<'_>) -> Vec<Value> {
     let path = harbor.path("/conversations?mentioned=true");
     let found = who.get(&path).await.is(200)["data"].clone();
@@ -41,10 +41,7 @@ async fn note_is_internal_and_changes_nothing_else() {
     let received = live.receives("new_message").await;
     assert_eq!(received["message"]["id"], note["id"]);
     let after = harbor.conversation_with(MAYA).await;
-    assert_eq!(
-        after, maya,
-        "unread, preview, place in the list: all as before"
-    );
+    assert_eq!(after, maya, "unread count, preview and order are unchanged");
     assert_eq!(hub.sends().await, 0);
     assert_eq!(harbor.thread(&maya).await.last().unwrap()["id"], note["id"]);
     let credits = harbor.path(&format!("/credits/{}", sam.id));
@@ -105,7 +102,7 @@ async fn mention_notifies_and_is_listed_until_seen() {
     assert_eq!(
         note["mentions"],
         json!([{"user_id": sam.id, "name": "Sam"}]),
-        "nobody calls themself"
+        "authors do not mention themselves"
     );
     let received = sams.receives("mentioned").await;
     assert_eq!(
@@ -127,11 +124,11 @@ async fn mention_notifies_and_is_listed_until_seen() {
     let id = maya["id"].as_str().unwrap();
     let read = harbor.path(&format!("/conversations/{id}/read"));
     lin.post(&read, json!({})).await.is(204);
-    assert_eq!(hub.count(unseen).await, 1, "somebody else has looked");
+    assert_eq!(hub.count(unseen).await, 1, "another member has read it");
     sam.post(&read, json!({})).await.is(204);
     sams.receives("mentions_seen").await;
     assert_eq!(hub.count(unseen).await, 0);
-    assert_eq!(called(&sam, &harbor).await.len(), 1, "it is found again");
+    assert_eq!(called(&sam, &harbor).await.len(), 1, "it stays listed");
 }
 
 #[tokio::test]
@@ -184,7 +181,7 @@ async fn mention_requires_access_and_a_unique_name() {
     );
     assert_eq!(hub.count("select count(*) from mentions").await, 0);
 
-    // Of two, the list says which. Who loses the number loses what they were called to.
+    // `mentions` resolves an ambiguous name. Members who lose the number lose its mentions.
     let note = json!({"content": "@Sam?", "mentions": [sam.id]});
     writes(&harbor.admin, &harbor, &maya, note).await.is(201);
     assert_eq!(called(&sam, &harbor).await.len(), 1);

@@ -1,4 +1,4 @@
-//! Opted out means not texted; START means texted again; and every change of mind has its proof.
+//! Opt-outs by text: keywords, reviews, verbal opt-outs, and their proof.
 
 mod by_address;
 mod events;
@@ -41,11 +41,11 @@ async fn help_changes_nothing() {
     }
     harbor.receives(MAYA, "STOP").await;
     let maya = harbor.receives(MAYA, "HELP").await;
-    assert_eq!(maya["opted_out"], true, "nor does it lift a STOP");
+    assert_eq!(maya["opted_out"], true, "HELP does not lift a STOP");
     assert_eq!(hub.sends().await, 0);
     assert!(
         hub.twilio.messages().is_empty(),
-        "a second answer beside the provider's"
+        "only the provider answers HELP"
     );
     assert_eq!(harbor.thread(&maya).await.len(), 5, "agents see them all");
 }
@@ -111,7 +111,7 @@ async fn near_stop_is_flagged_until_reviewed() {
     assert_eq!(maya["near_stop_id"], maya["last_message_id"]);
     let maya = harbor.receives(MAYA, "I mean it").await;
     let words = harbor.thread(&maya).await[0]["id"].clone();
-    assert_eq!(maya["near_stop_id"], words, "it stays");
+    assert_eq!(maya["near_stop_id"], words, "the flag stays");
     let path = harbor.path(&format!(
         "/conversations/{}/near-stop",
         maya["id"].as_str().unwrap()
@@ -128,7 +128,7 @@ async fn near_stop_is_flagged_until_reviewed() {
     sam.post(&path, json!({"opt_out": true})).await.is(200);
     assert!(
         history(&harbor, &maya).await.is_empty(),
-        "there was nothing to judge any more"
+        "nothing was left to review"
     );
 
     harbor.receives(MAYA, "take me off this list!!").await;
@@ -143,7 +143,7 @@ async fn near_stop_is_flagged_until_reviewed() {
     assert_eq!(history[0]["actor_id"], sam.id);
     assert_eq!(history[0]["number"], FRONT_DESK);
 
-    // An outright word settles it as well.
+    // An exact keyword settles it as well.
     harbor.receives(MAYA, "START").await;
     harbor.receives(MAYA, "Stop. Texting.").await;
     harbor.receives(MAYA, "Please stop").await;
@@ -215,7 +215,7 @@ async fn opt_out_cancels_queued_texts_and_refunds() {
     harbor.assigns(FRONT_DESK, &sam).await;
     let message = harbor.answers(&sam, &maya, "See you on Thursday").await;
     let later = harbor.answers(&sam, &maya, "Or on Friday").await;
-    // One of them comes back from a provider that is too busy, after the STOP.
+    // One text returns from a busy provider after the STOP.
     hub.twilio
         .fails(crate::emulator::Failure::Busy { retry_after: None });
     hub.executes_sql("update messages set status = 'sending', lease_until = now() + interval '1 minute' where content = 'Or on Friday'")
@@ -254,7 +254,7 @@ async fn provider_keyword_overrides_the_text() {
     texts(&harbor.admin, &harbor, &maya)
         .await
         .refused(409, "contact_opted_out");
-    says("STOP", "HELP").await; // their list of words is not ours
+    says("STOP", "HELP").await; // the provider's keywords differ from ours
     says("OUI", "START").await;
     texts(&harbor.admin, &harbor, &maya).await.is(202);
     assert_eq!(history(&harbor, &maya).await.len(), 2);
@@ -269,7 +269,7 @@ async fn repeated_stop_is_one_consent_change() {
     let maya = harbor.conversation_with(MAYA).await;
     assert_eq!(maya["opted_out"], true);
     assert_eq!(history(&harbor, &maya).await.len(), 1);
-    // A late repeat of the STOP does not undo the START that followed it.
+    // A late repeat of the STOP does not undo the later START.
     harbor.receives(MAYA, "START").await;
     hub.twilio
         .texting(MAYA, FRONT_DESK, "STOP")
@@ -340,7 +340,7 @@ async fn agent_records_a_verbal_opt_out() {
     assert_eq!(
         history(&harbor, &maya).await.len(),
         1,
-        "nothing changed, nothing is written down"
+        "an unchanged state is not recorded"
     );
 
     sam.post(&path, says("start", "They called back"))
@@ -350,7 +350,7 @@ async fn agent_records_a_verbal_opt_out() {
     assert_eq!(history(&harbor, &maya).await.len(), 2);
 }
 
-/// `Yes` answers whatever was asked last; it lifts what they texted, and nothing that others wrote down.
+/// `Yes` may answer another question: it lifts opt-outs by text, and none recorded by others.
 #[tokio::test]
 async fn yes_lifts_only_opt_outs_by_text() {
     let hub = Hub::start().await;
@@ -372,18 +372,18 @@ async fn yes_lifts_only_opt_outs_by_text() {
             .await
             .is(200);
         let before = history(&harbor, &maya).await.len();
-        assert_eq!(opted_out("Yes").await, true, "an agent wrote it down");
+        assert_eq!(opted_out("Yes").await, true, "recorded by an agent");
         assert_eq!(
             history(&harbor, &maya).await.len(),
             before,
             "nothing changed"
         );
-        assert_eq!(opted_out(lifting).await, false, "their own outright word");
+        assert_eq!(opted_out(lifting).await, false, "an exact keyword");
     }
 
     hub.executes_sql("insert into opt_outs (workspace_id, contact_id, number_id, source, proof)
                  select workspace_id, contact_id, number_id, 'import', 'old list' from conversations")
         .await;
-    assert_eq!(opted_out("yes").await, true, "a list brought it");
+    assert_eq!(opted_out("yes").await, true, "imported");
     assert_eq!(opted_out("START").await, false);
 }

@@ -1,4 +1,4 @@
-//! What providers report: in floods, in any order, again and again, each text ends where it belongs.
+//! Status reports: in bursts, in any order and repeated, each text gets its right status.
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace};
 
-/// So many texts of ours that Twilio has taken, one to each of so many people.
+/// Sends this many texts to as many contacts and marks them as accepted by Twilio; returns the SIDs.
 async fn taken(harbor: &Workspace<'_>, texts: usize) -> Vec<String> {
     let sids = (0..texts).map(|nth| format!("SM{nth:032x}"));
     for nth in 0..texts {
@@ -79,7 +79,7 @@ async fn concurrent_reports_share_transactions_and_apply_correctly() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sids = taken(&harbor, 100).await;
     let callbacks = &Callbacks::of(&harbor).await;
-    // Late, early, repeated, unknown, for nobody: 1,000 of them, 64 at once, in an order that makes no sense.
+    // Late, early, repeated, unknown and for unknown texts: 1,000 of them, 64 at once, in scrambled order.
     let words = [
         "delivered",
         "sent",
@@ -101,7 +101,7 @@ async fn concurrent_reports_share_transactions_and_apply_correctly() {
     let flood = stream::iter((0..calls.len()).map(order)).map(|nth| async move {
         let (sid, word) = (calls[nth].0.as_str(), calls[nth].1);
         loop {
-            // A machine that is busy with other things asks the provider to try again.
+            // A busy machine asks the provider to retry.
             match callbacks.says(sid, word, &[]).await {
                 503 => tokio::task::yield_now().await,
                 settled => return settled,
@@ -123,7 +123,7 @@ async fn concurrent_reports_share_transactions_and_apply_correctly() {
     let good = answers.iter().filter(|status| **status == 204).count();
     let unknown = answers.iter().filter(|status| **status == 404).count();
     assert_eq!((good, unknown), (900, 100));
-    // Delivered or undelivered: whichever came first.
+    // Delivered or undelivered, whichever came first.
     assert_eq!(
         hub.count("select count(*) from messages where status in ('delivered', 'undelivered')")
             .await,

@@ -1,4 +1,4 @@
-//! Texts that wait for their time, and what is asked again when it comes.
+//! Scheduled texts, and what is checked again at their time.
 
 use chrono::{Duration, SubsecRound, Utc};
 use messagehub::domain::messages::schedule;
@@ -18,7 +18,7 @@ fn tomorrow() -> String {
         .to_rfc3339()
 }
 
-/// The time of every scheduled text has come; answers how many those were.
+/// Makes every scheduled text due and releases them; returns how many.
 async fn time_comes(hub: &Hub) -> usize {
     sqlx::query("update messages set due_at = now() where status = 'scheduled'")
         .execute(&hub.raw)
@@ -55,7 +55,7 @@ async fn text_is_sent_at_its_time() {
         (&shown["last_message_preview"], &shown["unread_count"]),
         (&json!("Hi"), &json!(1))
     );
-    // Others do not wait for it.
+    // Other texts do not wait for it.
     harbor.answers(&harbor.admin, &maya, "Right away").await;
     assert_eq!(hub.sends().await, 1);
     let mut live = harbor.admin.listens(&harbor).await;
@@ -256,7 +256,7 @@ async fn scheduled_texts_are_listed_by_time_and_access_and_can_be_sent_now() {
     assert_eq!(waiting(&sam, "").await, [sooner]);
 }
 
-/// The database and Rust say the same of every text: a row shows one thing, whatever made its text the newest.
+/// PostgreSQL and Rust compute the same preview for every text.
 #[tokio::test]
 async fn scheduled_text_has_one_preview() {
     use proptest::prelude::*;
@@ -292,6 +292,7 @@ async fn scheduled_text_has_one_preview() {
     .fetch_all(&hub.raw)
     .await
     .unwrap();
+    assert_eq!(shown.len(), contents.len());
     for ((content, shown), expected) in contents.iter().zip(shown).zip(expected) {
         assert_eq!(shown, expected, "{content:?}");
     }

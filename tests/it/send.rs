@@ -1,4 +1,4 @@
-//! What goes out: queued once, sent once, whatever the provider and the network do.
+//! Outbound texts: queued once and sent once, despite faults of the provider and the network.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::emulator::Failure;
 use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
-/// The queue's pauses are over.
+/// Ends the pauses of the queue.
 async fn time_passes(hub: &Hub) {
     hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
@@ -14,7 +14,7 @@ async fn time_passes(hub: &Hub) {
         .await;
 }
 
-/// Whoever held a lease has been gone for a minute.
+/// Expires all leases.
 async fn leases_run_out(hub: &Hub) {
     sqlx::query(
         "update messages set lease_until = now() - interval '1 second' where status = 'sending'",
@@ -70,7 +70,7 @@ async fn texts_of_a_conversation_keep_their_order() {
     for text in &texts {
         harbor.answers(&harbor.admin, &conversation, text).await;
     }
-    // The first one is turned away: those behind it wait.
+    // The first is refused as busy: those behind it wait.
     hub.twilio.is_busy(Some(1));
     assert_eq!(hub.sends().await, 1);
     time_passes(&hub).await;
@@ -96,7 +96,7 @@ async fn certain_failure_to_send_is_retried() {
     hub.twilio.is_busy(None);
     assert_eq!(hub.sends().await, 1);
     assert_eq!(status(&harbor, &message).await, "queued");
-    assert_eq!(hub.sends().await, 0, "not before its pause is over");
+    assert_eq!(hub.sends().await, 0, "not before the pause ends");
     time_passes(&hub).await;
     assert_eq!(hub.sends().await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
@@ -147,7 +147,7 @@ async fn contact_opted_out_at_provider_is_not_texted_again() {
         .refused(409, "contact_opted_out");
 }
 
-/// Twilio took the text, and nobody here knows: in each of these ways.
+/// Twilio accepts the text and the response is lost, in each of these ways.
 #[tokio::test]
 async fn unknown_outcome_is_not_resent_and_settled_by_callback() {
     let hub = Hub::start().await;
@@ -167,7 +167,7 @@ async fn unknown_outcome_is_not_resent_and_settled_by_callback() {
         assert_eq!(status(&harbor, &message).await, "unconfirmed", "{text}");
         time_passes(&hub).await;
         leases_run_out(&hub).await;
-        assert_eq!(hub.sends().await, 0, "never blindly again");
+        assert_eq!(hub.sends().await, 0, "it is not resent");
 
         let sent = hub.twilio.sent(&text);
         assert_eq!(sent.len(), 1);
@@ -197,7 +197,7 @@ async fn in_flight_text_after_a_crash_is_set_aside_not_resent() {
     let next = harbor
         .answers(&harbor.admin, &conversation, "Waits behind it")
         .await;
-    // The state that a `kill -9` in the middle of the call leaves behind.
+    // The state after a `kill -9` during the request.
     sqlx::query("update messages set status = 'sending', attempts = 1, lease_until = now() + interval '1 minute' where content = 'In flight'")
         .execute(&hub.raw)
         .await
@@ -205,7 +205,7 @@ async fn in_flight_text_after_a_crash_is_set_aside_not_resent() {
     assert_eq!(hub.sends().await, 0, "the lease still runs");
     leases_run_out(&hub).await;
 
-    assert_eq!(hub.sends().await, 1, "the conversation goes on");
+    assert_eq!(hub.sends().await, 1, "the next text is sent");
     assert_eq!(status(&harbor, &message).await, "unconfirmed");
     assert_eq!(status(&harbor, &next).await, "sent");
     assert!(hub.twilio.sent("In flight").is_empty());
@@ -258,7 +258,7 @@ async fn rejected_credentials_pause_the_queue_until_replaced() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let conversation = harbor.receives(MAYA, "Hi").await;
     let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
-    // Both the send and the look at the account are refused.
+    // Both the send and the check of the account are refused.
     hub.twilio.refuses(20003, 401).refuses(20003, 401);
     hub.sends().await;
 
@@ -448,10 +448,10 @@ async fn accents_are_composed_before_counting_storing_and_sending() {
         hub.sends().await;
         assert_eq!(hub.twilio.messages().last().unwrap().body, composed);
     }
-    // 1,600 letters of two characters each fit.
+    // 1,600 letters of two code points each fit.
     sends(to(&"e\u{301}".repeat(1600))).await;
 
-    // The signature, a template and what is put into it.
+    // Signature, template and variables.
     let settings = json!({"signature": "Rene\u{301}"});
     assert_eq!(
         jo.patch(&harbor.path("/settings"), settings).await.is(200)["signature"],
@@ -466,7 +466,7 @@ async fn accents_are_composed_before_counting_storing_and_sending() {
     let draft = json!({"conversation_id": conversation["id"], "template_id": template["id"], "variables": {"quien": "Jose\u{301}"}});
     assert_eq!(sends(draft).await["content"], "Hola José: café\nRené");
 
-    // A text that waits, a draft and a note.
+    // A scheduled text, a draft and a note.
     let mut later = to("Sí");
     later["scheduled_at"] = json!(chrono::Utc::now() + chrono::Duration::days(1));
     let planned = sends(later).await;

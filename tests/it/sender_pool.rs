@@ -1,4 +1,4 @@
-//! Load spread over several numbers, where a text asks for it.
+//! The sender pool: distributes texts over several numbers on request.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ async fn three_numbers(hub: &Hub) -> Workspace<'_> {
     harbor
 }
 
-/// Sends to somebody new; the id of the number that was chosen.
+/// Sends to a contact; returns the id of the chosen number.
 async fn spreads(harbor: &Workspace<'_>, who: &Person, to: &str) -> String {
     let draft = json!({"to": to, "content": "Your visit is due", "spread": true});
     let sent = who.post(&harbor.path("/messages"), draft).await.is(202);
@@ -38,7 +38,7 @@ async fn pool_distributes_texts_and_keeps_the_number_of_a_contact() {
         *chosen
             .entry(spreads(&harbor, &harbor.admin, &somebody(n)).await)
             .or_default() += 1;
-        // Some leave between, some wait.
+        // Some are sent in between, some stay queued.
         if n % 2 == 0 {
             hub.sends().await;
         }
@@ -85,7 +85,7 @@ async fn slow_number_gets_fewer_texts_and_a_disabled_one_none() {
     assert_eq!(
         (chosen[&numbers[0]], chosen[&numbers[1]]),
         (3, 9),
-        "by their rates"
+        "in proportion to their rates"
     );
 }
 

@@ -1,4 +1,4 @@
-//! How each member likes it: a signature, a number to begin from, what they are told of.
+//! Settings of a member: signature, default number and notifications.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Person, TOKEN, Workspace};
 
 const RECALL: &str = "+16285550101";
 
-/// A workspace with two numbers, of which the front desk is the default; and an agent who has both.
+/// A workspace with two numbers, of which the front desk is the default; and an agent with access to both.
 async fn two_numbers<'a>(hub: &'a Hub) -> (Workspace<'a>, Person) {
     let harbor = hub.workspace("Harbor Dental").await;
     hub.twilio
@@ -31,7 +31,7 @@ async fn sets(who: &Person, harbor: &Workspace<'_>, change: Value) -> Value {
     who.patch(&harbor.path("/settings"), change).await.is(200)
 }
 
-/// The number that a text to somebody new leaves from.
+/// The number that a text to a new contact is sent from.
 async fn begins_from(who: &Person, harbor: &Workspace<'_>, draft: Value) -> String {
     let sent = who.post(&harbor.path("/messages"), draft).await.is(202);
     sent["message"]["number_id"].as_str().unwrap().into()
@@ -118,7 +118,7 @@ async fn invalid_values_are_refused_and_change_nothing() {
             "body",
         ),
         (json!([]), "body"),
-        // All or nothing.
+        // One invalid field refuses all.
         (
             json!({"signature": "Sam", "default_number_id": "01890000-0000-7000-8000-000000000000"}),
             "default_number_id",
@@ -148,7 +148,7 @@ async fn signature_is_appended_once() {
             "3:30 is free\nSam, front desk"
         );
     }
-    // Turned away at first, and sent the second time.
+    // Refused as busy at first, and sent on the second try.
     hub.twilio.is_busy(None);
     hub.sends().await;
     hub.executes_sql("update messages set due_at = now() where status = 'queued'")
@@ -169,7 +169,7 @@ async fn signature_is_appended_once() {
     let message = harbor
         .answers(&harbor.admin, &conversation, "Jo here")
         .await;
-    assert_eq!(message["content"], "Jo here", "it is nobody else's");
+    assert_eq!(message["content"], "Jo here", "signatures are per member");
     sets(&sam, &harbor, json!({"signature": " \n "})).await;
     let message = harbor.answers(&sam, &conversation, "Bye").await;
     assert_eq!(message["content"], "Bye");
@@ -234,10 +234,10 @@ async fn new_conversation_uses_the_members_default_number() {
     assert_eq!(
         begins_from(&harbor.admin, &harbor, to(3)).await,
         desk,
-        "it is nobody else's"
+        "default numbers are per member"
     );
 
-    // What is asked for comes first, and a conversation stays where it is.
+    // A number in the request takes precedence, and a conversation keeps its own.
     let mut asked = to(4);
     asked["number_id"] = json!(desk);
     assert_eq!(begins_from(&sam, &harbor, asked).await, desk);
@@ -251,7 +251,7 @@ async fn new_conversation_uses_the_members_default_number() {
     assert_eq!(
         begins_from(&sam, &harbor, to(5)).await,
         desk,
-        "it cannot send"
+        "the number cannot send"
     );
     status("active").await.is(200);
     assert_eq!(begins_from(&sam, &harbor, to(6)).await, recall);
@@ -263,7 +263,7 @@ async fn new_conversation_uses_the_members_default_number() {
     assert_eq!(
         begins_from(&sam, &harbor, to(7)).await,
         desk,
-        "it was taken away"
+        "the number was unassigned"
     );
     harbor.assigns(RECALL, &sam).await;
     assert_eq!(begins_from(&sam, &harbor, to(8)).await, recall);
@@ -301,7 +301,7 @@ async fn default_number_requires_access() {
         .await
         .refused(403, "admin_only");
 
-    // An admin may say so beforehand: it counts from the day when they have the number.
+    // An admin may set it in advance: it applies once the number is assigned.
     harbor
         .admin
         .patch(&member, json!({"default_number_id": recall}))

@@ -1,4 +1,4 @@
-//! Proving who one is: patience with whoever guesses, the second factor, links by mail, sessions.
+//! Sign-in: throttles, the second factor, mailed links and sessions.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,13 +21,13 @@ async fn tries_with(hub: &Hub, email: &str, code: &str) -> Answer {
     Person::nobody(hub).post("/api/auth/login", form).await
 }
 
-/// Half a minute later.
+/// Moves all throttles half a minute forward.
 async fn half_a_minute_passes(hub: &Hub) {
     hub.executes_sql("update throttles set paid_until = paid_until - interval '31 seconds'")
         .await;
 }
 
-/// So much later that nothing of before counts.
+/// Resets all throttles and the last TOTP step.
 pub async fn a_day_passes(hub: &Hub) {
     hub.executes_sql("update throttles set paid_until = paid_until - interval '1 day'")
         .await;
@@ -104,13 +104,16 @@ async fn wrong_passwords_from_one_address_lock_it_for_all_accounts() {
         }
         answer.refused(401, "unauthenticated");
         looked_at += 1;
-        assert!(looked_at < 90, "nobody ever says stop");
+        assert!(looked_at < 90, "the limit is never reached");
     }
-    assert!(looked_at >= 60, "an office shares one address: {looked_at}");
+    assert!(
+        looked_at >= 60,
+        "too few for an office with one address: {looked_at}"
+    );
     tries(&hub, &harbor.admin.email, PASSWORD)
         .await
         .refused(429, "rate_limited");
-    // Who is signed in notices nothing.
+    // Existing sessions are not affected.
     harbor.admin.get("/api/auth/me").await.is(200);
     half_a_minute_passes(&hub).await;
     tries(&hub, &harbor.admin.email, PASSWORD).await.is(200);
@@ -124,7 +127,7 @@ async fn unknown_account_locks_like_a_known_one() {
         let mut result = Vec::new();
         for email in [harbor.admin.email.as_str(), "nobody@harbor.test"] {
             let answer = tries(&hub, email, WRONG).await;
-            // How many seconds are left is not the same in two questions.
+            // The remaining seconds may differ between two requests.
             result.push((
                 answer.status,
                 answer.body.replace(|c: char| c.is_ascii_digit(), ""),
@@ -180,7 +183,7 @@ async fn wrong_password_in_a_session_counts_for_that_session_only() {
         .delete_with("/api/auth/two-factor", json!({"password": PASSWORD}))
         .await
         .refused(429, "rate_limited");
-    // Neither does that close the account, nor do wrong passwords at the sign-in close a session.
+    // This does not lock the account, nor do wrong passwords at sign-in lock a session.
     for _ in 0..11 {
         tries(&hub, &jo.email, WRONG).await;
     }
@@ -190,7 +193,7 @@ async fn wrong_password_in_a_session_counts_for_that_session_only() {
     changes_password(jo, change(PASSWORD)).await.is(204);
 }
 
-/// A wrong password from an address of its own, one after the other.
+/// Tries wrong passwords from one address, one after the other; returns the statuses.
 async fn guesses_from(hub: &Hub, address: &str, email: &str, times: usize) -> Vec<u16> {
     let guesser = Person::anonymous_at(hub, address);
     let mut answers = Vec::new();
@@ -227,7 +230,7 @@ async fn attacker_is_locked_out_and_owner_is_not() {
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains(" seconds and try again"), "{detail}");
 
-    // From where they have signed in before, and from anywhere else.
+    // From a known network, and from any other.
     tries(&hub, email, PASSWORD).await.is(200);
     let traveller = Person::anonymous_at(&hub, "203.0.113.9");
     traveller
@@ -246,10 +249,10 @@ async fn distributed_guessing_is_slowed_and_locks_only_unknown_networks() {
         let answers = guesses_from(&hub, &format!("198.51.100.{n}"), email, 5).await;
         looked_at += answers.iter().filter(|status| **status == 401).count();
     }
-    // While that takes half a minute, one more is looked at.
+    // One more is checked for each half minute that this takes.
     assert!((30..=33).contains(&looked_at), "{looked_at}");
 
-    // A stranger's address is closed, right password or not; where somebody has signed in before is open.
+    // An unknown network is locked, even for the right password; a known one is not.
     let stranger = Person::anonymous_at(&hub, "203.0.113.9");
     let answer = stranger
         .post("/api/auth/login", login(email, PASSWORD))
@@ -257,7 +260,7 @@ async fn distributed_guessing_is_slowed_and_locks_only_unknown_networks() {
     assert!(answer.headers.contains_key("retry-after"));
     answer.refused(429, "rate_limited");
     tries(&hub, email, PASSWORD).await.is(200);
-    // A day of it is a few thousand guesses, whatever the number of addresses.
+    // A few thousand guesses a day, from any number of addresses.
     hub.executes_sql("update throttles set paid_until = paid_until - interval '10 minutes'")
         .await;
     let mut looked_at = 0;
@@ -290,7 +293,7 @@ async fn valid_second_factor_passes_a_locked_network() {
     signs_in(email, PASSWORD, &app.never_shows())
         .await
         .refused(429, "rate_limited");
-    // Without a second factor no code helps, and nobody hears which it is.
+    // Without a second factor no code helps, and the answer does not reveal which it is.
     signs_in(&bay.admin.email, PASSWORD, &app.shows(0))
         .await
         .refused(429, "rate_limited");
@@ -298,7 +301,7 @@ async fn valid_second_factor_passes_a_locked_network() {
         .await
         .refused(401, "unauthenticated");
     signs_in(email, PASSWORD, &codes[1]).await.is(200);
-    // From there they have signed in now.
+    // The owner can still sign in later.
     a_day_passes(&hub).await;
     tries_with(&hub, email, &app.shows(0)).await.is(200);
 }
@@ -332,7 +335,7 @@ async fn password_reset_by_mail_passes_a_lock() {
     for n in 0..4 {
         guesses_from(&hub, &format!("198.51.100.{n}"), email, 10).await;
     }
-    // At the same address as one of the guessers.
+    // At the same address as one of the attackers.
     let traveller = Person::anonymous_at(&hub, "198.51.100.3");
     traveller
         .post("/api/auth/login", login(email, PASSWORD))
@@ -348,14 +351,14 @@ async fn password_reset_by_mail_passes_a_lock() {
         .post("/api/auth/login", login(email, NEW))
         .await
         .is(200);
-    // From where somebody signed in before that, it may have been somebody else.
+    // Networks known from before the reset are trusted no more.
     for n in 10..14 {
         guesses_from(&hub, &format!("198.51.100.{n}"), email, 10).await;
     }
     tries(&hub, email, NEW).await.refused(429, "rate_limited");
 }
 
-/// A browser that has signed in keeps a word, by which it is known also where its network is shared with a guesser.
+/// A browser that has signed in keeps a cookie that identifies it, even where it shares its network with an attacker.
 #[tokio::test]
 async fn known_browser_passes_a_lock_of_its_network() {
     let hub = Hub::start().await;
@@ -401,14 +404,13 @@ async fn known_browser_passes_a_lock_of_its_network() {
         page.body
     );
     assert_eq!(signs_in(word).await.status, 303);
-    // Another account is not known to this browser, and a made-up word is known to none.
+    // An invented cookie identifies no browser.
     let made_up = format!("messagehub_browser={}", "A".repeat(43));
     assert_eq!(signs_in(&made_up).await.status, 429);
 }
 
-// ── the second factor ──
+// ── second factor ──
 
-/// The app on a phone.
 pub struct Authenticator(Totp);
 
 fn now() -> u64 {
@@ -430,13 +432,13 @@ impl Authenticator {
         Self(totp)
     }
 
-    /// What it shows now, or so many steps of 30 seconds from now.
+    /// The code of now, or of this many steps of 30 seconds from now.
     pub fn shows(&self, steps: i64) -> String {
         let time = now().checked_add_signed(steps * 30).unwrap();
         self.0.generate(time).to_string()
     }
 
-    /// What it scanned, as people would type it.
+    /// The secret as users would type it.
     pub fn secret(&self) -> String {
         self.0
             .to_url()
@@ -450,7 +452,7 @@ impl Authenticator {
             .into()
     }
 
-    /// Six digits that are not what it shows, nor will in a while.
+    /// Six digits that are not valid within three steps.
     fn never_shows(&self) -> String {
         let shown: Vec<_> = (-3..=3).map(|steps| self.shows(steps)).collect();
         let mut codes = (0..10).map(|n| format!("00000{n}"));
@@ -473,7 +475,7 @@ async fn confirms(person: &Person, code: &str) -> Answer {
         .await
 }
 
-/// Switches the second factor on; the app and the recovery codes.
+/// Enables the second factor; returns the app and the recovery codes.
 pub async fn switches_on(hub: &Hub, person: &Person) -> (Authenticator, Vec<String>) {
     let app = begins(hub, person).await;
     let answer = confirms(person, &app.shows(0)).await.is(200);
@@ -486,7 +488,7 @@ pub async fn switches_on(hub: &Hub, person: &Person) -> (Authenticator, Vec<Stri
     (app, codes)
 }
 
-/// Within one step of the clock: when its hand moved in the middle, once more.
+/// Repeats `act` until it ran within one time step.
 async fn within_a_step<T>(act: impl AsyncFn() -> T) -> T {
     loop {
         let began = now() / 30;
@@ -544,7 +546,7 @@ async fn second_factor_is_required_once_confirmed() {
     tries_with(&hub, &jo.email, " ")
         .await
         .refused(401, "code_required");
-    // Whoever does not know the password does not hear that there is a second factor.
+    // Without the password the answer does not reveal that there is a second factor.
     tries(&hub, &jo.email, WRONG)
         .await
         .refused(401, "unauthenticated");
@@ -572,7 +574,7 @@ async fn code_is_single_use_and_older_ones_are_refused() {
     assert_eq!(answers, [200, 401, 401, 200, 401, 401]);
 
     a_day_passes(&hub).await;
-    // Typed on two machines at the same moment, or overheard: one gets in.
+    // Used concurrently, one sign-in succeeds.
     let code = app.shows(0);
     let answers = join_all((0..5).map(|_| tries_with(&hub, email, &code))).await;
     let let_in = answers.iter().filter(|answer| answer.status == 200);
@@ -659,7 +661,7 @@ async fn five_wrong_codes_lock_the_second_factor_for_a_time() {
 
     let answers = join_all((0..20).map(|_| tries_with(&hub, email, &wrong))).await;
     let looked_at = answers.iter().filter(|answer| answer.status == 401);
-    // Some were turned away before that: ten passwords at once are the most that are looked at, right or wrong.
+    // Others were refused before: at most ten passwords are checked at once, right or wrong.
     assert_eq!(looked_at.count(), 5);
 
     for right in [&app.shows(0), &codes[0]] {
@@ -697,7 +699,11 @@ async fn workspace_can_require_the_second_factor() {
     asks(true).await.is(200);
 
     assert_eq!(agents.closes().await, 1008);
-    assert_eq!(lins.next().await["type"], "resync", "who has it, stays");
+    assert_eq!(
+        lins.next().await["type"],
+        "resync",
+        "members with a second factor stay connected"
+    );
     for path in ["", "/conversations", "/messages", "/numbers", "/settings"] {
         sam.get(&harbor.path(path))
             .await
@@ -852,7 +858,7 @@ async fn sessions_are_listed_and_ended_singly_or_together() {
         .iter()
         .map(|cookie| cookie.to_str().unwrap().to_owned())
         .collect();
-    // The session, its renewal, and the language of whoever it was.
+    // Session, refresh and language cookies.
     assert_eq!(cleared.len(), 3);
     assert!(
         cleared.iter().all(|cookie| cookie.contains("Max-Age=0")),
@@ -871,13 +877,13 @@ async fn sessions_are_listed_and_ended_singly_or_together() {
     bay.admin.get("/api/auth/me").await.is(200);
 }
 
-// ── links by mail ──
+// ── mailed links ──
 
 fn token(link: &str) -> String {
     link.rsplit('/').next().unwrap().into()
 }
 
-/// Asks for a new password; what the mailed link carries.
+/// Requests a password reset; returns the token of the mailed link.
 pub async fn forgets(hub: &Hub, email: &str) -> String {
     Person::nobody(hub)
         .post("/api/auth/forgot-password", json!({"email": email}))
@@ -918,7 +924,7 @@ async fn password_reset_link_is_single_use() {
     }
     jo.get("/api/auth/me").await.is(200);
 
-    // Somebody who got hold of it follows it ten times at once.
+    // Ten concurrent uses of one link.
     let answers = join_all((0..10).map(|n| {
         let (hub, first) = (&hub, &first);
         async move { resets(hub, first, &format!("{NEW} {n}")).await.status }
@@ -945,7 +951,7 @@ async fn password_reset_link_is_single_use() {
         .is(200);
     assert_eq!(
         session["user"]["email_verified"], true,
-        "who read the mail has the address"
+        "the reset verifies the address"
     );
     let mail = hub.post.mail_to(&jo.email).await;
     assert_eq!(mail.subject, "Your password was changed");
@@ -999,7 +1005,7 @@ async fn mails_are_limited_to_three_per_period() {
     assert_eq!(hub.post.unread_of("nobody@harbor.test"), 0);
 }
 
-/// Whether there is such an account is looked for after the answer, so its time tells nothing.
+/// The account is looked up after the answer, so the response time reveals nothing.
 #[tokio::test]
 async fn forgotten_password_response_is_independent_of_the_account() {
     let hub = Hub::start().await;
@@ -1017,7 +1023,7 @@ async fn forgotten_password_response_is_independent_of_the_account() {
         let soon = std::time::Duration::from_secs(3);
         tokio::time::timeout(soon, asked)
             .await
-            .expect("nobody waits for the account")
+            .expect("the answer does not wait for the account")
             .is(202);
     }
     hub.server.app.mail.all_gone().await;
@@ -1045,7 +1051,7 @@ async fn address_confirmation_link_is_single_use() {
     verifies(&nobody, json!({"token": "made-up"}))
         .await
         .refused(422, "validation_failed");
-    // One kind of link is not the other.
+    // Links of one kind do not work as the other.
     resets(&hub, &first, NEW)
         .await
         .refused(422, "validation_failed");
@@ -1062,13 +1068,13 @@ async fn address_confirmation_link_is_single_use() {
             .await
             .refused(422, "validation_failed");
     }
-    // Nothing is left to ask for.
+    // Nothing is left to confirm.
     verifies(jo, json!({})).await.is(202);
     hub.server.app.mail.all_gone().await;
     assert_eq!(hub.post.unread_of(&jo.email), 0);
 }
 
-/// Whoever signs up with somebody else's address leaves nothing behind in it.
+/// An attacker who signs up with another user's address keeps no access once its owner resets the password.
 #[tokio::test]
 async fn password_reset_revokes_what_preceded_the_verification() {
     let hub = Hub::start().await;
@@ -1082,7 +1088,8 @@ async fn password_reset_revokes_what_preceded_the_verification() {
             .await
             .is(201);
     }
-    // As on a server that sent no mail until yesterday: one switched it on before, the other one after it.
+    // As on a server that sent no mail until yesterday: one enabled the second factor before the verification, the
+    // other after it.
     let before =
         "update users set two_factor_at = email_verified_at - interval '1 day' where id = $1";
     sqlx::query(before)
@@ -1150,7 +1157,7 @@ async fn unverified_address_may_do_all_but_lock_out_its_owner() {
         .post(&accept, json!({"password": PASSWORD}))
         .await
         .refused(403, "email_not_verified");
-    // Whoever does not know the password does not hear that there is such an account.
+    // Without the password the answer does not reveal that there is an account.
     nobody
         .post(&accept, json!({"password": WRONG}))
         .await
@@ -1168,7 +1175,7 @@ async fn unverified_address_may_do_all_but_lock_out_its_owner() {
     jo.post(&accept, json!({})).await.is(200);
 }
 
-/// Where no mail goes out nobody could ever verify anything.
+/// Without outgoing mail no address can be verified.
 #[tokio::test]
 async fn server_without_mail_requires_no_verification() {
     let database = crate::hub::empty_database().await;
@@ -1187,7 +1194,7 @@ async fn server_without_mail_requires_no_verification() {
         .is(200);
 }
 
-// ── many at once ──
+// ── load ──
 
 #[tokio::test]
 async fn forged_links_cost_no_hash() {
@@ -1226,7 +1233,7 @@ async fn concurrent_sign_ins_are_bounded_in_memory_and_delay() {
     };
     let made = hub.server.app.passwords.made();
     let (answers, waited) = tokio::join!(flood, quick);
-    // A second where nothing else runs; tests run beside each other.
+    // A second on an idle machine; tests run in parallel.
     assert!(waited.as_secs() < 10, "{waited:?}");
     let of = |status: u16| {
         answers
@@ -1235,11 +1242,11 @@ async fn concurrent_sign_ins_are_bounded_in_memory_and_delay() {
             .count()
     };
     assert_eq!(of(401) + of(429) + of(503), 300);
-    assert!(of(401) >= 30, "an office that signs in at nine is let in");
+    assert!(of(401) >= 30, "the users of an office can sign in");
     for answer in answers.iter().filter(|answer| answer.status != 401) {
         assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
     }
-    // Each thread keeps one block of 19 MiB: how many hashes there were says how much it could have been.
+    // Each thread keeps one block of 19 MiB: the number of hashes bounds the memory.
     let made = hub.server.app.passwords.made() - made;
     assert!(made <= 70, "{made}");
 }
@@ -1262,13 +1269,13 @@ async fn concurrent_sign_ups_from_one_address_are_limited() {
             break answer;
         }
         later += 1;
-        assert!(later < 90, "nobody ever says stop");
+        assert!(later < 90, "the limit is never reached");
     };
     assert!(refused.headers.contains_key("retry-after"));
     refused.refused(429, "rate_limited");
 }
 
-// ── past the doors ──
+// ── database rights ──
 
 #[tokio::test]
 async fn people_role_cannot_access_authentication_secrets() {
@@ -1312,10 +1319,10 @@ async fn people_role_cannot_access_authentication_secrets() {
         .fetch_all(&mut *tx)
         .await
         .unwrap();
-    assert_eq!(seen.len(), 1, "what colleagues may see, they see");
+    assert_eq!(seen.len(), 1, "members see some columns");
 }
 
-/// What leaks with a copy of the database opens nothing.
+/// A copy of the database gives access to nothing.
 #[tokio::test]
 async fn tokens_and_secrets_are_stored_hashed_or_sealed() {
     let hub = Hub::start().await;
@@ -1340,7 +1347,7 @@ async fn tokens_and_secrets_are_stored_hashed_or_sealed() {
     .unwrap();
     assert!(tables.len() > 15, "{tables:?}");
     for table in tables {
-        // Bytes show as text where they are text.
+        // Bytes that are text are dumped as hexadecimal digits.
         let sql = format!("select coalesce(string_agg(t::text, ' '), '') from {table} t");
         let dump: String = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
             .fetch_one(&hub.raw)
@@ -1364,7 +1371,7 @@ async fn tokens_and_secrets_are_stored_hashed_or_sealed() {
     }
 }
 
-/// A session that was stolen for a moment must not lock its owner out.
+/// A stolen session must not lock its owner out.
 #[tokio::test]
 async fn enabling_second_factor_requires_the_password() {
     let hub = Hub::start().await;

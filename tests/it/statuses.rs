@@ -1,4 +1,4 @@
-//! In whatever order reports come, a status only moves forward, and the first end stays.
+//! Status transitions: reports in any order only move a status forward, and the first final one stays.
 
 use rand::RngExt;
 use rand::seq::IndexedRandom;
@@ -17,7 +17,7 @@ const REPORTS: [&str; 9] = [
     "waltzing",
 ];
 
-/// The rule once more, from the table of states.
+/// The transition rule once more, from the table of states.
 fn after(now: &str, report: &str) -> String {
     let said = match report {
         "read" => "delivered",

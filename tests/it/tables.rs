@@ -1,4 +1,4 @@
-//! The admins' tables, by each of their columns, either way.
+//! The tables of admins, sorted by each column in both directions.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ async fn with_three_numbers(hub: &Hub) -> Workspace<'_> {
     harbor
 }
 
-/// `names` in the order in which the table of this page has them.
+/// `names` in the order of the page's table.
 async fn order<'a>(who: &Person, path: &str, names: &[&'a str]) -> Vec<&'a str> {
     let (status, _, html) = who.opens(path, None).await;
     let html = String::from_utf8(html).unwrap();
@@ -34,7 +34,7 @@ async fn order<'a>(who: &Person, path: &str, names: &[&'a str]) -> Vec<&'a str> 
     found.into_iter().map(|(_, name)| name).collect()
 }
 
-/// Upwards as `wanted` says; and downwards the other way round.
+/// Asserts the ascending order, and the reverse for descending.
 async fn sorts(harbor: &Workspace<'_>, table: &str, column: &str, wanted: &[&str]) {
     let names: Vec<_> = wanted.iter().rev().copied().collect();
     for (turned, wanted) in [("", wanted), ("-", &names)] {
@@ -142,7 +142,7 @@ async fn numbers_are_sorted_by_their_columns() {
     )
     .await;
 
-    // In: one, two, three. Out: two, none, one. A segment each.
+    // Received: one, two, three. Sent: two, none, one. One segment each.
     for (number, count) in [(FRONT_DESK, 1), (BILLING, 2), (RECALLS, 3)] {
         for nth in 0..count {
             hub.twilio.text(MAYA, number, &format!("Hello {nth}")).await;

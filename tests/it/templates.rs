@@ -1,4 +1,4 @@
-//! Texts that are sent again and again: whose they are, and what is filled in.
+//! Templates and drafts: access, sharing and variables.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -87,7 +87,7 @@ async fn templates_are_private_or_shared() {
         .is(200);
     assert!(names(&lin, &harbor, "").await.is_empty());
 
-    // What others saw is written down; what was one's own is not.
+    // Changes of shared templates are audited, those of private ones are not.
     let log = harbor.admin.get(&harbor.path("/audit")).await.is(200);
     let entries: Vec<_> = log["data"]
         .as_array()
@@ -101,7 +101,7 @@ async fn templates_are_private_or_shared() {
         ["template_removed", "template_changed", "template_shared"]
     );
 
-    // Who leaves takes their own along; what they shared stays.
+    // A removed member's private templates are deleted; shared ones stay.
     let shared = makes(&sam, &harbor, "Stays", true).await;
     harbor
         .admin
@@ -221,7 +221,7 @@ async fn template_requires_all_variables() {
         .is(202);
     assert_eq!(sent["message"]["content"], "Hi Maya Okafor\n– Sam");
 
-    // Somebody else's own one is none.
+    // Another member's private template is not found.
     sends(&harbor.admin, &harbor, &maya, &greeting, json!({}))
         .await
         .refused(404, "not_found");
@@ -307,7 +307,7 @@ async fn draft_follows_its_author_and_is_private() {
         .collect();
     assert_eq!(all, [json!("Hello"), json!("Let me look")]);
 
-    // Nobody writes over what they have not seen.
+    // A draft changed elsewhere is not overwritten.
     let moved = json!({"content": "Older", "seen_at": null});
     keeps(&sam, &harbor, &of, moved)
         .await
@@ -319,7 +319,7 @@ async fn draft_follows_its_author_and_is_private() {
     let same = json!({"content": "Let me look", "media_ids": [upload["id"]], "seen_at": kept["updated_at"]});
     keeps(&sam, &harbor, &of, same).await.is(200);
 
-    // An admin sees everything, but not this; the database itself says so.
+    // Admins cannot read it; row-level security enforces that.
     assert_eq!(
         harbor.admin.get(&harbor.path(&of)).await.is(200)["content"],
         ""
@@ -341,7 +341,7 @@ async fn draft_follows_its_author_and_is_private() {
     assert_eq!(changed.rows_affected(), 0);
     drop(tx);
 
-    // Its files stay as long as it does.
+    // Its files are kept as long as the draft.
     hub.executes_sql("update message_media set created_at = now() - interval '2 days'")
         .await;
     messagehub::domain::media::removed::forget_unused(&hub.server.app.db)
@@ -352,7 +352,7 @@ async fn draft_follows_its_author_and_is_private() {
         upload["id"]
     );
 
-    // Who may not see the conversation any more does not see its draft.
+    // Without access to the conversation there is no access to the draft.
     let number = harbor.number(FRONT_DESK).await;
     let assignment = harbor.path(&format!("/numbers/{number}/members/{}", sam.id));
     harbor.admin.delete(&assignment).await.is(204);

@@ -1,4 +1,4 @@
-//! How fast a number sends, whatever server asks, and what goes first.
+//! Throughput: the rate of a number across all servers, pauses, and priorities.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace, serve};
 
 const BILLING: &str = "+16285550101";
 
-/// Texts to so many people, each in a conversation of its own.
+/// Queues texts to this many contacts, each in a conversation of its own.
 async fn reminds(harbor: &Workspace<'_>, from: &str, people: usize, bulk: bool) -> Vec<Value> {
     let number = harbor.number(from).await;
     let mut queued = Vec::new();
@@ -28,13 +28,13 @@ async fn paces(harbor: &Workspace<'_>, number: &str, rate: Value) -> Value {
     harbor.admin.patch(&path, change).await.is(200)
 }
 
-/// Long enough for a slow number's next text.
+/// Makes the next text of a slow number due.
 async fn a_turn_comes(hub: &Hub) {
     hub.executes_sql("update number_pace set full_at = now()")
         .await;
 }
 
-/// The pauses that providers asked for are over.
+/// Ends the pauses that providers asked for.
 async fn pauses_end(hub: &Hub) {
     hub.executes_sql("update number_pace set held_until = now()")
         .await;
@@ -59,7 +59,7 @@ async fn number_sends_at_its_default_or_configured_rate() {
         .number("+18005550100")
         .number("+16285550102");
     harbor.connects_with(TOKEN).await.is(201);
-    // Twilio lists them elsewhere.
+    // A short code, which Twilio lists elsewhere.
     hub.executes_sql(
         "update numbers set phone_number = '72345' where phone_number = '+16285550102'",
     )
@@ -84,7 +84,7 @@ async fn number_sends_at_its_default_or_configured_rate() {
     assert_eq!(
         renamed.is(200)["messages_per_second"],
         7.5,
-        "what is not given is kept"
+        "omitted fields are kept"
     );
     let path = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
     for wrong in [json!(0), json!(-1), json!(0.009), json!(1000.5)] {
@@ -132,16 +132,12 @@ async fn two_servers_share_the_rate_of_a_number() {
     for round in 1..=8 {
         a_turn_comes(&hub).await;
         let both = tokio::join!(hub.sends(), other.sender.run_once());
-        assert_eq!(both.0 + both.1, 1, "one of them, once: round {round}");
+        assert_eq!(both.0 + both.1, 1, "one server sends: round {round}");
         assert_eq!(hub.sends().await + other.sender.run_once().await, 0);
     }
     paces(&harbor, FRONT_DESK, json!(1000)).await;
     let both = tokio::join!(hub.sends(), other.sender.run_once());
-    assert_eq!(
-        both.0 + both.1,
-        4,
-        "faster from now on, whatever it owes at the old rate"
-    );
+    assert_eq!(both.0 + both.1, 4, "the new rate applies at once");
     assert_eq!(hub.twilio.messages().len(), 12);
     other.stop().await;
 }
@@ -182,7 +178,7 @@ async fn sender_does_not_sleep_through_a_slow_numbers_turn() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(
             began.elapsed() < Duration::from_secs(30),
-            "they never come: {:?}",
+            "not sent in time: {:?}",
             bodies(&hub)
         );
     }
@@ -193,7 +189,7 @@ async fn sender_does_not_sleep_through_a_slow_numbers_turn() {
     );
     assert!(
         took < Duration::from_secs(12),
-        "on time, not at the next look around: {took:?}"
+        "not only at the next poll: {took:?}"
     );
 }
 
@@ -211,12 +207,12 @@ async fn retry_after_of_the_provider_pauses_the_account() {
     reminds(&harbor, BILLING, 2, false).await;
     hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
-    assert_eq!(hub.sends().await, 0, "nothing goes before the time is over");
+    assert_eq!(hub.sends().await, 0, "nothing is sent before Retry-After");
     assert!(hub.twilio.messages().is_empty());
     let held = "select extract(epoch from held_until - now())::bigint from integrations";
     assert!((50..=63).contains(&hub.count(held).await));
     let tries = "select max(attempts)::bigint from messages";
-    assert_eq!(hub.count(tries).await, 1, "who waits loses no attempt");
+    assert_eq!(hub.count(tries).await, 1, "waiting costs no attempt");
     pauses_end(&hub).await;
     assert_eq!(hub.sends().await, 5);
 }
@@ -233,11 +229,11 @@ async fn full_queue_of_a_number_pauses_that_number() {
     assert_eq!(hub.sends().await, 1);
     reminds(&harbor, FRONT_DESK, 2, false).await;
     reminds(&harbor, BILLING, 2, false).await;
-    assert_eq!(hub.sends().await, 2, "the other number goes on");
+    assert_eq!(hub.sends().await, 2, "the other number sends");
     assert!(bodies(&hub).iter().all(|body| body.contains(BILLING)));
     pauses_end(&hub).await;
     assert_eq!(hub.sends().await, 3);
-    // A hiccup of the way there is that one text's alone.
+    // A transient error of the network delays that text only.
     reminds(&harbor, FRONT_DESK, 1, false).await;
     hub.twilio.fails(Failure::Busy { retry_after: None });
     assert_eq!(hub.sends().await, 1);
@@ -272,7 +268,7 @@ async fn direct_messages_precede_bulk_except_within_a_conversation() {
         assert_eq!(hub.sends().await, 1);
     }
     let sent = bodies(&hub);
-    // What Maya's answer has to wait for does not wait behind the many.
+    // The bulk text ahead of Maya's answer does not wait behind other bulk texts.
     assert_eq!(
         sent[..3],
         ["Closed on Friday", "We have 3:30 free", "Of course you can"]

@@ -1,4 +1,4 @@
-//! What texts cost: the price that a provider names later, sums by number and month, and what it says that it charged.
+//! Usage: prices per text, sums per number and month, and the provider's charges.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ async fn usage(harbor: &Workspace<'_>) -> Value {
     harbor.admin.get(&harbor.path("/usage")).await.is(200)
 }
 
-/// Three texts out, of which one is still on its way, and two in.
+/// Three outbound texts, one of them not yet delivered, and two inbound ones.
 async fn with_texts(harbor: &Workspace<'_>) -> Vec<Value> {
     let maya = harbor.receives(MAYA, "Hello?").await;
     harbor.receives(MAYA, "Anybody there?").await;
@@ -40,7 +40,7 @@ async fn prices_are_recorded_per_text_and_summed_per_number() {
     assert_eq!(price(&texts[0]).await, Value::Null, "not known yet");
     assert_eq!(usage(&harbor).await["numbers"], json!([]));
 
-    // A second time changes nothing: days are counted anew, not added.
+    // A second sync changes nothing: days are recounted, not added.
     for _ in 0..2 {
         books(&hub).await;
 
@@ -82,7 +82,7 @@ async fn prices_are_recorded_per_text_and_summed_per_number() {
                 ["texts_sent", 3, "0.024"],
                 ["total", null, "0.047"],
             ]),
-            "each once, and no parent of another"
+            "each item once, and no parent category"
         );
         assert_eq!(usage["charges"][0]["error"], Value::Null);
         let today = chrono::Utc::now().date_naive().to_string();
@@ -124,7 +124,7 @@ async fn failed_usage_sync_is_retried_and_shown() {
     books(&hub).await;
 
     let first = usage(&harbor).await;
-    assert_eq!(first["numbers"][0]["sent"], 3, "counted all the same");
+    assert_eq!(first["numbers"][0]["sent"], 3, "counted despite the error");
     assert_eq!(first["charges"][0]["items"], json!([]));
     let error = first["charges"][0]["error"].as_str().unwrap();
     assert!(error.contains("Twilio could not be reached"), "{error}");
@@ -219,7 +219,7 @@ async fn usage_of_deleted_contacts_is_kept() {
         books(&hub).await;
         assert_eq!(of(usage(&harbor).await), before);
     }
-    // With those of a new contact of the same day.
+    // Including the texts of a new contact of the same day.
     harbor.receives(MAYA, "It is me again").await;
     books(&hub).await;
     assert_eq!(of(usage(&harbor).await)[1], 3);

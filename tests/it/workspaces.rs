@@ -1,4 +1,4 @@
-//! The tenant itself: made, changed, and deleted with everything in it and nothing beside it.
+//! Workspaces: created, changed, and deleted with all of their data and nothing else.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ async fn user_can_have_several_workspaces() {
         .collect();
     assert_eq!(ids, [json!(harbor.id), second["id"].clone()]);
 
-    // One knows nothing of the other.
+    // The two are separate.
     harbor.receives(MAYA, "Hi").await;
     let elsewhere = format!(
         "/api/workspaces/{}/conversations",
@@ -107,7 +107,7 @@ async fn settings_change_only_the_given_fields() {
     let change = json!({"name": " Harbor ", "default_region": "GB", "low_credits_at": 0});
     let mut after = harbor.admin.patch(&itself, change).await.is(200);
     assert_eq!(after["name"], "Harbor");
-    assert_eq!(after["slug"], before["slug"], "its address stays");
+    assert_eq!(after["slug"], before["slug"], "the slug stays");
     for field in ["name", "default_region", "low_credits_at", "updated_at"] {
         assert_ne!(after[field], before[field], "{field}");
         after[field] = before[field].clone();
@@ -118,14 +118,14 @@ async fn settings_change_only_the_given_fields() {
     assert_eq!(contact["phone_number"], "+442079460958");
 }
 
-// ── the end ──
+// ── deletion ──
 
 async fn deletes(who: &Person, harbor: &Workspace<'_>, name: &str) -> crate::hub::Answer {
     who.delete_with(&harbor.path(""), json!({"name": name}))
         .await
 }
 
-/// Every table with a workspace_id: how many rows of this workspace, and a checksum of them.
+/// Every table with a workspace_id: the number of the workspace's rows, and their checksum.
 async fn rows_of(harbor: &Workspace<'_>) -> BTreeMap<String, (i64, String)> {
     let tables: Vec<String> = sqlx::query_scalar(
         "select c.relname::text from pg_class c
@@ -155,13 +155,13 @@ async fn rows_of(harbor: &Workspace<'_>) -> BTreeMap<String, (i64, String)> {
     rows
 }
 
-/// The server writes down what it used credentials for when it likes.
+/// The server writes the credential access log at any time.
 fn without_uses(mut rows: BTreeMap<String, (i64, String)>) -> BTreeMap<String, (i64, String)> {
     rows.remove("credential_access_log");
     rows
 }
 
-/// A workspace with something in each of its tables.
+/// A workspace with rows in each table.
 async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>, Person) {
     let harbor = hub.workspace(name).await;
     harbor.connects_twilio(number).await;
@@ -177,7 +177,7 @@ async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>,
     let conversation = harbor.conversation_with(MAYA).await;
     harbor.answers(&agent, &conversation, "How nice").await;
     harbor.notes(&conversation, "@Sam, can you?").await;
-    hub.twilio.refuses(21610, 400); // so that somebody has opted out
+    hub.twilio.refuses(21610, 400); // opts the contact out
     hub.sends().await;
     harbor
         .invites(&format!("kim@{}.test", harbor.slug), "agent")
@@ -207,12 +207,12 @@ async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>,
     hub.server.usage_sync.run_once().await.unwrap();
     knows_people(&harbor, number).await;
     for (table, (count, _)) in rows_of(&harbor).await {
-        assert!(count > 0, "a new table: put something into {table} here");
+        assert!(count > 0, "add rows of {table} here");
     }
     (harbor, agent)
 }
 
-/// With tags and fields, an import, two who became one, and one who is gone.
+/// Tags, fields, an import, a merged contact and a deleted one.
 async fn knows_people(harbor: &Workspace<'_>, number: &str) {
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let maya = text(&harbor.conversation_with(MAYA).await["contact_id"]);
@@ -324,7 +324,7 @@ async fn deletion_removes_everything_of_the_workspace_only() {
         .await
         .refused(403, "not_a_member");
 
-    // Its people keep their accounts and what else they belong to.
+    // Members keep their accounts and other workspaces.
     assert_eq!(hub.count("select count(*) from users").await, users);
     sam.get(&bay.path("")).await.is(200);
     let jo = Person::signs_in(&hub, &harbor.admin.email).await;
@@ -333,7 +333,7 @@ async fn deletion_removes_everything_of_the_workspace_only() {
         .post("/api/workspaces", json!({"name": "Harbor Dental"}))
         .await
         .is(201);
-    assert_eq!(anew["slug"], harbor.slug, "the address is free again");
+    assert_eq!(anew["slug"], harbor.slug, "the slug is free again");
     let contacts = format!("/api/workspaces/{}/contacts", anew["id"].as_str().unwrap());
     assert_eq!(jo.get(&contacts).await.is(200)["data"], json!([]));
 }
@@ -344,7 +344,7 @@ async fn texts_to_a_deleted_workspace_get_404() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
     bay.connects_twilio(OPTICS).await;
-    // Half of them have texted before.
+    // Half of the senders have texted before.
     for n in 0..25 {
         harbor.receives(&stranger(n), "Hi").await;
     }
@@ -354,7 +354,7 @@ async fn texts_to_a_deleted_workspace_get_404() {
         fifty_texts(&hub, FRONT_DESK),
         fifty_texts(&hub, OPTICS),
     );
-    // The very next one, before anybody had time for anything.
+    // The next text, right after the deletion.
     let after = hub.twilio.text(MAYA, FRONT_DESK, "Anybody?").await.status();
 
     deleted.is(204);
@@ -375,7 +375,7 @@ fn stranger(n: usize) -> String {
     format!("+141555502{n:02}")
 }
 
-/// Fifty people text at once; what their provider is answered.
+/// Fifty concurrent inbound texts; returns the statuses of the responses.
 async fn fifty_texts(hub: &Hub, to: &str) -> Vec<u16> {
     join_all((0..50).map(|n| async move {
         let answer = hub
@@ -387,7 +387,7 @@ async fn fifty_texts(hub: &Hub, to: &str) -> Vec<u16> {
     .await
 }
 
-/// Who stores a text holds its conversation and then asks for the workspace; the deletion comes the other way.
+/// Storing a text locks its conversation and then the workspace; the deletion locks in the opposite order.
 #[tokio::test]
 async fn deletion_succeeds_during_ingest() {
     let hub = Hub::start().await;
@@ -414,7 +414,7 @@ async fn deletion_succeeds_during_ingest() {
     assert_eq!(hub.count("select count(*) from workspaces").await, 0);
 }
 
-/// A text that is with the provider while its workspace goes.
+/// Texts are at the provider while their workspace is deleted.
 #[tokio::test]
 async fn deletion_during_sending_is_harmless() {
     let hub = Hub::start().await;
@@ -446,7 +446,7 @@ async fn deletion_during_sending_is_harmless() {
             .await,
         0
     );
-    // Reports of what went out before find nothing, and change nothing.
+    // Reports of sent texts find none and change nothing.
     if let Some(orphan) = hub
         .twilio
         .messages()
@@ -487,7 +487,7 @@ async fn posts_the_form(hub: &Hub, who: &Person, name: &str) -> Answer {
     nobody.ask(request).await
 }
 
-/// A server on the same database with another `SIGNUPS`; who was signed in still is.
+/// A server on the same database with another `SIGNUPS`; sessions stay valid.
 async fn with_signups(hub: &Hub, signups: &str) -> messagehub::Server {
     let settings = [
         ("SIGNUPS", signups),
@@ -571,7 +571,7 @@ async fn workspaces_per_user_are_limited() {
         .await
         .refused(403, "too_many_workspaces");
     assert!(!is_offered(&hub, jo).await);
-    // Those where one is only a member count for who made them; what is deleted counts no more.
+    // Workspaces of others do not count for a member, and deleted ones count no more.
     let bay = hub.workspace("Bay Optics").await;
     hub.has_verified(&jo.email).await;
     let link = bay.invites(&jo.email, "admin").await;
@@ -585,7 +585,7 @@ async fn workspaces_per_user_are_limited() {
     makes(jo, "One more").await.is(201);
 }
 
-/// Pages are found by slug or by id, so no slug reads as an id.
+/// Pages are found by slug or by id, so no slug parses as an id.
 #[tokio::test]
 async fn workspace_with_an_id_like_name_is_found_by_slug() {
     let hub = Hub::start().await;
