@@ -161,7 +161,7 @@ async fn reuse_of_any_earlier_refresh_token_ends_the_session() {
 }
 
 #[tokio::test]
-async fn foreign_refresh_token_ends_no_session() {
+async fn invalid_refresh_token_ends_no_session() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let nobody = Person::nobody(&hub);
@@ -199,7 +199,7 @@ async fn second_tab_keeps_the_newer_refresh_cookie() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let cookie = format!("messagehub_refresh={}", harbor.admin.refresh_token);
-    let opens = async || {
+    let set_cookies = async || {
         let browser = Person::nobody(&hub);
         let request = browser.request(reqwest::Method::GET, "/workspaces");
         let answer = browser.ask(request.header("cookie", &cookie)).await;
@@ -216,8 +216,11 @@ async fn second_tab_keeps_the_newer_refresh_cookie() {
         })
         .collect::<Vec<_>>()
     };
-    assert_eq!(opens().await, ["messagehub_access", "messagehub_refresh"]);
-    assert_eq!(opens().await, ["messagehub_access"]);
+    assert_eq!(
+        set_cookies().await,
+        ["messagehub_access", "messagehub_refresh"]
+    );
+    assert_eq!(set_cookies().await, ["messagehub_access"]);
 }
 
 #[tokio::test]
@@ -257,7 +260,7 @@ async fn sign_out_revokes_the_token_at_once() {
 }
 
 #[tokio::test]
-async fn cookies_are_same_site_and_http_only() {
+async fn cookies_are_http_only_and_accepted_from_our_origin_only() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let login = json!({"email": harbor.admin.email, "password": PASSWORD});

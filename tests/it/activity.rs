@@ -12,11 +12,11 @@ async fn changes(who: &Person, harbor: &Workspace<'_>, conversation: &Value, cha
 
 /// Kind, cause, actor and assignee of each entry.
 fn summary(lines: &[Value]) -> Vec<[&str; 4]> {
-    let words = |line| ["kind", "cause", "actor_name", "assignee_name"].map(|key| word(line, key));
-    lines.iter().map(words).collect()
+    let row = |line| ["kind", "cause", "actor_name", "assignee_name"].map(|key| field(line, key));
+    lines.iter().map(row).collect()
 }
 
-fn word<'a>(line: &'a Value, key: &str) -> &'a str {
+fn field<'a>(line: &'a Value, key: &str) -> &'a str {
     line[key].as_str().unwrap_or_default()
 }
 
@@ -91,7 +91,7 @@ async fn each_action_records_one_activity_entry() {
         let found = thread.iter().find(|text| text["content"] == content);
         found.unwrap()["id"].as_str().unwrap()
     };
-    let id = |at: usize| word(&lines[at], "id");
+    let id = |at: usize| field(&lines[at], "id");
     assert!(id_of("Nice") < id(0) && id(5) < id_of("One more thing") && id(9) < id_of("STOP"));
 }
 

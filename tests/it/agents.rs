@@ -5,7 +5,12 @@ use serde_json::{Value, json};
 
 use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace, serve};
 
-async fn changes(who: &Person, harbor: &Workspace<'_>, it: &Value, change: Value) -> Answer {
+async fn change_conversation(
+    who: &Person,
+    harbor: &Workspace<'_>,
+    it: &Value,
+    change: Value,
+) -> Answer {
     let id = it["id"].as_str().unwrap();
     who.patch(&harbor.path(&format!("/conversations/{id}")), change)
         .await
@@ -22,11 +27,13 @@ async fn concurrent_assignment_has_one_winner_and_names_them() {
     let maya = harbor.receives(MAYA, "Hi").await;
     for round in 0..10 {
         let free = json!({"assignee_id": null});
-        changes(&harbor.admin, &harbor, &maya, free).await.is(200);
+        change_conversation(&harbor.admin, &harbor, &maya, free)
+            .await
+            .is(200);
         let take = |who: &Person| json!({"assignee_id": who.id, "expected_assignee_id": null});
         let (one, other) = tokio::join!(
-            changes(&sam, &harbor, &maya, take(&sam)),
-            changes(&lin, &harbor, &maya, take(&lin))
+            change_conversation(&sam, &harbor, &maya, take(&sam)),
+            change_conversation(&lin, &harbor, &maya, take(&lin))
         );
         let ((winner, name), refused) = match (one.status, other.status) {
             (200, 409) => ((&sam, "Sam"), other),
@@ -51,15 +58,19 @@ async fn concurrent_assignment_has_one_winner_and_names_them() {
         (&lin, &sam)
     };
     let again = json!({"assignee_id": winner.id, "expected_assignee_id": null});
-    changes(winner, &harbor, &maya, again).await.is(200);
-    let insists = json!({"assignee_id": loser.id});
+    change_conversation(winner, &harbor, &maya, again)
+        .await
+        .is(200);
+    let override_assignment = json!({"assignee_id": loser.id});
     assert_eq!(
-        changes(loser, &harbor, &maya, insists).await.is(200)["assignee_id"],
+        change_conversation(loser, &harbor, &maya, override_assignment)
+            .await
+            .is(200)["assignee_id"],
         loser.id.as_str()
     );
     // A conflict refuses the other changes of the request as well.
     let both = json!({"assignee_id": winner.id, "expected_assignee_id": null, "status": "done"});
-    changes(winner, &harbor, &maya, both)
+    change_conversation(winner, &harbor, &maya, both)
         .await
         .refused(409, "conversation_taken");
     assert_eq!(harbor.conversation_with(MAYA).await["status"], "open");
@@ -73,12 +84,12 @@ async fn conversation_is_not_assigned_to_members_without_access() {
     let bay = hub.workspace("Bay Optics").await;
     let maya = harbor.receives(MAYA, "Hi").await;
     for who in [&lin.id, &bay.admin.id] {
-        changes(&harbor.admin, &harbor, &maya, json!({"assignee_id": who}))
+        change_conversation(&harbor.admin, &harbor, &maya, json!({"assignee_id": who}))
             .await
             .refused(422, "validation_failed");
     }
     harbor.assigns(FRONT_DESK, &lin).await;
-    changes(
+    change_conversation(
         &harbor.admin,
         &harbor,
         &maya,
@@ -139,13 +150,13 @@ async fn snoozed_conversation_returns_once_at_its_time() {
         json!(null),
     ] {
         let change = json!({"status": "snoozed", "snoozed_until": until});
-        changes(&harbor.admin, &harbor, &maya, change)
+        change_conversation(&harbor.admin, &harbor, &maya, change)
             .await
             .refused(422, "validation_failed");
     }
     let until = (chrono::Utc::now() + chrono::Duration::hours(1)).to_rfc3339();
     let change = json!({"status": "snoozed", "snoozed_until": until});
-    changes(&harbor.admin, &harbor, &maya, change.clone())
+    change_conversation(&harbor.admin, &harbor, &maya, change.clone())
         .await
         .is(200);
     let db = &hub.server.app.db;
@@ -184,7 +195,9 @@ async fn snoozed_conversation_returns_once_at_its_time() {
     );
 
     // An inbound text ends the snooze at once.
-    changes(&harbor.admin, &harbor, &maya, change).await.is(200);
+    change_conversation(&harbor.admin, &harbor, &maya, change)
+        .await
+        .is(200);
     let woken = harbor.receives(MAYA, "Still there?").await;
     assert_eq!(
         (&woken["status"], &woken["snoozed_until"]),
@@ -236,10 +249,10 @@ async fn presence_is_visible_to_viewers_and_counts_each_user_once() {
         (&tom["id"], &json!(true))
     );
     // A new subscriber receives the current presence.
-    let mut late = harbor.admin.listens(&harbor).await;
+    let mut late_subscriber = harbor.admin.listens(&harbor).await;
     let mut there = [
-        late.receives("presence").await["conversation_id"].clone(),
-        late.receives("presence").await["conversation_id"].clone(),
+        late_subscriber.receives("presence").await["conversation_id"].clone(),
+        late_subscriber.receives("presence").await["conversation_id"].clone(),
     ];
     there.sort_by_key(ToString::to_string);
     let mut both = [maya["id"].clone(), tom["id"].clone()];
@@ -266,9 +279,12 @@ async fn presence_is_visible_to_viewers_and_counts_each_user_once() {
             .iter()
             .all(|frame| frame["type"] != "presence")
     );
-    let mut outside = sam.socket().await;
-    outside.says(viewing(&maya)).await;
-    assert_eq!(outside.receives("error").await["code"], "validation_failed");
+    let mut unjoined = sam.socket().await;
+    unjoined.says(viewing(&maya)).await;
+    assert_eq!(
+        unjoined.receives("error").await["code"],
+        "validation_failed"
+    );
 
     // Losing the number ends presence.
     first.says(viewing(&maya)).await;

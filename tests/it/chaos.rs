@@ -237,7 +237,7 @@ struct Writer {
 
 impl Writer {
     /// Retries with the same idempotency key until the text is accepted.
-    async fn writes(&self, draft: &Value) -> String {
+    async fn send_text(&self, draft: &Value) -> String {
         let key = uuid::Uuid::now_v7().to_string();
         loop {
             let address = &self.victims[usize::from(chance(50.0))].address;
@@ -259,7 +259,7 @@ impl Writer {
         }
     }
 
-    async fn resumes(
+    async fn run_until(
         self: Arc<Self>,
         name: String,
         from: Vec<String>,
@@ -279,7 +279,7 @@ impl Writer {
                 format!("{name}.{n}")
             };
             let draft = json!({"to": to, "number_id": number, "content": content});
-            accepted.push(self.writes(&draft).await);
+            accepted.push(self.send_text(&draft).await);
             tokio::time::sleep(PAUSE).await;
         }
         accepted
@@ -288,19 +288,19 @@ impl Writer {
 
 async fn connects(harbor: &Workspace<'_>, provider: &str, credentials: Value) -> Vec<String> {
     let form = json!({"provider": provider, "credentials": credentials});
-    let made = harbor
+    let connected = harbor
         .admin
         .post(&harbor.path("/integrations"), form)
         .await
         .is(201);
-    let numbers = made["numbers"].as_array().unwrap().iter();
+    let numbers = connected["numbers"].as_array().unwrap().iter();
     numbers
         .map(|number| number["id"].as_str().unwrap().into())
         .collect()
 }
 
 /// Runs the connection test as admin until every account is healthy.
-async fn mended(harbor: &Workspace<'_>) {
+async fn recover_accounts(harbor: &Workspace<'_>) {
     let integrations = harbor
         .admin
         .get(&harbor.path("/integrations"))
@@ -334,7 +334,7 @@ struct Row {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_accepted_text_is_sent_exactly_once_under_faults() {
-    let (hub, place) = (Hub::start().await, DataDir::new());
+    let (hub, data_dir) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await;
     let twilio = hub.twilio.account(&harbor.account, TOKEN);
     twilio.number(FRONT_DESK);
@@ -358,7 +358,7 @@ async fn every_accepted_text_is_sent_exactly_once_under_faults() {
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let victims = Arc::new([(); 2].map(|()| {
-        let process = start(None, &place.data(), &settings);
+        let process = start(None, &data_dir.data(), &settings);
         Victim {
             address: process.address.clone(),
             process: Mutex::new(Some(process)),
@@ -387,10 +387,19 @@ async fn every_accepted_text_is_sent_exactly_once_under_faults() {
     let mut writers = tokio::task::JoinSet::new();
     for n in 0..WRITERS {
         for (name, from) in [("twilio", &at_twilio), ("telnyx", &at_telnyx)] {
-            writers.spawn(Arc::clone(&writer).resumes(format!("{name}.{n}"), from.clone(), until));
+            writers.spawn(Arc::clone(&writer).run_until(
+                format!("{name}.{n}"),
+                from.clone(),
+                until,
+            ));
         }
     }
-    let killer = tokio::spawn(kills(Arc::clone(&victims), place.data(), settings, until));
+    let killer = tokio::spawn(kills(
+        Arc::clone(&victims),
+        data_dir.data(),
+        settings,
+        until,
+    ));
     // The credentials are invalid for a while.
     let mut locked_out = 0;
     while Instant::now() < until {
@@ -400,7 +409,7 @@ async fn every_accepted_text_is_sent_exactly_once_under_faults() {
         tokio::time::sleep(millis(500, 1500)).await;
         twilio.changes_token(TOKEN);
         telnyx.changes_key(KEY);
-        mended(&harbor).await;
+        recover_accounts(&harbor).await;
         locked_out += 1;
     }
     let mut accepted = HashSet::new();
@@ -426,7 +435,7 @@ async fn every_accepted_text_is_sent_exactly_once_under_faults() {
         ("TELNYX_API_BASE_URL", hub.telnyx.url()),
     ];
     let last = serve(&hub.database, &hub.twilio, &last).await;
-    mended(&harbor).await;
+    recover_accounts(&harbor).await;
     hub.executes_sql("update messages set lease_until = now() where status = 'sending'")
         .await;
     for _ in 0..60 {
@@ -465,10 +474,10 @@ async fn every_accepted_text_is_sent_exactly_once_under_faults() {
             .into_iter()
             .map(|m| ("telnyx".into(), m.to, m.text, m.id)),
     );
-    verdict(&rows, &taken, &accepted, &reports, kills, locked_out);
+    assert_exactly_once(&rows, &taken, &accepted, &reports, kills, locked_out);
 }
 
-fn verdict(
+fn assert_exactly_once(
     rows: &[Row],
     taken: &[(String, String, String, String)],
     accepted: &HashSet<String>,

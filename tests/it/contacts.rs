@@ -30,11 +30,11 @@ impl Workspace<'_> {
             .get(&self.path(&format!("/contacts?{query}")))
             .await
             .is(200);
-        named(&list)
+        names_of(&list)
     }
 }
 
-fn named(list: &Value) -> Vec<String> {
+fn names_of(list: &Value) -> Vec<String> {
     let contacts = list["data"].as_array().unwrap().iter();
     contacts
         .map(|contact| {
@@ -377,16 +377,16 @@ async fn export_respects_access_and_escapes_formulas() {
     }
     harbor.receives(MAYA, "4711").await;
     let path = harbor.path("/contacts/export.csv");
-    let whole = jo.get(&path).await;
-    assert_eq!(whole.headers["content-type"], "text/csv; charset=utf-8");
-    let mut reader = csv::Reader::from_reader(whole.body.as_bytes());
+    let export = jo.get(&path).await;
+    assert_eq!(export.headers["content-type"], "text/csv; charset=utf-8");
+    let mut reader = csv::Reader::from_reader(export.body.as_bytes());
     let head = reader.headers().unwrap().clone();
     assert_eq!(&head[0], "name");
     assert_eq!(&head[head.len() - 1], "'=Plan");
     let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 230);
     assert!(
-        whole.body.starts_with('\u{feff}'),
+        export.body.starts_with('\u{feff}'),
         "spreadsheets read it as UTF-8"
     );
     for cell in rows.iter().flatten() {

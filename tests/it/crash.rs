@@ -99,7 +99,7 @@ async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> 
 
 #[tokio::test]
 async fn killed_server_loses_and_duplicates_nothing() {
-    let (place, twilio, database) = (
+    let (data_dir, twilio, database) = (
         DataDir::new(),
         Emulator::start().await,
         empty_database().await,
@@ -110,7 +110,7 @@ async fn killed_server_loses_and_duplicates_nothing() {
         ("TWILIO_API_BASE_URL", twilio.url()),
     ];
     let raw = PgPool::connect_with(superuser(&database)).await.unwrap();
-    let server = Process::start(&place.data(), &settings);
+    let server = Process::start(&data_dir.data(), &settings);
     let address = server.address.clone();
     let jo = Admin::signs_up(&server).await;
     jo.connects(&twilio).await;
@@ -135,10 +135,10 @@ async fn killed_server_loses_and_duplicates_nothing() {
     })
     .await;
     server.kill();
-    let taken = twilio.messages().len();
-    assert!(taken < 40, "the kill came before all were accepted");
+    let accepted = twilio.messages().len();
+    assert!(accepted < 40, "the kill came before all were accepted");
 
-    let _server = Process::start_at(&address, &place.data(), &settings);
+    let _server = Process::start_at(&address, &data_dir.data(), &settings);
     sqlx::query("update messages set lease_until = now() where status = 'sending' and lease_until > now() + interval '30 seconds'")
         .execute(&raw)
         .await
@@ -197,9 +197,9 @@ async fn killed_server_loses_and_duplicates_nothing() {
 
 #[tokio::test]
 async fn killed_postgresql_keeps_acknowledged_webhooks() {
-    let (place, twilio) = (DataDir::new(), Emulator::start().await);
+    let (data_dir, twilio) = (DataDir::new(), Emulator::start().await);
     let settings = [("TWILIO_API_BASE_URL", twilio.url())];
-    let server = Process::start(&place.data(), &settings);
+    let server = Process::start(&data_dir.data(), &settings);
     let jo = Admin::signs_up(&server).await;
     jo.connects(&twilio).await;
 
@@ -217,7 +217,7 @@ async fn killed_postgresql_keeps_acknowledged_webhooks() {
         });
         let killer = async {
             tokio::time::sleep(Duration::from_millis(60)).await;
-            kill(place.postmaster(), Signal::SIGKILL).unwrap();
+            kill(data_dir.postmaster(), Signal::SIGKILL).unwrap();
         };
         for (status, text) in futures_util::future::join(join_all(texts), killer).await.0 {
             match status {
@@ -241,7 +241,7 @@ async fn killed_postgresql_keeps_acknowledged_webhooks() {
 
     let address = server.address.clone();
     server.kill();
-    let _server = Process::start_at(&address, &place.data(), &settings);
+    let _server = Process::start_at(&address, &data_dir.data(), &settings);
     let kept = jo.get("/messages?limit=200").await;
     let kept: Vec<_> = kept["data"]
         .as_array()
@@ -260,8 +260,8 @@ async fn killed_postgresql_keeps_acknowledged_webhooks() {
 
 #[tokio::test]
 async fn webhook_during_database_outage_gets_503_and_its_retry_is_stored_once() {
-    let place = DataDir::new();
-    let cluster = Embedded::start(&place.data()).await.unwrap();
+    let data_dir = DataDir::new();
+    let cluster = Embedded::start(&data_dir.data()).await.unwrap();
     migrate::run(&cluster.options()).await.unwrap();
     let hub = Hub::start_on(cluster.options()).await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
@@ -287,7 +287,7 @@ async fn webhook_during_database_outage_gets_503_and_its_retry_is_stored_once() 
     let refused = harbor.admin.get(&harbor.path("/conversations")).await;
     refused.refused(503, "unavailable");
 
-    let cluster = Embedded::start(&place.data()).await.unwrap();
+    let cluster = Embedded::start(&data_dir.data()).await.unwrap();
     for _ in 0..3 {
         let status = text().send().await.status();
         assert!(status == 200 || status == 503, "{status}");
@@ -308,7 +308,7 @@ async fn webhook_during_database_outage_gets_503_and_its_retry_is_stored_once() 
 
 #[tokio::test]
 async fn graceful_stop_finishes_running_work() {
-    let (place, twilio, database) = (
+    let (data_dir, twilio, database) = (
         DataDir::new(),
         Emulator::start().await,
         empty_database().await,
@@ -319,7 +319,7 @@ async fn graceful_stop_finishes_running_work() {
         ("TWILIO_API_BASE_URL", twilio.url()),
     ];
     let raw = PgPool::connect_with(superuser(&database)).await.unwrap();
-    let server = Process::start(&place.data(), &settings);
+    let server = Process::start(&data_dir.data(), &settings);
     let jo = Admin::signs_up(&server).await;
     jo.connects(&twilio).await;
     for n in 0..30 {

@@ -85,7 +85,7 @@ fn every_link_leads_to_a_page_and_a_heading() {
                 "" => page.clone(),
                 path => page.parent().unwrap().join(path),
             };
-            let is_good = match (target.exists(), fragment) {
+            let is_valid = match (target.exists(), fragment) {
                 (exists, "") => exists,
                 (true, fragment) => {
                     let there = fs::read_to_string(&target).unwrap_or_default();
@@ -94,7 +94,7 @@ fn every_link_leads_to_a_page_and_a_heading() {
                 }
                 (false, _) => false,
             };
-            if !is_good {
+            if !is_valid {
                 broken.push(format!("{}: {link}", page.display()));
             }
         }
@@ -129,7 +129,7 @@ fn every_cited_file_exists() {
 #[test]
 fn every_cited_name_is_in_the_code() {
     let name = Regex::new(r"^\w+(?:(?:::|\.)\w+)*$").unwrap();
-    let mut words = HashSet::new();
+    let mut identifiers = HashSet::new();
     let sources: [(&str, &[&str]); 7] = [
         ("src", &["rs"]),
         ("tests", &["rs", "mjs"]),
@@ -148,11 +148,11 @@ fn every_cited_name_is_in_the_code() {
                 continue;
             }
             let found = text.split(|c: char| !c.is_alphanumeric() && c != '_');
-            words.extend(found.map(str::to_owned));
+            identifiers.extend(found.map(str::to_owned));
         }
     }
     // Names of other programs.
-    words.extend(["POSTGRES_PASSWORD", "pg_dump"].map(str::to_owned));
+    identifiers.extend(["POSTGRES_PASSWORD", "pg_dump"].map(str::to_owned));
     let mut missing = Vec::new();
     for (page, text) in pages() {
         for span in spans(&text) {
@@ -162,7 +162,7 @@ fn every_cited_name_is_in_the_code() {
             let Some(last) = is_name.then(|| span.rsplit([':', '.']).next()).flatten() else {
                 continue;
             };
-            if !words.contains(last) {
+            if !identifiers.contains(last) {
                 missing.push(format!("{}: {span}", page.display()));
             }
         }

@@ -43,7 +43,7 @@ struct State {
     fetched: Vec<media::Fetched>,
     failures: VecDeque<Failure>,
     dice: Option<Dice>,
-    on_taken: Option<Taken>,
+    on_accepted: Option<AcceptedCallback>,
     lists_after: Option<Duration>,
     calls: Vec<String>,
     delivers_by_itself: bool,
@@ -109,7 +109,7 @@ pub struct Message {
 /// Chooses the fault of each call, such as `POST /v2/messages`, that has no queued fault.
 pub type Dice = Box<dyn FnMut(&str) -> Option<Failure> + Send>;
 /// Called with the provider id of each accepted message, before the response is sent.
-pub type Taken = Arc<dyn Fn(String) + Send + Sync>;
+pub type AcceptedCallback = Arc<dyn Fn(String) + Send + Sync>;
 
 #[derive(Debug, Clone)]
 pub enum Failure {
@@ -214,8 +214,8 @@ impl Emulator {
         self
     }
 
-    pub fn on_request(&self, on_taken: Taken) -> &Self {
-        self.state().on_taken = Some(on_taken);
+    pub fn on_request(&self, on_accepted: AcceptedCallback) -> &Self {
+        self.state().on_accepted = Some(on_accepted);
         self
     }
 

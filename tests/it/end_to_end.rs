@@ -124,7 +124,7 @@ async fn malformed_credentials_are_refused_by_field() {
 }
 
 #[tokio::test]
-async fn every_page_of_numbers_is_read_and_webhooks_are_set_or_explained() {
+async fn all_pages_of_numbers_are_read_and_webhooks_are_set_or_overrides_reported() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.pages_by(50).account(&harbor.account, TOKEN);

@@ -56,12 +56,12 @@ async fn queued_texts_of_a_failed_number_use_another_and_record_it() {
     assert_eq!(hub.sends().await, 2);
 
     let sent: Vec<_> = hub.telnyx.messages().into_iter().collect();
-    let words: Vec<_> = sent
+    let sent_texts: Vec<_> = sent
         .iter()
         .map(|m| (m.from.as_str(), m.to.as_str(), m.text.as_str()))
         .collect();
     assert_eq!(
-        words,
+        sent_texts,
         [
             (BILLING, MAYA, "We have 3:30 free"),
             (BILLING, MAYA, "Or 4:15")

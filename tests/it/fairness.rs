@@ -219,9 +219,10 @@ async fn hanging_work_is_released_at_shutdown() {
     );
     let leased = "select count(*) from messages where status = 'sending'";
     assert_eq!(count(leased).await, 0);
-    let waiting = "select count(*) from message_media where fetch_at > now() and stored_at is null";
+    let unfetched =
+        "select count(*) from message_media where fetch_at > now() and stored_at is null";
     assert_eq!(
-        count(waiting).await,
+        count(unfetched).await,
         0,
         "another server may fetch it at once"
     );
@@ -247,15 +248,15 @@ async fn usage_sync_runs_while_another_provider_hangs() {
     }));
     hub.server.send();
     let hub = hub;
-    let asked = |account: &str| hub.twilio.calls(&["GET", account, "Usage"]);
+    let usage_calls = |account: &str| hub.twilio.calls(&["GET", account, "Usage"]);
     until(Duration::from_secs(10), "its call hangs", async || {
-        asked(&account) > 0
+        usage_calls(&account) > 0
     })
     .await;
     until(
         Duration::from_secs(10),
         "the other one is asked",
-        async || asked(&other) > 0,
+        async || usage_calls(&other) > 0,
     )
     .await;
 }

@@ -70,7 +70,7 @@ impl Page {
 }
 
 #[tokio::test]
-async fn refused_form_keeps_its_links() {
+async fn links_and_actions_of_a_refused_form_are_valid() {
     let hub = Hub::start().await;
     let Office {
         workspace: harbor,
@@ -231,7 +231,7 @@ async fn refused_form_keeps_its_links() {
     let (path, body) = &refused[0];
     let page = posts(jo, path, body).await;
     let forms = page.addresses("form", "action");
-    let does = async |end: &str, body: &str| {
+    let submit = async |end: &str, body: &str| {
         let form = forms
             .iter()
             .find(|form| form.path().ends_with(end))
@@ -240,7 +240,7 @@ async fn refused_form_keeps_its_links() {
         assert_eq!(done.status, 303, "{form}");
         assert!(done.location.starts_with(&talk), "{}", done.location);
     };
-    does("/status", "status=done").await;
+    submit("/status", "status=done").await;
     let now = jo
         .get(&harbor.path(&format!("/conversations/{}", id("conversation_id"))))
         .await
@@ -255,11 +255,11 @@ async fn sent_text_deletes_only_its_own_draft() {
     let maya = harbor.receives(MAYA, "Hi").await;
     let jo = &harbor.admin;
     let maya = maya["id"].as_str().unwrap();
-    let of_maya = harbor.path(&format!("/conversations/{maya}/draft"));
+    let maya_draft = harbor.path(&format!("/conversations/{maya}/draft"));
     let new = harbor.path("/drafts/new");
     let content = async |draft: &str| jo.get(draft).await.is(200)["content"].clone();
     for (draft, said) in [
-        (&of_maya, json!({"content": "To Maya"})),
+        (&maya_draft, json!({"content": "To Maya"})),
         (&new, json!({"to": "Tom", "content": "To Tom"})),
     ] {
         let request = jo.request(Method::PUT, draft).json(&said);
@@ -274,11 +274,11 @@ async fn sent_text_deletes_only_its_own_draft() {
 
     // From a contact's page.
     sends("one", "").await;
-    assert_eq!(content(&of_maya).await, "To Maya");
+    assert_eq!(content(&maya_draft).await, "To Maya");
     assert_eq!(content(&new).await, "To Tom");
     // From the conversation with another number.
     sends("two", maya).await;
-    assert_eq!(content(&of_maya).await, "");
+    assert_eq!(content(&maya_draft).await, "");
     assert_eq!(content(&new).await, "To Tom");
     sends("three", "new").await;
     assert_eq!(content(&new).await, "");

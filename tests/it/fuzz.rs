@@ -6,7 +6,6 @@ use proptest::test_runner::TestRunner;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::emulator::Emulator;
 use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN};
 
 /// Deterministic samples.
@@ -189,21 +188,21 @@ async fn provider_events_never_cause_5xx() {
     let mut stored = 0;
     for (value, field, kind) in samples((json_value(), field, kind), 150) {
         for endpoint in &endpoints[..5] {
-            let bent = event()
+            let modified = event()
                 .at(endpoint)
                 .of_type(kind)
                 .with(field, value.clone());
-            let status = bent.send().await.status();
+            let status = modified.send().await.status();
             assert!(
                 !status.is_server_error(),
                 "{endpoint}: {status} for {field} = {value}"
             );
             stored += usize::from(status == 200);
         }
-        let whole = event()
+        let arbitrary = event()
             .at(&endpoints[0])
             .with_body(value.to_string().as_bytes());
-        let status = whole.send().await.status();
+        let status = arbitrary.send().await.status();
         assert!(!status.is_server_error(), "{status} for {value}");
     }
     assert!(stored > 100, "too few valid events: {stored}");
@@ -316,7 +315,6 @@ async fn queries_never_cause_5xx() {
 async fn paths_never_cause_5xx() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let _twilio: &Emulator = &hub.twilio;
     for path in [
         "/%00",
         "/api/%ff",

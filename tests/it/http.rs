@@ -38,7 +38,7 @@ impl Reply {
 }
 
 /// Sends exactly these bytes, and reads until the server closes.
-async fn sends(hub: &Hub, request: impl AsRef<[u8]>) -> Reply {
+async fn send_raw(hub: &Hub, request: impl AsRef<[u8]>) -> Reply {
     let mut stream = TcpStream::connect(hub.server.address).await.unwrap();
     stream.write_all(request.as_ref()).await.unwrap();
     let mut bytes = Vec::new();
@@ -63,7 +63,7 @@ async fn sends(hub: &Hub, request: impl AsRef<[u8]>) -> Reply {
 }
 
 /// Sends a request with a valid head and these header lines.
-async fn asks(hub: &Hub, method: &str, path: &str, lines: &[&str], body: &str) -> Reply {
+async fn send_request(hub: &Hub, method: &str, path: &str, lines: &[&str], body: &str) -> Reply {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n");
     for line in lines {
         head += &format!("{line}\r\n");
@@ -71,7 +71,7 @@ async fn asks(hub: &Hub, method: &str, path: &str, lines: &[&str], body: &str) -
     if !body.is_empty() {
         head += &format!("Content-Length: {}\r\n", body.len());
     }
-    sends(hub, format!("{head}\r\n{body}")).await
+    send_raw(hub, format!("{head}\r\n{body}")).await
 }
 
 fn bearer(person: &Person) -> String {
@@ -144,7 +144,7 @@ async fn request_has_exactly_one_valid_host() {
     ] {
         let lines: String = hosts.iter().map(|host| format!("{host}\r\n")).collect();
         let request = format!("GET /healthz HTTP/{version}\r\nConnection: close\r\n{lines}\r\n");
-        let reply = sends(&hub, request).await;
+        let reply = send_raw(&hub, request).await;
         assert_eq!(reply.status, status, "HTTP/{version} {hosts:?}");
         if status == 400 {
             assert_eq!(reply.json()["code"], "malformed");
@@ -175,7 +175,7 @@ async fn truncated_body_is_malformed_not_a_timeout() {
             let head = format!(
                 "POST {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n{bearer}\r\n{kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
             );
-            let reply = sends(&hub, format!("{head}{body}")).await;
+            let reply = send_raw(&hub, format!("{head}{body}")).await;
             assert_eq!(reply.status, 400, "{path} {body:?}: {reply:?}");
         }
     }
@@ -236,7 +236,7 @@ async fn method_not_allowed_lists_the_methods() {
             if methods.contains(&method.to_lowercase()) {
                 continue;
             }
-            let reply = asks(&hub, method, &path, &[], "").await;
+            let reply = send_request(&hub, method, &path, &[], "").await;
             assert_eq!(reply.status, 405, "{method} {path}");
             assert_eq!(reply.lists("allow"), methods, "{method} {path}");
         }
@@ -269,8 +269,8 @@ async fn head_matches_get_without_body() {
     );
     paths.push(format!("/webhooks/twilio/{integration}/inbound"));
     for path in paths {
-        let get = asks(&hub, "GET", &path, &[&bearer], "").await;
-        let head = asks(&hub, "HEAD", &path, &[&bearer], "").await;
+        let get = send_request(&hub, "GET", &path, &[&bearer], "").await;
+        let head = send_request(&hub, "HEAD", &path, &[&bearer], "").await;
         assert_eq!(head.status, get.status, "{path}");
         assert!(head.body.is_empty(), "{path}");
         assert_eq!(
@@ -291,11 +291,11 @@ async fn array_is_not_accepted_as_object() {
     let renamed = renamed.json(&json!(["Mallory", "es"]));
     admin.ask(renamed).await.refused(422, "validation_failed");
     let description = admin.get("/api/openapi.json").await.is(200);
-    let mut asked = 0;
+    let mut checked = 0;
     for route in routes(&hub).await {
         let method = route.method.as_str().to_lowercase();
-        let taken = &description["paths"][&route.path][&method]["requestBody"]["content"];
-        if !taken["application/json"].is_object() {
+        let content = &description["paths"][&route.path][&method]["requestBody"]["content"];
+        if !content["application/json"].is_object() {
             continue;
         }
         let body: Value =
@@ -310,9 +310,9 @@ async fn array_is_not_accepted_as_object() {
             let refused = admin.ask(request).await.refused(422, "validation_failed");
             assert_eq!(refused["errors"][0]["field"], "body", "{path} {list}");
         }
-        asked += 1;
+        checked += 1;
     }
-    assert!(asked > 20, "{asked}");
+    assert!(checked > 20, "{checked}");
     // Nested objects too.
     let nested = json!({"provider": "twilio", "credentials": ["AC00000000000000000000000000000000", "token"]});
     let path = office.workspace.path("/integrations");
@@ -333,24 +333,25 @@ async fn media_supports_ranges_and_conditions() {
     let bearer = bearer(&harbor.admin);
     let get = async |method: &str, lines: &[&str]| {
         let lines = [&[bearer.as_str()], lines].concat();
-        asks(&hub, method, &path, &lines, "").await
+        send_request(&hub, method, &path, &lines, "").await
     };
-    let whole = get("GET", &[]).await;
-    let (size, tag) = (whole.body.len(), whole.header("etag").unwrap());
-    assert!(whole.status == 200 && size > 20 && size <= PNG.len());
+    let full = get("GET", &[]).await;
+    let (size, tag) = (full.body.len(), full.header("etag").unwrap());
+    assert!(full.status == 200 && size > 20 && size <= PNG.len());
     assert!(tag.starts_with('"') && tag.ends_with('"'));
-    let kept = whole.header("cache-control").unwrap();
-    assert!(kept.contains("private") && kept.contains("no-cache") && !kept.contains("no-store"));
+    let cache_control = full.header("cache-control").unwrap();
+    assert!(
+        cache_control.contains("private")
+            && cache_control.contains("no-cache")
+            && !cache_control.contains("no-store")
+    );
 
     let part = get("GET", &["Range: bytes=-1000"]).await;
-    assert_eq!((part.status, &part.body), (206, &whole.body));
-    let said = part.header("content-range").unwrap();
-    assert_eq!(said, format!("bytes 0-{}/{size}", size - 1));
+    assert_eq!((part.status, &part.body), (206, &full.body));
+    let content_range = part.header("content-range").unwrap();
+    assert_eq!(content_range, format!("bytes 0-{}/{size}", size - 1));
     let part = get("GET", &["Range: bytes=-5"]).await;
-    assert_eq!(
-        (part.status, &part.body[..]),
-        (206, &whole.body[size - 5..])
-    );
+    assert_eq!((part.status, &part.body[..]), (206, &full.body[size - 5..]));
     let beyond = get("GET", &["Range: bytes=100000-"]).await;
     assert_eq!(
         (beyond.status, beyond.header("content-range")),
@@ -363,7 +364,7 @@ async fn media_supports_ranges_and_conditions() {
         "Range: bytes=x",
     ] {
         let reply = get("GET", &[ignored]).await;
-        assert_eq!((reply.status, &reply.body), (200, &whole.body), "{ignored}");
+        assert_eq!((reply.status, &reply.body), (200, &full.body), "{ignored}");
     }
 
     for range in [
@@ -404,14 +405,14 @@ async fn media_supports_ranges_and_conditions() {
             assert_eq!(known.header("etag").as_ref(), Some(&tag));
             // A 304 updates the stored headers: they must be the file's, not a page's.
             for name in ["cache-control", "content-security-policy"] {
-                assert_eq!(known.header(name), whole.header(name));
+                assert_eq!(known.header(name), full.header(name));
             }
         }
     }
     let changed = get("GET", &["If-None-Match: \"x\""]).await;
     assert_eq!(changed.status, 200);
     // An entity tag grants no access.
-    let stranger = asks(&hub, "GET", &path, &[&format!("If-None-Match: {tag}")], "").await;
+    let stranger = send_request(&hub, "GET", &path, &[&format!("If-None-Match: {tag}")], "").await;
     assert_eq!(stranger.status, 401);
 }
 
@@ -421,7 +422,7 @@ async fn empty_filter_is_ignored() {
     let office = office(&hub, "Harbor Dental").await;
     let admin = &office.workspace.admin;
     let description = admin.get("/api/openapi.json").await.is(200);
-    let mut asked = 0;
+    let mut checked = 0;
     for (path, item) in description["paths"].as_object().unwrap() {
         let filled = fill(path, &office.ids);
         for parameter in item["get"]["parameters"].as_array().into_iter().flatten() {
@@ -438,10 +439,10 @@ async fn empty_filter_is_ignored() {
                     "{path}?{name}{empty}"
                 );
             }
-            asked += 1;
+            checked += 1;
         }
     }
-    assert!(asked > 40, "{asked}");
+    assert!(checked > 40, "{checked}");
     // A filter with a value is still applied.
     let wrong = office.workspace.path("/conversations?tag=none");
     admin.get(&wrong).await.refused(422, "validation_failed");
@@ -464,7 +465,7 @@ async fn responses_send_vary_and_accepted_encodings() {
     for accepted in ["br", "gzip", "identity", "*", "zstd"] {
         let accept = format!("Accept-Encoding: {accepted}");
         for path in ["/login", script, "/api/openapi.json"] {
-            let reply = asks(&hub, "GET", path, &[&accept], "").await;
+            let reply = send_request(&hub, "GET", path, &[&accept], "").await;
             assert_eq!(reply.status, 200, "{path} {accepted}");
             assert!(
                 reply.lists("vary").contains("accept-encoding"),
@@ -474,7 +475,9 @@ async fn responses_send_vary_and_accepted_encodings() {
     }
     for path in ["/login", "/nowhere", "/w/nobody/inbox"] {
         for accept in ["Accept: text/html", "Accept: */*"] {
-            let vary = asks(&hub, "GET", path, &[accept], "").await.lists("vary");
+            let vary = send_request(&hub, "GET", path, &[accept], "")
+                .await
+                .lists("vary");
             assert!(vary.contains("accept"), "{path} {accept}: {vary:?}");
         }
     }
@@ -485,7 +488,7 @@ async fn responses_send_vary_and_accepted_encodings() {
         "identity;q=0.0, gzip;q=0, br;q=0",
     ] {
         let refused = format!("Accept-Encoding: {refused}");
-        let reply = asks(&hub, "GET", script, &[&refused], "").await;
+        let reply = send_request(&hub, "GET", script, &[&refused], "").await;
         assert_eq!(reply.status, 406, "{refused}");
         assert!(reply.body.len() < 1_000, "{refused}");
         assert_eq!(reply.header("cache-control").unwrap(), "no-store");
@@ -493,7 +496,7 @@ async fn responses_send_vary_and_accepted_encodings() {
         // A completed request is not reported as failed.
         let login = json!({"email": harbor.admin.email, "password": PASSWORD}).to_string();
         let lines = ["Content-Type: application/json", &refused];
-        let reply = asks(&hub, "POST", "/api/auth/login", &lines, &login).await;
+        let reply = send_request(&hub, "POST", "/api/auth/login", &lines, &login).await;
         assert_eq!(reply.status, 200, "{refused}");
         assert_eq!(reply.json()["user"]["email"], harbor.admin.email);
     }

@@ -19,25 +19,25 @@ impl Workspace<'_> {
         list["data"][0].clone()
     }
 
-    async fn at_integration(&self, verb: &str) -> String {
+    async fn integration_path(&self, verb: &str) -> String {
         let integration = self.integration().await;
         let id = integration["id"].as_str().unwrap();
         self.path(&format!("/integrations/{id}{verb}"))
     }
 
     async fn syncs(&self) -> Value {
-        let path = self.at_integration("/sync").await;
+        let path = self.integration_path("/sync").await;
         self.admin.post(&path, json!({})).await.is(200)
     }
 
-    async fn numbered(&self, phone: &str) -> Value {
+    async fn find_number(&self, phone: &str) -> Value {
         let numbers = self.admin.get(&self.path("/numbers")).await.is(200);
         let mut numbers = numbers["data"].as_array().unwrap().iter();
         let found = numbers.find(|number| number["phone_number"] == phone);
         found.expect("the workspace has this number").clone()
     }
 
-    async fn says_in_audit(&self, action: &str) -> Vec<Value> {
+    async fn audit_entries(&self, action: &str) -> Vec<Value> {
         let path = self.path(&format!("/audit?action={action}"));
         let entries = self.admin.get(&path).await.is(200);
         entries["data"].as_array().unwrap().clone()
@@ -69,10 +69,10 @@ async fn sync_adds_updates_and_removes_numbers() {
     assert_eq!(counts(&synced), [1, 1, 1]);
     assert_eq!(synced["numbers"].as_array().unwrap().len(), 3);
     assert_eq!(
-        harbor.numbered(RECALL).await["capabilities"]["mms"],
+        harbor.find_number(RECALL).await["capabilities"]["mms"],
         json!(false)
     );
-    let fresh = harbor.numbered(NEW_LINE).await;
+    let fresh = harbor.find_number(NEW_LINE).await;
     assert_eq!(fresh["webhook"], "configured");
     let ours = harbor.integration().await["webhook_url"].clone();
     assert!(
@@ -80,7 +80,7 @@ async fn sync_adds_updates_and_removes_numbers() {
             .webhook_of(NEW_LINE)
             .starts_with(ours.as_str().unwrap())
     );
-    let gone = harbor.numbered(FRONT_DESK).await;
+    let gone = harbor.find_number(FRONT_DESK).await;
     assert_eq!(
         (&gone["status"], &gone["is_default"]),
         (&json!("inactive"), &json!(false))
@@ -98,7 +98,7 @@ async fn sync_adds_updates_and_removes_numbers() {
         .patch(&path, json!({"status": "active"}))
         .await
         .refused(422, "validation_failed");
-    let result = harbor.says_in_audit("integration_synced").await;
+    let result = harbor.audit_entries("integration_synced").await;
     assert_eq!(
         result[0]["after"],
         json!({"added": 1, "updated": 1, "removed": 1})
@@ -106,7 +106,7 @@ async fn sync_adds_updates_and_removes_numbers() {
 
     account.number(FRONT_DESK);
     assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
-    let back = harbor.numbered(FRONT_DESK).await;
+    let back = harbor.find_number(FRONT_DESK).await;
     assert_eq!(
         (&back["id"], &back["status"], &back["friendly_name"]),
         (&json!(number), &json!("active"), &json!("Front desk"))
@@ -132,7 +132,7 @@ async fn sync_restores_a_changed_webhook() {
     );
     account.gives_to_application(FRONT_DESK, "AP00000000000000000000000000000001");
     assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
-    assert_eq!(harbor.numbered(FRONT_DESK).await["webhook"], "shadowed");
+    assert_eq!(harbor.find_number(FRONT_DESK).await["webhook"], "shadowed");
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn sync_keeps_numbers_disabled_by_an_admin() {
 
     assert_eq!(counts(&harbor.syncs().await), [0, 0, 0]);
 
-    assert_eq!(harbor.numbered(FRONT_DESK).await["status"], "inactive");
+    assert_eq!(harbor.find_number(FRONT_DESK).await["status"], "inactive");
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn failed_sync_changes_nothing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.console().gives_up(FRONT_DESK);
-    let path = harbor.at_integration("/sync").await;
+    let path = harbor.integration_path("/sync").await;
 
     hub.twilio.answers(500);
     harbor
@@ -168,8 +168,8 @@ async fn failed_sync_changes_nothing() {
         .await
         .refused(422, "invalid_credentials");
 
-    assert_eq!(harbor.numbered(FRONT_DESK).await["status"], "active");
-    assert!(harbor.says_in_audit("integration_synced").await.is_empty());
+    assert_eq!(harbor.find_number(FRONT_DESK).await["status"], "active");
+    assert!(harbor.audit_entries("integration_synced").await.is_empty());
     assert_eq!(
         counts(&harbor.syncs().await),
         [0, 0, 1],
@@ -244,7 +244,7 @@ const NEW_TOKEN: &str = "fedcba9876543210fedcba9876543210";
 async fn integration_can_be_renamed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let path = harbor.at_integration("").await;
+    let path = harbor.integration_path("").await;
 
     let changed = harbor
         .admin
@@ -260,7 +260,7 @@ async fn integration_can_be_renamed() {
             .await
             .refused(422, "validation_failed");
     }
-    let result = harbor.says_in_audit("integration_changed").await;
+    let result = harbor.audit_entries("integration_changed").await;
     assert_eq!(result[0]["after"]["name"], "Main line");
 }
 
@@ -269,7 +269,7 @@ async fn rotated_token_replaces_the_old_one_and_resumes_the_queue() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    let path = harbor.at_integration("").await;
+    let path = harbor.integration_path("").await;
     harbor.console().changes_token(NEW_TOKEN);
     let text = harbor.answers(&harbor.admin, &maya, "Yes").await;
     hub.sends().await;
@@ -309,7 +309,7 @@ async fn rotated_token_replaces_the_old_one_and_resumes_the_queue() {
         .await;
     assert_eq!(hub.sends().await, 1);
     assert_eq!(harbor.message(&text["id"]).await["status"], "sent");
-    let result = harbor.says_in_audit("integration_changed").await;
+    let result = harbor.audit_entries("integration_changed").await;
     assert_eq!(result[0]["after"]["credentials"], "replaced");
     let shown = format!("{result:?} {changed}");
     assert!(!shown.contains(NEW_TOKEN) && !shown.contains(TOKEN));
@@ -327,7 +327,7 @@ async fn signed_with(harbor: &Workspace<'_>, token: &str) -> u16 {
 async fn previous_token_verifies_for_a_day_and_is_destroyed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let path = harbor.at_integration("").await;
+    let path = harbor.integration_path("").await;
     harbor.console().changes_token(NEW_TOKEN);
     assert_eq!(
         signed_with(&harbor, NEW_TOKEN).await,
@@ -411,7 +411,7 @@ async fn disconnect_restores_the_shared_webhook() {
     let form = json!({"provider": "telnyx", "credentials": with(TELNYX_KEY)});
     let numbers = harbor.path("/integrations");
     harbor.admin.post(&numbers, form).await.is(201);
-    let path = harbor.at_integration("").await;
+    let path = harbor.integration_path("").await;
     let ours = harbor.integration().await["webhook_url"].clone();
     assert_eq!(customer.webhook_of(RECALL), ours.as_str().unwrap());
 
@@ -437,7 +437,7 @@ async fn disabled_integration_queues_until_enabled() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    let path = harbor.at_integration("").await;
+    let path = harbor.integration_path("").await;
     let text = harbor.answers(&harbor.admin, &maya, "Yes").await;
 
     let off = harbor
@@ -485,7 +485,7 @@ async fn disconnect_keeps_history_and_deletes_secrets() {
     harbor.credits(&sam, 5).await;
     let text = harbor.answers(&sam, &maya, "Yes").await;
     let webhook = harbor.integration().await["webhook_url"].clone();
-    let path = harbor.at_integration("").await;
+    let path = harbor.integration_path("").await;
 
     harbor.admin.delete(&path).await.is(204);
 
@@ -495,7 +495,7 @@ async fn disconnect_keeps_history_and_deletes_secrets() {
         0
     );
     assert!(harbor.integration().await.is_null(), "it is not listed");
-    assert_eq!(harbor.numbered(FRONT_DESK).await["status"], "inactive");
+    assert_eq!(harbor.find_number(FRONT_DESK).await["status"], "inactive");
     assert_eq!(account.webhook_of(FRONT_DESK), "https://old.example/sms");
     assert_eq!(account.webhook_of(RECALL), "");
     let late = hub.twilio.texting(MAYA, FRONT_DESK, "Hello?");
@@ -517,7 +517,7 @@ async fn disconnect_keeps_history_and_deletes_secrets() {
     assert_eq!(sam.get(&mine).await.is(200)["balance"], 5);
     assert!(hub.twilio.sent("Yes").is_empty());
     assert_eq!(harbor.thread(&maya).await.len(), 2, "the history stays");
-    let result = harbor.says_in_audit("integration_disconnected").await;
+    let result = harbor.audit_entries("integration_disconnected").await;
     assert_eq!(result[0]["before"]["numbers"], 2);
     harbor.admin.delete(&path).await.refused(404, "not_found");
     harbor
@@ -533,7 +533,7 @@ async fn disconnect_keeps_history_and_deletes_secrets() {
 async fn unreachable_account_can_be_disconnected() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let path = harbor.at_integration("").await;
+    let path = harbor.integration_path("").await;
     hub.twilio.answers(500);
 
     harbor.admin.delete(&path).await.is(204);
@@ -566,12 +566,12 @@ async fn integration_page_changes_and_disconnects() {
     posts(&harbor.admin, &page, &[("secret", NEW_TOKEN)]).await;
     let disconnect = format!("{page}/disconnect");
     let request = harbor.admin.request(reqwest::Method::POST, &disconnect);
-    let unsure = request.form(&[("typed_name", "Main")]);
-    let refused = harbor.admin.ask(unsure).await;
+    let wrong_name = request.form(&[("typed_name", "Main")]);
+    let refused = harbor.admin.ask(wrong_name).await;
     assert_eq!(refused.status, 422);
     assert!(refused.body.contains("type its name: Main line"));
-    let sure = [("typed_name", "Main line")];
-    let result = posts(&harbor.admin, &disconnect, &sure).await;
+    let right_name = [("typed_name", "Main line")];
+    let result = posts(&harbor.admin, &disconnect, &right_name).await;
     assert!(
         result.contains("Disconnected") && !result.contains("Main line"),
         "{result}"
@@ -592,24 +592,24 @@ async fn sync_makes_no_request_per_number() {
     account.points("+16285550003", "https://old.example/sms");
     let lists = || hub.twilio.calls(&["GET", "IncomingPhoneNumbers.json"]);
     let single = || hub.twilio.calls(&["GET", "IncomingPhoneNumbers/"]);
-    let writes = || hub.twilio.calls(&["POST", "IncomingPhoneNumbers/"]);
+    let updates = || hub.twilio.calls(&["POST", "IncomingPhoneNumbers/"]);
 
     harbor.connects_with(TOKEN).await.is(201);
-    assert_eq!((lists(), single(), writes()), (2, 0, MANY));
+    assert_eq!((lists(), single(), updates()), (2, 0, MANY));
     assert!(account.webhook_of("+16285550229").contains(&hub.url("")));
 
     // Nothing has changed: nothing is written.
     assert_eq!(counts(&harbor.syncs().await), [0, 0, 0]);
-    assert_eq!((lists(), single(), writes()), (4, 0, MANY));
+    assert_eq!((lists(), single(), updates()), (4, 0, MANY));
     account.points("+16285550007", "https://else.example/sms");
     assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
-    assert_eq!((lists(), single(), writes()), (6, 0, MANY + 1));
+    assert_eq!((lists(), single(), updates()), (6, 0, MANY + 1));
 
     // Webhooks that others have changed since are left alone.
     account.points("+16285550009", "https://theirs.example/sms");
-    let integration = harbor.at_integration("").await;
+    let integration = harbor.integration_path("").await;
     harbor.admin.delete(&integration).await.is(204);
-    assert_eq!((lists(), single(), writes()), (8, 0, 2 * MANY));
+    assert_eq!((lists(), single(), updates()), (8, 0, 2 * MANY));
     for (number, url) in [
         ("+16285550003", "https://old.example/sms"),
         ("+16285550007", "https://else.example/sms"),
@@ -650,7 +650,7 @@ async fn shared_messaging_profile_is_configured_once() {
 
     harbor.syncs().await;
     assert!(single() <= 6, "{}", single());
-    let integration = harbor.at_integration("").await;
+    let integration = harbor.integration_path("").await;
     harbor.admin.delete(&integration).await.is(204);
     assert!(single() <= 9, "{}", single());
     assert_eq!(hub.telnyx.calls(&["PATCH"]), 2);
@@ -667,7 +667,7 @@ async fn change_invalidates_only_the_directory_of_its_workspace() {
     hub.executes_sql("update integrations set credentials = '\\x00' where name <> '' and workspace_id = (select id from workspaces where name = 'Harbor Dental')")
         .await;
 
-    let path = bright.at_integration("").await;
+    let path = bright.integration_path("").await;
     for name in ["One", "Two", "Three"] {
         bright
             .admin
@@ -684,7 +684,7 @@ async fn change_invalidates_only_the_directory_of_its_workspace() {
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
 
     harbor.receives(MAYA, "Still known").await;
-    let path = harbor.at_integration("").await;
+    let path = harbor.integration_path("").await;
     let change = json!({"name": "Renamed"});
     harbor.admin.patch(&path, change).await.is(200);
     let mut status = 200;

@@ -21,7 +21,7 @@ async fn socket_requires_authentication() {
 }
 
 #[tokio::test]
-async fn send_is_the_same_by_api_page_and_socket() {
+async fn send_by_socket_is_idempotent_and_reports_errors() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let conversation = harbor.receives(MAYA, "Hi").await;

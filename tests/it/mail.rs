@@ -111,8 +111,8 @@ async fn unresponsive_relay_delays_no_request() {
     let hub = Hub::start().await;
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
     // Accepts connections and never answers.
-    let deaf = format!("smtp://{}", nobody.local_addr().unwrap());
-    for url in ["smtp://127.0.0.1:1", &deaf] {
+    let silent_relay = format!("smtp://{}", nobody.local_addr().unwrap());
+    for url in ["smtp://127.0.0.1:1", &silent_relay] {
         let server = serve(&hub.database, &hub.twilio, &[("SMTP_URL", url)]).await;
         let began = Instant::now();
         for _ in 0..50 {

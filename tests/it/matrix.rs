@@ -14,10 +14,10 @@ pub enum Who {
     /// A member with access to the number.
     WithNumber,
     /// The owner of the resource: here Sam.
-    Own,
+    Owner,
     Admin,
     /// An admin; callers without access to the resource get 404.
-    AdminOfSeen,
+    AdminWithAccess,
 }
 
 #[derive(Clone)]
@@ -36,7 +36,7 @@ pub async fn routes(hub: &Hub) -> Vec<Route> {
         for method in operations.as_object().unwrap().keys() {
             let name = format!("{} {path}", method.to_uppercase());
             let short = name.replace("/api/workspaces/{workspace_id}", "~");
-            let (who, body) = known(&short);
+            let (who, body) = expectation(&short);
             routes.push(Route {
                 method: Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(),
                 path: path.clone(),
@@ -46,11 +46,11 @@ pub async fn routes(hub: &Hub) -> Vec<Route> {
         }
     }
     assert!(routes.len() > 50, "too few routes");
-    routes.sort_by_key(Route::takes_away);
+    routes.sort_by_key(Route::deletes_shared_resource);
     routes
 }
 
-fn known(route: &str) -> (Who, Value) {
+fn expectation(route: &str) -> (Who, Value) {
     use Who::*;
     let nothing = Value::Null;
     match route {
@@ -128,7 +128,7 @@ fn known(route: &str) -> (Who, Value) {
             json!({"phone_number": "+14155550111", "name": "Tom"}),
         ),
 
-        "DELETE ~/pushes/{push_id}" => (Own, nothing),
+        "DELETE ~/pushes/{push_id}" => (Owner, nothing),
 
         "GET ~/contacts/{contact_id}"
         | "GET ~/conversations/{conversation_id}"
@@ -143,7 +143,7 @@ fn known(route: &str) -> (Who, Value) {
         | "GET ~/contacts/{contact_id}/consent" => (WithNumber, nothing),
         // With itself, which is refused for callers with access.
         "POST ~/contacts/{contact_id}/merge" => (WithNumber, json!({"contact_id": "{contact_id}"})),
-        "DELETE ~/contacts/{contact_id}" => (AdminOfSeen, nothing),
+        "DELETE ~/contacts/{contact_id}" => (AdminWithAccess, nothing),
         "PATCH ~/contacts/{contact_id}" => (WithNumber, json!({"notes": "Mine now"})),
         "POST ~/contacts/{contact_id}/consent" => (
             WithNumber,
@@ -167,7 +167,7 @@ fn known(route: &str) -> (Who, Value) {
             WithNumber,
             json!({"conversation_id": "{conversation_id}", "content": "Mine now"}),
         ),
-        // A multipart upload: see `asked_by`.
+        // A multipart upload: see `call_as`.
         "POST ~/media" => (Member, nothing),
         "POST ~/media/{media_id}/link"
         | "POST ~/messages/{message_id}/send-now"
@@ -247,13 +247,13 @@ pub fn fill(text: &str, ids: &Ids) -> String {
 
 impl Route {
     /// Whether it names a resource besides the workspace.
-    pub fn names_a_thing(&self) -> bool {
+    pub fn names_a_resource(&self) -> bool {
         let path = self.path.replace("{workspace_id}", "");
         path.contains('{') || self.body.to_string().contains("_id}")
     }
 
     /// Deletes what other routes need: called last.
-    fn takes_away(&self) -> bool {
+    fn deletes_shared_resource(&self) -> bool {
         let last = [
             "/templates/{template_id}",
             "{workspace_id}/tags/{tag_id}",
@@ -265,11 +265,11 @@ impl Route {
         self.method == Method::DELETE && last.iter().any(|path| self.path.ends_with(path))
     }
 
-    pub fn is_of_a_workspace(&self) -> bool {
+    pub fn is_in_workspace(&self) -> bool {
         self.path.contains("{workspace_id}")
     }
 
-    pub async fn asked_by(&self, person: &Person, ids: &Ids) -> Answer {
+    pub async fn call_as(&self, person: &Person, ids: &Ids) -> Answer {
         let path = fill(&self.path, ids);
         assert!(
             !path.contains('{'),
@@ -391,7 +391,7 @@ pub fn a_browser() -> Value {
 }
 
 /// A checksum of the workspace's rows in each table.
-pub async fn everything_of(hub: &Hub, workspace: &str) -> Vec<(String, i64)> {
+pub async fn workspace_checksums(hub: &Hub, workspace: &str) -> Vec<(String, i64)> {
     let tables: Vec<String> = sqlx::query_scalar(
         "select c.relname::text from pg_class c
           where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace
@@ -402,6 +402,7 @@ pub async fn everything_of(hub: &Hub, workspace: &str) -> Vec<(String, i64)> {
     .fetch_all(&hub.raw)
     .await
     .unwrap();
+    assert!(tables.len() > 10, "{tables:?}");
     let mut sums = Vec::new();
     for table in tables {
         let sql = format!(

@@ -30,12 +30,12 @@ pub fn photo() -> Vec<u8> {
     jpeg.encoder().bytes().to_vec()
 }
 
-pub fn says_where(bytes: &[u8]) -> bool {
+pub fn has_location(bytes: &[u8]) -> bool {
     bytes.windows(11).any(|found| found == b"GPSLatitude")
 }
 
 /// Delivers an inbound file, for which Twilio answers 404 to the first `late` requests; returns the text.
-async fn gets(harbor: &Workspace<'_>, kind: &str, bytes: &[u8], late: u32) -> Value {
+async fn receive_file(harbor: &Workspace<'_>, kind: &str, bytes: &[u8], late: u32) -> Value {
     let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
     let account = harbor.hub.twilio.account(&harbor.account, TOKEN);
     let url = account.late_media(&sid, kind, bytes, late);
@@ -55,7 +55,7 @@ fn url(text: &Value) -> String {
 }
 
 /// Ends retry pauses and expired leases.
-async fn time_passes(hub: &Hub) {
+async fn end_pauses(hub: &Hub) {
     hub.executes_sql("update message_media set fetch_at = now() where fetch_at is not null")
         .await;
     hub.executes_sql("update removed_files set due_at = now()")
@@ -77,18 +77,18 @@ async fn photo_is_stored_without_location_and_served_with_thumbnail() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let photo = photo();
-    assert!(says_where(&photo));
-    let text = gets(&harbor, "image/jpeg", &photo, 0).await;
+    assert!(has_location(&photo));
+    let text = receive_file(&harbor, "image/jpeg", &photo, 0).await;
     assert_eq!(text["content"], "Look", "before anything is fetched");
     let (_, _, early) = harbor.admin.opens(&url(&text), None).await;
     assert!(
-        !early.is_empty() && !says_where(&early),
+        !early.is_empty() && !has_location(&early),
         "proxied from the provider"
     );
 
     assert_eq!(hub.keeps().await, 1);
 
-    let asked = hub.twilio.calls(&["/Media/"]);
+    let calls_before = hub.twilio.calls(&["/Media/"]);
     let kept = newest(&harbor).await;
     assert_eq!(kept["media"][0]["content_type"], "image/jpeg");
     let pixels = (&kept["media"][0]["width"], &kept["media"][0]["height"]);
@@ -106,7 +106,7 @@ async fn photo_is_stored_without_location_and_served_with_thumbnail() {
         headers["content-security-policy"],
         "sandbox; default-src 'none'"
     );
-    assert!(!says_where(&whole));
+    assert!(!has_location(&whole));
     assert_eq!(
         image::load_from_memory(&whole).unwrap(),
         image::load_from_memory(&photo).unwrap()
@@ -115,7 +115,7 @@ async fn photo_is_stored_without_location_and_served_with_thumbnail() {
     let thumb = format!("{}?size=thumb", url(&kept));
     let (status, _, small) = harbor.admin.opens(&thumb, None).await;
     assert_eq!(status, 200);
-    assert!(small.len() < whole.len() / 2 && !says_where(&small));
+    assert!(small.len() < whole.len() / 2 && !has_location(&small));
     let small = image::load_from_memory(&small).unwrap();
     assert_eq!((small.width(), small.height()), (640, 427));
 
@@ -132,7 +132,7 @@ async fn photo_is_stored_without_location_and_served_with_thumbnail() {
 
     assert_eq!(
         hub.twilio.calls(&["/Media/"]),
-        asked,
+        calls_before,
         "Twilio is not asked again"
     );
     assert_eq!(files(hub.media.path()), 2);
@@ -142,13 +142,13 @@ async fn photo_is_stored_without_location_and_served_with_thumbnail() {
 async fn late_media_is_retried() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    gets(&harbor, "image/png", PNG, 2).await;
+    receive_file(&harbor, "image/png", PNG, 2).await;
     assert_eq!(hub.keeps().await, 0);
     assert_eq!(hub.keeps().await, 0, "not before the pause");
     assert_eq!(hub.twilio.calls(&["/Media/"]), 1);
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.keeps().await, 0);
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.keeps().await, 1);
     let text = newest(&harbor).await;
     assert_eq!(text["media"][0]["error"], Value::Null);
@@ -159,18 +159,22 @@ async fn late_media_is_retried() {
 async fn missing_media_is_given_up_with_a_reason_and_the_text_stays() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    gets(&harbor, "image/png", PNG, 1000).await;
+    receive_file(&harbor, "image/png", PNG, 1000).await;
     for _ in 0..10 {
         assert_eq!(newest(&harbor).await["media"][0]["error"], Value::Null);
         assert_eq!(hub.keeps().await, 0);
-        time_passes(&hub).await;
+        end_pauses(&hub).await;
     }
     hub.keeps().await;
-    let asked = hub.twilio.calls(&["/Media/"]);
-    assert!(asked > 5);
-    time_passes(&hub).await;
+    let calls_before = hub.twilio.calls(&["/Media/"]);
+    assert!(calls_before > 5);
+    end_pauses(&hub).await;
     hub.keeps().await;
-    assert_eq!(hub.twilio.calls(&["/Media/"]), asked, "it is given up");
+    assert_eq!(
+        hub.twilio.calls(&["/Media/"]),
+        calls_before,
+        "it is given up"
+    );
 
     let text = newest(&harbor).await;
     assert_eq!(text["content"], "Look");
@@ -183,7 +187,7 @@ async fn missing_media_is_given_up_with_a_reason_and_the_text_stays() {
 }
 
 #[tokio::test]
-async fn media_host_without_retention_is_not_asked_again() {
+async fn media_from_a_foreign_url_is_not_fetched() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let elsewhere = format!("{}/cdn/1", hub.twilio.url());
@@ -203,7 +207,7 @@ async fn media_is_fetched_by_one_of_several_servers() {
     let other = serve(&hub.database, &hub.twilio, &[("MEDIA_URL", &directory)]).await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for _ in 0..8 {
-        gets(&harbor, "image/png", PNG, 0).await;
+        receive_file(&harbor, "image/png", PNG, 0).await;
     }
     let (here, there) = tokio::join!(hub.keeps(), other.media_fetcher.run_once());
     assert_eq!(here + there.unwrap(), 8);
@@ -225,7 +229,7 @@ async fn content_type_is_detected_from_bytes() {
         // Starts like a photo and is cut off.
         ("image/jpeg", b"\xff\xd8\xff\xe1\xff\xff"),
     ] {
-        gets(&harbor, claimed, bytes, 0).await;
+        receive_file(&harbor, claimed, bytes, 0).await;
         for is_kept in [false, true] {
             let text = newest(&harbor).await;
             let (status, headers, shown) = harbor.admin.opens(&url(&text), None).await;
@@ -248,11 +252,11 @@ async fn bucket_storage_works_and_an_outage_loses_nothing() {
     let hub = Hub::start_with(empty_database().await, &settings).await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     store.is_down(true);
-    let text = gets(&harbor, "image/jpeg", &photo(), 0).await;
+    let text = receive_file(&harbor, "image/jpeg", &photo(), 0).await;
     // A storage outage of any length is not the file's fault.
     for _ in 0..12 {
         assert_eq!(hub.keeps().await, 0);
-        time_passes(&hub).await;
+        end_pauses(&hub).await;
         hub.executes_sql("update message_media set attempts = attempts + 1")
             .await;
     }
@@ -270,7 +274,7 @@ async fn bucket_storage_works_and_an_outage_loses_nothing() {
     assert_eq!(store.names(), [name.clone(), format!("{name}.thumb")]);
     let (status, _, whole) = harbor.admin.opens(&url(&text), None).await;
     assert_eq!(status, 200);
-    assert!(!says_where(&whole) && !whole.is_empty());
+    assert!(!has_location(&whole) && !whole.is_empty());
 
     store.is_down(true);
     harbor
@@ -293,10 +297,10 @@ async fn deleted_workspace_removes_its_files_even_after_a_storage_outage() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
     bay.connects_twilio("+16285550101").await;
-    gets(&harbor, "image/jpeg", &photo(), 0).await;
-    gets(&harbor, "image/png", PNG, 0).await;
+    receive_file(&harbor, "image/jpeg", &photo(), 0).await;
+    receive_file(&harbor, "image/png", PNG, 0).await;
     assert_eq!(hub.keeps().await, 2);
-    let late = gets(&harbor, "image/png", PNG, 1).await;
+    let late = receive_file(&harbor, "image/png", PNG, 1).await;
     hub.keeps().await;
     // As during a fetch: the file is stored and not yet recorded.
     let late = format!("{}/{}", harbor.id, late["media"][0]["id"].as_str().unwrap());
@@ -324,7 +328,7 @@ async fn deleted_workspace_removes_its_files_even_after_a_storage_outage() {
     assert_eq!(hub.keeps().await, 0);
     assert_eq!(store.names().len(), 5);
     store.is_down(false);
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     hub.keeps().await;
     assert_eq!(store.names(), [format!("{}/other", bay.id)]);
     assert_eq!(hub.count("select count(*) from removed_files").await, 0);
@@ -386,12 +390,12 @@ async fn sent_photo_has_no_location() {
     assert!(which.contains(upload["id"].as_str().unwrap()), "{which}");
 
     assert_eq!(hub.sends().await, 1);
-    let took = &hub.twilio.messages()[0];
-    assert_eq!((took.media.len(), took.body.as_str()), (2, ""));
+    let accepted = &hub.twilio.messages()[0];
+    assert_eq!((accepted.media.len(), accepted.body.as_str()), (2, ""));
     let got = hub.twilio.fetched();
     assert_eq!(got[0].content_type, "image/jpeg");
     assert_eq!(got[0].bytes, mine.2);
-    assert!(!says_where(&got[0].bytes));
+    assert!(!has_location(&got[0].bytes));
     assert_eq!(
         (got[1].content_type.as_str(), got[1].bytes.as_slice()),
         ("image/png", PNG)
@@ -463,7 +467,7 @@ async fn unsupported_file_type_is_refused_with_the_supported_ones() {
     json.refused(415, "unsupported_media_type");
     // Nothing of these uploads is kept.
     hub.keeps().await;
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     hub.keeps().await;
     assert_eq!(hub.count("select count(*) from message_media").await, 0);
     assert_eq!(files(hub.media.path()), 0);
@@ -477,16 +481,16 @@ async fn only_own_uploads_up_to_the_limit_can_be_attached() {
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
     let maya = harbor.receives(MAYA, "Hi").await;
-    let of_bay = id_of_upload(&bay, &bay.admin, PNG).await;
-    let of_jo = id_of_upload(&harbor, &harbor.admin, PNG).await;
-    let theirs = gets(&harbor, "image/png", PNG, 0).await["media"][0]["id"].clone();
+    let bay_upload = id_of_upload(&bay, &bay.admin, PNG).await;
+    let jo_upload = id_of_upload(&harbor, &harbor.admin, PNG).await;
+    let theirs = receive_file(&harbor, "image/png", PNG, 0).await["media"][0]["id"].clone();
     let mine = id_of_upload(&harbor, &sam, PNG).await;
     let many: Vec<_> = (0..11)
         .map(|nth| format!("https://example.com/{nth}.jpg"))
         .collect();
     for (field, files) in [
-        ("media_ids", json!({"media_ids": [of_bay]})),
-        ("media_ids", json!({"media_ids": [mine, of_jo]})),
+        ("media_ids", json!({"media_ids": [bay_upload]})),
+        ("media_ids", json!({"media_ids": [mine, jo_upload]})),
         ("media_ids", json!({"media_ids": [theirs]})),
         ("media_ids", json!({"media_ids": [uuid::Uuid::now_v7()]})),
         ("media_ids", json!({"media_ids": [mine, mine]})),
@@ -614,7 +618,7 @@ async fn failed_media_message_is_resent_unchanged() {
 }
 
 #[tokio::test]
-async fn media_requires_a_public_address() {
+async fn sending_media_requires_a_public_base_url() {
     let hub = Hub::start().await;
     // Loopback, as an IPv4-mapped IPv6 address.
     let elsewhere = hub.twilio.url().replace("127.0.0.1", "[::ffff:127.0.0.1]");
@@ -673,7 +677,7 @@ async fn downloads_keep_type_and_file_extension() {
             ".bin",
         ),
     ] {
-        gets(&harbor, claimed, &bytes, 0).await;
+        receive_file(&harbor, claimed, &bytes, 0).await;
         assert_eq!(hub.keeps().await, 1);
         let text = newest(&harbor).await;
         assert_eq!(text["media"][0]["content_type"], kind, "{claimed}");
@@ -712,7 +716,7 @@ async fn text_parts_are_message_text_and_layouts_are_dropped() {
     let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
     let account = hub.twilio.account(&harbor.account, TOKEN);
     let layout = account.late_media(&sid, "application/smil", b"<smil><head/></smil>", 0);
-    let words = account.late_media(
+    let text_part = account.late_media(
         &sid,
         "text/plain",
         "¿Está abierto el miércoles?\r\n".as_bytes(),
@@ -724,7 +728,7 @@ async fn text_parts_are_message_text_and_layouts_are_dropped() {
         .sid(&sid)
         .files(&[
             (&layout, "application/smil"),
-            (&words, "text/plain"),
+            (&text_part, "text/plain"),
             (&picture, "image/png"),
         ])
         .send()
@@ -748,7 +752,7 @@ async fn text_parts_are_message_text_and_layouts_are_dropped() {
         found["messages"]["data"][0]["message"]["id"], text["id"],
         "{found}"
     );
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     hub.keeps().await;
     assert_eq!(
         files(hub.media.path()),

@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
 
-async fn writes(who: &Person, harbor: &Workspace<'_>, to: &Value, note: Value) -> Answer {
+async fn add_note(who: &Person, harbor: &Workspace<'_>, to: &Value, note: Value) -> Answer {
     let id = to["id"].as_str().unwrap();
     who.post(&harbor.path(&format!("/conversations/{id}/notes")), note)
         .await
 }
 
 /// The conversations that mention `who`.
-async fn called(who: &Person, harbor: &Workspace<'_>) -> Vec<Value> {
+async fn mentioning(who: &Person, harbor: &Workspace<'_>) -> Vec<Value> {
     let path = harbor.path("/conversations?mentioned=true");
     let found = who.get(&path).await.is(200)["data"].clone();
     found.as_array().unwrap().clone()
@@ -27,7 +27,7 @@ async fn note_is_internal_and_changes_nothing_else() {
     let mut live = harbor.admin.listens(&harbor).await;
 
     let note = json!({"content": " Ask Dr. Lin.\n\u{0} "});
-    let note = writes(&sam, &harbor, &maya, note).await.is(201);
+    let note = add_note(&sam, &harbor, &maya, note).await.is(201);
 
     assert_eq!(
         ["direction", "content", "status", "created_by"].map(|field| note[field].clone()),
@@ -55,7 +55,7 @@ async fn repeated_note_is_stored_once() {
     let maya = harbor.receives(MAYA, "Hi").await;
     let id = maya["id"].as_str().unwrap();
     let path = harbor.path(&format!("/conversations/{id}/notes"));
-    let asks = async |content: &str| {
+    let post_note = async |content: &str| {
         let request = harbor.admin.request(reqwest::Method::POST, &path);
         let request = request.header("idempotency-key", "n-1");
         harbor
@@ -63,9 +63,9 @@ async fn repeated_note_is_stored_once() {
             .ask(request.json(&json!({"content": content})))
             .await
     };
-    let (one, other) = tokio::join!(asks("Once"), asks("Once"));
+    let (one, other) = tokio::join!(post_note("Once"), post_note("Once"));
     assert_eq!(one.is(201)["id"], other.is(201)["id"]);
-    asks("Something else")
+    post_note("Something else")
         .await
         .refused(422, "idempotency_key_reused");
     assert_eq!(
@@ -91,7 +91,7 @@ async fn mention_notifies_and_is_listed_until_seen() {
         "@sam and @[Somebody]({}), please. Not jo@sam.test",
         harbor.admin.id
     );
-    let note = writes(&harbor.admin, &harbor, &maya, json!({"content": content}))
+    let note = add_note(&harbor.admin, &harbor, &maya, json!({"content": content}))
         .await
         .is(201);
 
@@ -116,10 +116,10 @@ async fn mention_notifies_and_is_listed_until_seen() {
         "{others:?}"
     );
 
-    let found = called(&sam, &harbor).await;
+    let found = mentioning(&sam, &harbor).await;
     assert_eq!((found.len(), &found[0]["id"]), (1, &maya["id"]));
-    assert!(called(&lin, &harbor).await.is_empty());
-    assert!(called(&harbor.admin, &harbor).await.is_empty());
+    assert!(mentioning(&lin, &harbor).await.is_empty());
+    assert!(mentioning(&harbor.admin, &harbor).await.is_empty());
     let unseen = "select count(*) from mentions where seen_at is null";
     let id = maya["id"].as_str().unwrap();
     let read = harbor.path(&format!("/conversations/{id}/read"));
@@ -128,7 +128,7 @@ async fn mention_notifies_and_is_listed_until_seen() {
     sam.post(&read, json!({})).await.is(204);
     sams.receives("mentions_seen").await;
     assert_eq!(hub.count(unseen).await, 0);
-    assert_eq!(called(&sam, &harbor).await.len(), 1, "it stays listed");
+    assert_eq!(mentioning(&sam, &harbor).await.len(), 1, "it stays listed");
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn mention_requires_access_and_a_unique_name() {
         (json!({"content": "x", "to": MAYA}), "to"),
         (json!({}), "content"),
     ] {
-        let problem = writes(&harbor.admin, &harbor, &maya, note.clone())
+        let problem = add_note(&harbor.admin, &harbor, &maya, note.clone())
             .await
             .refused(422, "validation_failed");
         assert!(problem.to_string().contains(says), "{note}: {problem}");
@@ -183,10 +183,10 @@ async fn mention_requires_access_and_a_unique_name() {
 
     // `mentions` resolves an ambiguous name. Members who lose the number lose its mentions.
     let note = json!({"content": "@Sam?", "mentions": [sam.id]});
-    writes(&harbor.admin, &harbor, &maya, note).await.is(201);
-    assert_eq!(called(&sam, &harbor).await.len(), 1);
+    add_note(&harbor.admin, &harbor, &maya, note).await.is(201);
+    assert_eq!(mentioning(&sam, &harbor).await.len(), 1);
     let number = harbor.number(FRONT_DESK).await;
     let path = harbor.path(&format!("/numbers/{number}/members/{}", sam.id));
     harbor.admin.delete(&path).await.is(204);
-    assert!(called(&sam, &harbor).await.is_empty());
+    assert!(mentioning(&sam, &harbor).await.is_empty());
 }

@@ -287,8 +287,9 @@ async fn invitation_assigns_numbers_of_its_workspace_only() {
         harbor.number(FRONT_DESK).await,
         bay.number("+16285550177").await,
     );
-    let gone = "01890000-0000-7000-8000-000000000000";
-    let form = json!({"email": SAM, "role": "agent", "number_ids": [ours, theirs, gone, ours]});
+    let unknown_id = "01890000-0000-7000-8000-000000000000";
+    let form =
+        json!({"email": SAM, "role": "agent", "number_ids": [ours, theirs, unknown_id, ours]});
     let invited = harbor
         .admin
         .post(&harbor.path("/members"), form)
@@ -317,7 +318,7 @@ async fn invitation_assigns_numbers_of_its_workspace_only() {
 }
 
 #[tokio::test]
-async fn default_numbers_are_assigned_to_new_agents_not_admins() {
+async fn starting_credits_are_granted_to_new_agents_not_admins() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let nobody = Person::nobody(&hub);

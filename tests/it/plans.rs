@@ -89,7 +89,7 @@ struct Cost {
     /// Rows of the largest sort.
     sorted: u64,
     /// Rows of the largest sequential scan.
-    whole: u64,
+    seq_scanned: u64,
 }
 
 impl Statement {
@@ -104,7 +104,7 @@ impl Statement {
     }
 
     /// Part of the function that stores inbound texts, or nested in it.
-    fn is_of_receiving(&self) -> bool {
+    fn is_receive_query(&self) -> bool {
         let text = self.0["Query Text"].as_str().unwrap_or_default();
         [
             "unnest(workspaces",
@@ -142,7 +142,7 @@ fn add(node: &Value, cost: &mut Cost) {
         cost.rows += touched(node);
     }
     if kind == "Seq Scan" {
-        cost.whole = cost.whole.max(touched(node));
+        cost.seq_scanned = cost.seq_scanned.max(touched(node));
     }
     for child in node["Plans"].as_array().into_iter().flatten() {
         if kind.ends_with("Sort") {
@@ -177,12 +177,12 @@ async fn run(root: &mut PgConnection, sql: &str) {
 }
 
 struct Viewer<'a> {
-    called: &'static str,
+    label: &'static str,
     person: &'a Person,
 }
 
 #[tokio::test]
-async fn no_page_reads_more_rows_than_it_shows() {
+async fn pages_read_a_bounded_number_of_rows() {
     let database = empty_database().await;
     let mut root = PgConnection::connect_with(&superuser(&database))
         .await
@@ -218,15 +218,15 @@ async fn no_page_reads_more_rows_than_it_shows() {
     let mut wrong = Vec::new();
     for viewer in [
         Viewer {
-            called: "an admin",
+            label: "an admin",
             person: &harbor.admin,
         },
         Viewer {
-            called: "an agent with one number of ten",
+            label: "an agent with one number of ten",
             person: &sam,
         },
         Viewer {
-            called: "an agent with a number that has hardly any texts",
+            label: "an agent with a number that has hardly any texts",
             person: &lin,
         },
     ] {
@@ -241,7 +241,7 @@ async fn no_page_reads_more_rows_than_it_shows() {
         let thread: String = sqlx::query_scalar(
             "select t.id::text from archive.talks t where $1 or t.number_id = $2::uuid order by t.place limit 1",
         )
-        .bind(viewer.called == "an admin")
+        .bind(viewer.label == "an admin")
         .bind(&number)
         .fetch_one(&mut root)
         .await
@@ -254,7 +254,7 @@ async fn no_page_reads_more_rows_than_it_shows() {
         .fetch_one(&mut root)
         .await
         .unwrap();
-        let words: Vec<String> = sqlx::query_scalar(
+        let search_words: Vec<String> = sqlx::query_scalar(
             "select archive.word(nth) from unnest(array[1, 2, 300, 1000, 40000]) nth",
         )
         .fetch_all(&mut root)
@@ -308,7 +308,7 @@ async fn no_page_reads_more_rows_than_it_shows() {
             "/contacts?sort=added",
         ] {
             let list = harbor.path(list);
-            let most = match list.contains("contacts") && viewer.called != "an admin" {
+            let most = match list.contains("contacts") && viewer.label != "an admin" {
                 true => OF_AN_AGENT,
                 false => FEW,
             };
@@ -352,7 +352,7 @@ async fn no_page_reads_more_rows_than_it_shows() {
         ] {
             paths.push((harbor.path(&format!("/messages{filter}")), SEARCHED));
         }
-        if viewer.called == "an admin" {
+        if viewer.label == "an admin" {
             for filter in [
                 format!("?number_id={rare}"),
                 "?kind=status".into(),
@@ -364,7 +364,7 @@ async fn no_page_reads_more_rows_than_it_shows() {
         }
         // Own texts are found among all scheduled ones.
         paths.push((harbor.path("/scheduled?mine=true"), SEARCHED));
-        if viewer.called == "an admin" {
+        if viewer.label == "an admin" {
             for filter in ["", "action=member_removed", "from=2026-01-01&to=2026-01-02"] {
                 paths.push((harbor.path(&format!("/audit?{filter}")), FEW));
             }
@@ -380,11 +380,11 @@ async fn no_page_reads_more_rows_than_it_shows() {
             paths.push((format!("{inbox}{page}"), FEW + 6_000));
         }
         for q in [
-            words[0].clone(),
-            words[3].clone(),
-            words[4].clone(),
-            format!("{}%20{}", words[1], words[2]),
-            words[4][..4].to_owned(),
+            search_words[0].clone(),
+            search_words[3].clone(),
+            search_words[4].clone(),
+            format!("{}%20{}", search_words[1], search_words[2]),
+            search_words[4][..4].to_owned(),
             "00123".into(),
             "zzyzx".into(),
         ] {
@@ -406,9 +406,8 @@ async fn no_page_reads_more_rows_than_it_shows() {
                 let answer = who.ask(request).await;
                 let statements = log.since(end);
                 if answer.status != 200 || statements.is_empty() {
-                    let (called, status, summary) =
-                        (viewer.called, answer.status, statements.len());
-                    wrong.push(format!("{called}, {path}: {status}, {summary} statements"));
+                    let (label, status, summary) = (viewer.label, answer.status, statements.len());
+                    wrong.push(format!("{label}, {path}: {status}, {summary} statements"));
                     break;
                 }
                 let (mut rows, mut blocks) = (0, 0);
@@ -418,11 +417,11 @@ async fn no_page_reads_more_rows_than_it_shows() {
                     rows += cost.rows;
                     // Nested statements are included in those around them.
                     blocks = blocks.max(cost.blocks);
-                    let bad = cost.rows.max(cost.sorted).max(cost.whole * 4);
+                    let bad = cost.rows.max(cost.sorted).max(cost.seq_scanned * 4);
                     if worst.as_ref().is_none_or(|(so_far, _)| bad > *so_far) {
                         worst = Some((bad, statement));
                     }
-                    if cost.whole > 500 || cost.sorted > most {
+                    if cost.seq_scanned > 500 || cost.sorted > most {
                         rows = rows.max(most + 1);
                     }
                 }
@@ -430,7 +429,7 @@ async fn no_page_reads_more_rows_than_it_shows() {
                     let (_, statement) = worst.unwrap();
                     wrong.push(format!(
                         "{}, {path}, for the {time}. time: {rows} rows, {blocks} blocks\n{}",
-                        viewer.called,
+                        viewer.label,
                         statement.summary()
                     ));
                     break;
@@ -496,7 +495,7 @@ async fn access_checks_cost_the_same_for_any_count_of_numbers() {
         harbor.path("/contacts"),
     ];
 
-    let mut asked = Vec::new();
+    let mut role_queries = Vec::new();
     for _ in 0..2 {
         let mut counts = Vec::new();
         for path in &paths {
@@ -514,7 +513,7 @@ async fn access_checks_cost_the_same_for_any_count_of_numbers() {
             });
             counts.push(roles.count());
         }
-        asked.push(counts);
+        role_queries.push(counts);
         run(
             &mut root,
             "insert into number_members (workspace_id, number_id, user_id)
@@ -523,10 +522,13 @@ async fn access_checks_cost_the_same_for_any_count_of_numbers() {
         )
         .await;
     }
-    assert!(asked[0].iter().all(|&count| count > 0), "{asked:?}");
-    let (few, many) = (&asked[0], &asked[1]);
+    assert!(
+        role_queries[0].iter().all(|&count| count > 0),
+        "{role_queries:?}"
+    );
+    let (few, many) = (&role_queries[0], &role_queries[1]);
     let no_more = few.iter().zip(many).all(|(few, many)| many <= few);
-    assert!(no_more, "the role is queried per number: {asked:?}");
+    assert!(no_more, "the role is queried per number: {role_queries:?}");
 }
 
 /// Index and table rows that storing one text may read: its contact, conversation, number and integration are looked
@@ -534,7 +536,7 @@ async fn access_checks_cost_the_same_for_any_count_of_numbers() {
 const OF_A_TEXT: u64 = 40;
 
 #[tokio::test]
-async fn receiving_a_text_touches_few_rows_whatever_statistics_there_are() {
+async fn receiving_a_text_reads_few_rows_with_any_statistics() {
     let database = empty_database().await;
     let mut root = PgConnection::connect_with(&superuser(&database))
         .await
@@ -602,7 +604,7 @@ async fn receiving_a_text_touches_few_rows_whatever_statistics_there_are() {
             let statements = log.since(end);
             let received: Vec<_> = statements
                 .iter()
-                .filter(|statement| statement.is_of_receiving())
+                .filter(|statement| statement.is_receive_query())
                 .collect();
             assert!(!received.is_empty(), "{state}, {who}: nothing was logged");
             let rows: u64 = received.iter().map(|statement| statement.cost().rows).sum();
@@ -697,7 +699,7 @@ async fn search_for_a_frequent_old_word_is_bounded() {
     }
     run(&mut root, ZEPPELINS).await;
 
-    for (called, who) in [("an admin", &harbor.admin), ("an agent", &sam)] {
+    for (label, who) in [("an admin", &harbor.admin), ("an agent", &sam)] {
         for (q, found) in [
             ("zeppelin", 50),
             ("zep", 50),
@@ -718,19 +720,16 @@ async fn search_for_a_frequent_old_word_is_bounded() {
                     .sum();
                 assert!(
                     !statements.is_empty() && rows < SEARCHED,
-                    "{called}, {q}, page {page}: {rows} rows of {} statements",
+                    "{label}, {q}, page {page}: {rows} rows of {} statements",
                     statements.len()
                 );
                 let texts = answer["messages"]["data"].as_array().unwrap();
-                assert_eq!(texts.len(), found, "{called}, {q}, page {page}");
+                assert_eq!(texts.len(), found, "{label}, {q}, page {page}");
                 let ids: Vec<_> = texts
                     .iter()
                     .map(|hit| hit["message"]["id"].as_str())
                     .collect();
-                assert!(
-                    ids.is_sorted_by(|a, b| a > b),
-                    "{called}, {q}: newest first"
-                );
+                assert!(ids.is_sorted_by(|a, b| a > b), "{label}, {q}: newest first");
                 let Some(next) = answer["messages"]["next_cursor"].as_str() else {
                     break;
                 };

@@ -30,7 +30,7 @@ impl DataDir {
 }
 
 /// Runs a server until it aborts at the fail point that `DIES_AT` names.
-pub async fn dies(data: &Path, settings: &[(&str, &str)]) {
+pub async fn run_until_abort(data: &Path, settings: &[(&str, &str)]) {
     let mut child = tokio::process::Command::from(command(data, settings))
         .env("BIND_ADDR", free_address())
         .stdout(Stdio::null())
@@ -57,12 +57,12 @@ fn free_address() -> String {
 
 fn command(data: &Path, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_messagehub"));
-    let kept: HashMap<_, _> = std::env::vars_os()
+    let environment: HashMap<_, _> = std::env::vars_os()
         .filter(|(name, _)| name == "PATH" || name == "HOME")
         .collect();
     command
         .env_clear()
-        .envs(kept)
+        .envs(environment)
         .env("DATA_DIR", data)
         .env("SIGNUPS", "open")
         .env("RUST_LOG", "warn");

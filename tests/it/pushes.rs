@@ -7,8 +7,8 @@ use crate::emulator::push::PushService;
 use crate::hub::{FRONT_DESK, Frames, Hub, MAYA, Person, Workspace, empty_database};
 
 async fn start() -> (Hub, PushService) {
-    let inside = [("PUSH_INSIDE", "127.0.0.1"), ("AWAY_AFTER", "3")];
-    let hub = Hub::start_with(empty_database().await, &inside).await;
+    let settings = [("PUSH_INSIDE", "127.0.0.1"), ("AWAY_AFTER", "3")];
+    let hub = Hub::start_with(empty_database().await, &settings).await;
     (hub, PushService::start().await)
 }
 
@@ -20,7 +20,7 @@ impl Workspace<'_> {
     }
 
     /// Asserts that no further push is pending: that of a last text would come after it.
-    async fn nothing_more(&self, service: &PushService, before: usize) {
+    async fn assert_no_further_push(&self, service: &PushService, before: usize) {
         let witness = self.agent("Witness").await;
         self.assigns(FRONT_DESK, &witness).await;
         let device = self.subscribes_to_push(&witness, service, "Witness").await;
@@ -129,7 +129,7 @@ async fn push_to_absent_member_announces_a_text_without_content() {
 }
 
 /// Sends a `watching` frame and waits until it is processed.
-async fn says_it_is_watched(window: &mut Frames, watching: bool) {
+async fn set_watching(window: &mut Frames, watching: bool) {
     window
         .says(json!({"type": "watching", "watching": watching}))
         .await;
@@ -149,11 +149,11 @@ async fn member_with_unfocused_windows_is_away_after_a_while() {
     // A focused window counts as present, and so does a member for `AWAY_AFTER` seconds after that.
     let mut desk = jo.listens(&harbor).await;
     let mut tab = jo.listens(&harbor).await;
-    says_it_is_watched(&mut tab, false).await;
-    says_it_is_watched(&mut desk, true).await;
+    set_watching(&mut tab, false).await;
+    set_watching(&mut desk, true).await;
     harbor.receives(MAYA, "To a window").await;
     desk.receives("new_message").await;
-    says_it_is_watched(&mut desk, false).await;
+    set_watching(&mut desk, false).await;
     harbor.receives(MAYA, "Just looked away").await;
     desk.receives("new_message").await;
     tokio::time::sleep(a_while).await;
@@ -164,7 +164,7 @@ async fn member_with_unfocused_windows_is_away_after_a_while() {
     service.received(1).await;
 
     // Focused again; a suspended window sends nothing more.
-    says_it_is_watched(&mut tab, true).await;
+    set_watching(&mut tab, true).await;
     harbor.receives(MAYA, "Somebody looks").await;
     desk.receives("new_message").await;
     tokio::time::sleep(a_while).await;
@@ -254,7 +254,7 @@ async fn revoked_access_ends_pushes_at_once() {
         .await
         .is(204);
     harbor.receives(MAYA, "Two").await;
-    harbor.nothing_more(&service, 1).await;
+    harbor.assert_no_further_push(&service, 1).await;
     harbor.assigns(FRONT_DESK, &sam).await;
     harbor.receives(MAYA, "Three").await;
     service.received(3).await;

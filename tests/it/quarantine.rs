@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace, serve};
 
-async fn waiting(harbor: &Workspace<'_>) -> Vec<Value> {
+async fn quarantined_calls(harbor: &Workspace<'_>) -> Vec<Value> {
     let page = harbor.admin.get(&harbor.path("/quarantine")).await.is(200);
     page["data"].as_array().unwrap().clone()
 }
@@ -44,7 +44,7 @@ async fn unverified_call_waits_and_is_released_once() {
         assert_eq!(refused.status(), 403);
     }
     assert_eq!(texts(&harbor).await, 0, "not in the inbox");
-    let kept = waiting(&harbor).await;
+    let kept = quarantined_calls(&harbor).await;
     assert_eq!(kept.len(), 1);
     let call = &kept[0];
     assert_eq!(
@@ -78,17 +78,17 @@ async fn unverified_call_waits_and_is_released_once() {
     );
     let received = live.receives("new_message").await;
     assert_eq!(received["message"]["content"], "Is 3:30 still free?");
-    let came = call["created_at"].as_str().unwrap();
+    let created_at = call["created_at"].as_str().unwrap();
     assert_eq!(
         &received["message"]["created_at"].as_str().unwrap()[..19],
-        &came[..19]
+        &created_at[..19]
     );
     // Released again, delivered by the provider after all, and discarded: it stays released.
     settle(&harbor, call, "release").await;
     assert_eq!(text().send().await.status(), 200);
     assert_eq!(settle(&harbor, call, "discard").await["state"], "released");
     assert_eq!(texts(&harbor).await, 1);
-    assert!(waiting(&harbor).await.is_empty());
+    assert!(quarantined_calls(&harbor).await.is_empty());
     assert_eq!(harbor.conversation_with(MAYA).await["unread_count"], 1);
     let audit = harbor
         .admin
@@ -117,7 +117,7 @@ async fn wrong_base_url_is_diagnosed() {
         let text = hub.twilio.texting(MAYA, FRONT_DESK, &at);
         let answer = text.at(&format!("{origin}{at}")).send().await;
         assert_eq!(answer.status(), 403);
-        let kept = waiting(&harbor).await;
+        let kept = quarantined_calls(&harbor).await;
         let cause = kept[0]["cause"].as_str().unwrap();
         assert!(says.iter().all(|word| cause.contains(word)), "{cause}");
     }
@@ -128,7 +128,7 @@ async fn wrong_base_url_is_diagnosed() {
         .at(&format!("{origin}{path}"));
     let answer = answer.with_signature("").send().await;
     assert_eq!(answer.status(), 403);
-    let cause = waiting(&harbor).await[0]["cause"]
+    let cause = quarantined_calls(&harbor).await[0]["cause"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -243,7 +243,7 @@ async fn reports_can_be_quarantined() {
         assert_eq!(answer.status(), 403);
     }
     assert_eq!(harbor.message(&message["id"]).await["status"], "sent");
-    let kept = waiting(&harbor).await;
+    let kept = quarantined_calls(&harbor).await;
     assert_eq!(kept.len(), 2, "one has our message id in its URL: {kept:?}");
 
     let released = harbor
@@ -273,14 +273,14 @@ async fn telnyx_mismatch_distinguishes_clock_and_stranger() {
 
     let late = text("Late").signed_seconds_ago(301).send().await;
     assert_eq!(late.status(), 403);
-    let cause = waiting(&harbor).await[0]["cause"]
+    let cause = quarantined_calls(&harbor).await[0]["cause"]
         .as_str()
         .unwrap()
         .to_owned();
     assert!(cause.contains("clock"), "{cause}");
     let forged = text("Forged").signed_by_somebody_else().send().await;
     assert_eq!(forged.status(), 403);
-    let kept = waiting(&harbor).await;
+    let kept = quarantined_calls(&harbor).await;
     let cause = kept[0]["cause"].as_str().unwrap();
     assert!(
         cause.contains("fits none") && cause.contains("Telnyx"),

@@ -164,10 +164,10 @@ async fn unusual_texts_are_stored_unchanged() {
         ("'; drop table messages; --", "'; drop table messages; --"),
         (long.as_str(), long.as_str()),
     ];
-    for (sent, kept) in cases {
+    for (sent, stored) in cases {
         let conversation = harbor.receives(MAYA, sent).await;
         let thread = harbor.thread(&conversation).await;
-        assert_eq!(thread.last().unwrap()["content"], kept);
+        assert_eq!(thread.last().unwrap()["content"], stored);
     }
 }
 
@@ -228,12 +228,12 @@ async fn media_arrives_with_its_text_and_is_proxied() {
     let picture = &text["media"][1];
     let ours = harbor.path(&format!("/media/{}", picture["id"].as_str().unwrap()));
     assert_eq!(picture["url"], ours, "the provider's URL is not disclosed");
-    let kept: String =
+    let source_url: String =
         sqlx::query_scalar("select source_url from message_media where position = 1")
             .fetch_one(&hub.raw)
             .await
             .unwrap();
-    assert_eq!(kept, urls[1]);
+    assert_eq!(source_url, urls[1]);
     // Not media of this message at the provider: a webhook could name any URL, so it is not fetched.
     harbor
         .admin

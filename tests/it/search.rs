@@ -188,7 +188,7 @@ async fn search_respects_access() {
         .await
         .is(200);
     let maya = harbor.receives(MAYA, "The secret is 4711").await;
-    harbor.knows_of(&maya, "Maya Okafor").await;
+    harbor.name_contact(&maya, "Maya Okafor").await;
     let answer = hub.twilio.text(TOM, BILLING, "An invoice over 4711").await;
     assert_eq!(answer.status(), 200);
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
@@ -238,7 +238,7 @@ async fn search_respects_access() {
 }
 
 impl Workspace<'_> {
-    async fn knows_of(&self, conversation: &Value, name: &str) {
+    async fn name_contact(&self, conversation: &Value, name: &str) {
         let path = self.path(&format!(
             "/contacts/{}",
             conversation["contact_id"].as_str().unwrap()
@@ -273,12 +273,12 @@ async fn results_are_paginated() {
             let found = harbor.searched_by(&harbor.admin, &query).await.is(200);
             let page = found[kind]["data"].as_array().unwrap();
             let phone = |hit: &Value| {
-                let of = if hit["contact"].is_object() {
+                let contact = if hit["contact"].is_object() {
                     &hit["contact"]
                 } else {
                     &hit["conversation"]["contact"]
                 };
-                of["phone_number"].as_str().unwrap().to_owned()
+                contact["phone_number"].as_str().unwrap().to_owned()
             };
             seen.extend(page.iter().map(phone));
             cursor = found[kind]["next_cursor"]
@@ -407,7 +407,7 @@ struct Window {
 }
 
 impl Window {
-    async fn of(who: &Person, path: &str, frame: &str) -> Self {
+    async fn load(who: &Person, path: &str, frame: &str) -> Self {
         let request = who.request(reqwest::Method::GET, path);
         let answer = who.ask(request.header("turbo-frame", frame)).await;
         assert_eq!(answer.status, 200, "{path}");
@@ -449,7 +449,7 @@ async fn context_pages_around_a_result_join_without_gaps() {
     let maya = harbor.receives(MAYA, "Text number 0.").await;
     let id = maya["id"].as_str().unwrap();
     let path = harbor.path(&format!("/conversations/{id}"));
-    let stands = async |status: &str| {
+    let set_status = async |status: &str| {
         harbor
             .admin
             .patch(&path, json!({"status": status}))
@@ -460,14 +460,14 @@ async fn context_pages_around_a_result_join_without_gaps() {
         harbor.receives(MAYA, &format!("Text number {nth}.")).await;
         // After any message, so also at the ends of a frame.
         match nth % 3 {
-            0 => stands("pending").await,
-            1 => stands("done").await, // the next text reopens it
+            0 => set_status("pending").await,
+            1 => set_status("done").await, // the next text reopens it
             _ if nth % 7 == 0 => drop(harbor.notes(&maya, "Seen").await),
             _ => {}
         }
     }
     harbor.receives(MAYA, "STOP").await;
-    stands("done").await;
+    set_status("done").await;
     let texts = harbor.thread(&maya).await;
     let lines = harbor.activity(&maya).await;
     let named =
@@ -486,7 +486,7 @@ async fn context_pages_around_a_result_join_without_gaps() {
     ] {
         let text = texts.iter().find(|text| text["content"] == sought).unwrap();
         let at = text["id"].as_str().unwrap();
-        let first = Window::of(&harbor.admin, &format!("{base}?at={at}"), "conversation").await;
+        let first = Window::load(&harbor.admin, &format!("{base}?at={at}"), "conversation").await;
         let here = all.iter().position(|id| id.ends_with(at)).unwrap();
         for near in &all[here.saturating_sub(3)..(here + 4).min(all.len())] {
             assert!(
@@ -497,14 +497,14 @@ async fn context_pages_around_a_result_join_without_gaps() {
         let mut seen = first.ids;
         let mut older = first.older;
         while let Some((frame, src)) = older {
-            let above = Window::of(&harbor.admin, &src, &frame).await;
+            let above = Window::load(&harbor.admin, &src, &frame).await;
             assert!(above.newer.is_none());
             seen.splice(0..0, above.ids);
             older = above.older;
         }
         let mut newer = first.newer;
         while let Some((frame, src)) = newer {
-            let below = Window::of(&harbor.admin, &src, &frame).await;
+            let below = Window::load(&harbor.admin, &src, &frame).await;
             assert!(below.older.is_none());
             seen.extend(below.ids);
             newer = below.newer;

@@ -7,7 +7,7 @@ use crate::emulator::Failure;
 use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
 /// Ends the pauses of the queue.
-async fn time_passes(hub: &Hub) {
+async fn end_pauses(hub: &Hub) {
     hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
     hub.executes_sql("update integrations set held_until = now()")
@@ -15,7 +15,7 @@ async fn time_passes(hub: &Hub) {
 }
 
 /// Expires all leases.
-async fn leases_run_out(hub: &Hub) {
+async fn expire_leases(hub: &Hub) {
     sqlx::query(
         "update messages set lease_until = now() - interval '1 second' where status = 'sending'",
     )
@@ -73,7 +73,7 @@ async fn texts_of_a_conversation_keep_their_order() {
     // The first is refused as busy: those behind it wait.
     hub.twilio.is_busy(Some(1));
     assert_eq!(hub.sends().await, 1);
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 12);
     let sent: Vec<_> = hub
         .twilio
@@ -85,7 +85,7 @@ async fn texts_of_a_conversation_keep_their_order() {
 }
 
 #[tokio::test]
-async fn certain_failure_to_send_is_retried() {
+async fn unsent_text_is_retried_after_its_pause() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let conversation = harbor.receives(MAYA, "Hi").await;
@@ -97,7 +97,7 @@ async fn certain_failure_to_send_is_retried() {
     assert_eq!(hub.sends().await, 1);
     assert_eq!(status(&harbor, &message).await, "queued");
     assert_eq!(hub.sends().await, 0, "not before the pause ends");
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
     assert_eq!(hub.twilio.sent("See you at 3:30").len(), 1);
@@ -121,7 +121,7 @@ async fn permanent_refusal_fails_at_once_with_reason() {
         failed["error_message"].as_str().unwrap().contains(' '),
         "a sentence"
     );
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 0);
     assert_eq!(
         harbor.conversation_with(MAYA).await["last_message_status"],
@@ -165,8 +165,8 @@ async fn unknown_outcome_is_not_resent_and_settled_by_callback() {
         hub.twilio.fails(failure);
         assert_eq!(hub.sends().await, 1);
         assert_eq!(status(&harbor, &message).await, "unconfirmed", "{text}");
-        time_passes(&hub).await;
-        leases_run_out(&hub).await;
+        end_pauses(&hub).await;
+        expire_leases(&hub).await;
         assert_eq!(hub.sends().await, 0, "it is not resent");
 
         let sent = hub.twilio.sent(&text);
@@ -187,7 +187,7 @@ async fn unknown_outcome_is_not_resent_and_settled_by_callback() {
 }
 
 #[tokio::test]
-async fn in_flight_text_after_a_crash_is_set_aside_not_resent() {
+async fn in_flight_text_after_a_crash_is_unconfirmed_not_resent() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let conversation = harbor.receives(MAYA, "Hi").await;
@@ -203,7 +203,7 @@ async fn in_flight_text_after_a_crash_is_set_aside_not_resent() {
         .await
         .unwrap();
     assert_eq!(hub.sends().await, 0, "the lease still runs");
-    leases_run_out(&hub).await;
+    expire_leases(&hub).await;
 
     assert_eq!(hub.sends().await, 1, "the next text is sent");
     assert_eq!(status(&harbor, &message).await, "unconfirmed");
@@ -278,7 +278,7 @@ async fn rejected_credentials_pause_the_queue_until_replaced() {
     };
     assert!(mail.subject.contains("needs attention"), "{}", mail.subject);
     assert!(mail.link().contains("/admin/integrations"), "{}", mail.text);
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 0, "the queue waits");
     assert_eq!(status(&harbor, &message).await, "queued");
 
@@ -290,7 +290,7 @@ async fn rejected_credentials_pause_the_queue_until_replaced() {
         harbor.admin.post(&path, json!({})).await.is(200)["status"],
         "healthy"
     );
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
 }
@@ -305,15 +305,15 @@ async fn stale_reply_is_refused() {
     let seen = harbor.thread(&conversation).await[0]["id"].clone();
     harbor.answers(&sam, &conversation, "3:30 is free").await;
 
-    let late = json!({"conversation_id": conversation["id"], "content": "4:15 is free", "seen_message_id": seen});
+    let stale = json!({"conversation_id": conversation["id"], "content": "4:15 is free", "seen_message_id": seen});
     harbor
         .admin
-        .post(&harbor.path("/messages"), late.clone())
+        .post(&harbor.path("/messages"), stale.clone())
         .await
         .refused(409, "conversation_moved");
 
     assert_eq!(harbor.thread(&conversation).await.len(), 2);
-    let mut anyway = late;
+    let mut anyway = stale;
     anyway["seen_message_id"] = harbor.thread(&conversation).await[1]["id"].clone();
     harbor
         .admin
@@ -368,18 +368,24 @@ async fn invalid_drafts_are_refused_with_reasons() {
             "{draft}: {problem}"
         );
     }
-    let gone = "01890000-0000-7000-8000-000000000000";
+    let unknown_id = "01890000-0000-7000-8000-000000000000";
     harbor
         .admin
-        .post(&messages, json!({"conversation_id": gone, "content": "Hi"}))
+        .post(
+            &messages,
+            json!({"conversation_id": unknown_id, "content": "Hi"}),
+        )
         .await
         .refused(404, "not_found");
     harbor
         .admin
-        .post(&messages, json!({"contact_id": gone, "content": "Hi"}))
+        .post(
+            &messages,
+            json!({"contact_id": unknown_id, "content": "Hi"}),
+        )
         .await
         .refused(404, "not_found");
-    let from = json!({"to": MAYA, "content": "Hi", "number_id": gone});
+    let from = json!({"to": MAYA, "content": "Hi", "number_id": unknown_id});
     harbor
         .admin
         .post(&messages, from)
@@ -483,14 +489,14 @@ async fn accents_are_composed_before_counting_storing_and_sending() {
         "/conversations/{}/draft",
         conversation["id"].as_str().unwrap()
     ));
-    let kept = jo
+    let saved = jo
         .ask(
             jo.request(reqwest::Method::PUT, &path)
                 .json(&json!({"content": decomposed})),
         )
         .await
         .is(200);
-    assert_eq!(kept["content"], composed);
+    assert_eq!(saved["content"], composed);
     assert_eq!(
         harbor.notes(&conversation, "cafe\u{301}").await["content"],
         "café"

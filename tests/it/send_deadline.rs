@@ -9,12 +9,12 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
 use crate::telnyx;
 
 /// Expires every queued and unconfirmed text.
-async fn hours_pass(hub: &Hub) {
+async fn expire_all(hub: &Hub) {
     hub.executes_sql("update messages set expires_at = now() - interval '1 second', due_at = now() where status in ('queued', 'unconfirmed')")
         .await;
 }
 
-async fn is_too_late(harbor: &Workspace<'_>, message: &Value) {
+async fn assert_expired(harbor: &Workspace<'_>, message: &Value) {
     let result = harbor.message(&message["id"]).await;
     assert_eq!(
         (result["status"].as_str(), result["error_code"].as_str()),
@@ -45,11 +45,11 @@ async fn expired_text_fails_with_reason_and_refund() {
     hub.executes_sql("update integrations set status = 'unhealthy'")
         .await;
     assert_eq!(hub.sends().await, 0);
-    hours_pass(&hub).await;
+    expire_all(&hub).await;
     assert_eq!(hub.sends().await, 0);
 
-    is_too_late(&harbor, &first).await;
-    is_too_late(&harbor, &second).await;
+    assert_expired(&harbor, &first).await;
+    assert_expired(&harbor, &second).await;
     assert_eq!(balance(&harbor, &sam).await, 5);
     let shown = harbor.conversation_with(MAYA).await;
     assert_eq!(shown["last_message_status"], "failed");
@@ -111,7 +111,7 @@ async fn validity_of_a_scheduled_text_starts_at_its_time() {
     assert_eq!(schedule::release_due(&hub.server.app.db).await.unwrap(), 2);
     assert_eq!(hub.sends().await, 1);
     assert_eq!(hub.twilio.sent("3 hours late").len(), 1);
-    is_too_late(&harbor, &scheduled[1]).await;
+    assert_expired(&harbor, &scheduled[1]).await;
 }
 
 #[tokio::test]
@@ -123,12 +123,12 @@ async fn unaccepted_text_is_not_sent_after_its_deadline() {
     hub.twilio.fails(Failure::Drop);
     assert_eq!(hub.sends().await, 1);
     for _ in 0..4 {
-        hours_pass(&hub).await;
+        expire_all(&hub).await;
         hub.server.outcome_resolver.run_once().await.unwrap();
     }
-    hours_pass(&hub).await;
+    expire_all(&hub).await;
     assert_eq!(hub.sends().await, 0);
-    is_too_late(&harbor, &message).await;
+    assert_expired(&harbor, &message).await;
     assert!(hub.twilio.messages().is_empty());
 }
 
@@ -140,7 +140,7 @@ async fn first_attempt_is_not_repeated_after_the_deadline() {
     let message = harbor.answers(&harbor.admin, &maya, "We open at 8").await;
     hub.telnyx.fails(Failure::Drop);
     assert_eq!(hub.sends().await, 1);
-    hours_pass(&hub).await;
+    expire_all(&hub).await;
     assert_eq!(hub.server.outcome_resolver.run_once().await.unwrap(), 0);
     assert!(hub.telnyx.messages().is_empty());
     let result = harbor.message(&message["id"]).await;

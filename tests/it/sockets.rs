@@ -21,7 +21,7 @@ use crate::process::{DataDir, Process};
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
-async fn shakes_hands(hub: &Hub, person: &Person, lines: &[&str]) -> (TcpStream, String) {
+async fn handshake(hub: &Hub, person: &Person, lines: &[&str]) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(hub.server.address).await.unwrap();
     let token = person.token.as_ref().unwrap();
     let mut request =
@@ -40,7 +40,7 @@ async fn shakes_hands(hub: &Hub, person: &Person, lines: &[&str]) -> (TcpStream,
     (stream, String::from_utf8(head).unwrap().to_lowercase())
 }
 
-async fn opens(hub: &Hub, person: &Person) -> TcpStream {
+async fn open_socket(hub: &Hub, person: &Person) -> TcpStream {
     let key = format!("Sec-WebSocket-Key: {KEY}");
     let lines = [
         "Upgrade: websocket",
@@ -48,7 +48,7 @@ async fn opens(hub: &Hub, person: &Person) -> TcpStream {
         "Sec-WebSocket-Version: 13",
         &key,
     ];
-    let (stream, head) = shakes_hands(hub, person, &lines).await;
+    let (stream, head) = handshake(hub, person, &lines).await;
     assert!(head.starts_with("http/1.1 101 "), "{head}");
     stream
 }
@@ -119,7 +119,7 @@ async fn close_frame_is_answered_before_disconnect() {
         (b"\x0b\xb8", Some(3000)),
         (b"", None),
     ] {
-        let mut stream = opens(&hub, &harbor.admin).await;
+        let mut stream = open_socket(&hub, &harbor.admin).await;
         stream.write_all(&frame(0x88, payload)).await.unwrap();
         assert_eq!(closed_with(&mut stream).await, code);
     }
@@ -172,7 +172,7 @@ async fn protocol_violation_closes_with_its_code() {
             1009,
         ),
     ] {
-        let mut stream = opens(&hub, &harbor.admin).await;
+        let mut stream = open_socket(&hub, &harbor.admin).await;
         // The server may close before all is sent.
         let _ = stream.write_all(&bytes).await;
         assert_eq!(closed_with(&mut stream).await, Some(code), "{what}");
@@ -192,7 +192,7 @@ async fn handshake_requires_version_13_and_a_valid_key() {
         "X-None: 13",
     ] {
         let lines = [&upgrade[..], &[version, &right, "Connection: close"]].concat();
-        let (_, head) = shakes_hands(&hub, &harbor.admin, &lines).await;
+        let (_, head) = handshake(&hub, &harbor.admin, &lines).await;
         assert!(head.starts_with("http/1.1 426 "), "{version}: {head}");
         assert!(head.contains("\r\nsec-websocket-version: 13\r\n"), "{head}");
         assert!(head.contains("\r\nupgrade: websocket\r\n"), "{head}");
@@ -211,12 +211,12 @@ async fn handshake_requires_version_13_and_a_valid_key() {
         let mut lines = upgrade.to_vec();
         lines.push("Sec-WebSocket-Version: 13");
         lines.extend(keys.iter().map(String::as_str));
-        let (_, head) = shakes_hands(&hub, &harbor.admin, &lines).await;
+        let (_, head) = handshake(&hub, &harbor.admin, &lines).await;
         assert!(head.starts_with("http/1.1 400 "), "{keys:?}: {head}");
     }
     let other = key(&[0; 16]);
     let lines = [&upgrade[..], &["Sec-WebSocket-Version: 13", &other]].concat();
-    let (_, head) = shakes_hands(&hub, &harbor.admin, &lines).await;
+    let (_, head) = handshake(&hub, &harbor.admin, &lines).await;
     assert!(head.starts_with("http/1.1 101 "), "{head}");
 }
 
@@ -408,10 +408,10 @@ async fn access_recheck_does_not_interrupt_other_subscribers() {
     tokio::time::timeout(Duration::from_secs(2), other.receives("mentions_seen"))
         .await
         .expect("others do not wait for it");
-    let quiet = tokio::time::timeout(Duration::from_millis(300), jo.next()).await;
+    let received = tokio::time::timeout(Duration::from_millis(300), jo.next()).await;
     assert!(
-        quiet.is_err(),
-        "no event before the access check: {quiet:?}"
+        received.is_err(),
+        "no event before the access check: {received:?}"
     );
     slow.commit().await.unwrap();
     // Members who keep access get a resync and later events. Members who lose it got no event meanwhile and get none
@@ -428,14 +428,14 @@ async fn file_descriptors_are_reserved_for_webhooks_and_sign_in() {
     messagehub::files::raise_limit();
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let place = DataDir::new();
+    let data_dir = DataDir::new();
     let database = hub.database.to_url_lossy().to_string();
     let mut settings = vec![
         ("DATABASE_URL", database.as_str()),
         ("TWILIO_API_BASE_URL", hub.twilio.url()),
     ];
     settings.extend(KEYS);
-    let server = Process::start_limited(256, &place.data(), &settings);
+    let server = Process::start_limited(256, &data_dir.data(), &settings);
     let there = harbor.admin.at(&server.url(""));
     let mut sockets = Vec::new();
     for _ in 0..35 {

@@ -127,7 +127,7 @@ async fn invalid_credentials_are_refused_and_not_stored() {
 }
 
 #[tokio::test]
-async fn every_page_of_numbers_is_read_and_webhooks_are_set_or_explained() {
+async fn all_pages_of_numbers_are_read_and_webhooks_are_set_or_overrides_reported() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let customer = hub.telnyx.pages_by(50).account(KEY);
@@ -242,7 +242,7 @@ async fn stop_is_recorded_from_any_source() {
 }
 
 #[tokio::test]
-async fn media_is_listed_with_the_text_and_fetched_from_its_url() {
+async fn media_is_listed_with_its_text() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
     let urls = ["https://media.example/1.jpg", "https://media.example/2.jpg"];

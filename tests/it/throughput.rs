@@ -10,7 +10,7 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace, serve};
 const BILLING: &str = "+16285550101";
 
 /// Queues texts to this many contacts, each in a conversation of its own.
-async fn reminds(harbor: &Workspace<'_>, from: &str, people: usize, bulk: bool) -> Vec<Value> {
+async fn queue_texts(harbor: &Workspace<'_>, from: &str, people: usize, bulk: bool) -> Vec<Value> {
     let number = harbor.number(from).await;
     let mut queued = Vec::new();
     for n in 0..people {
@@ -22,20 +22,20 @@ async fn reminds(harbor: &Workspace<'_>, from: &str, people: usize, bulk: bool) 
     queued
 }
 
-async fn paces(harbor: &Workspace<'_>, number: &str, rate: Value) -> Value {
+async fn set_rate(harbor: &Workspace<'_>, number: &str, rate: Value) -> Value {
     let path = harbor.path(&format!("/numbers/{}", harbor.number(number).await));
     let change = json!({"messages_per_second": rate});
     harbor.admin.patch(&path, change).await.is(200)
 }
 
 /// Makes the next text of a slow number due.
-async fn a_turn_comes(hub: &Hub) {
+async fn make_next_due(hub: &Hub) {
     hub.executes_sql("update number_pace set full_at = now()")
         .await;
 }
 
 /// Ends the pauses that providers asked for.
-async fn pauses_end(hub: &Hub) {
+async fn end_pauses(hub: &Hub) {
     hub.executes_sql("update number_pace set held_until = now()")
         .await;
     hub.executes_sql("update integrations set held_until = now()")
@@ -65,16 +65,16 @@ async fn number_sends_at_its_default_or_configured_rate() {
     )
     .await;
     for (number, usual) in [(FRONT_DESK, 1_u8), ("+18005550100", 3), ("72345", 100)] {
-        let shown = paces(&harbor, number, Value::Null).await;
+        let shown = set_rate(&harbor, number, Value::Null).await;
         assert_eq!(shown["messages_per_second"], Value::Null);
         assert_eq!(shown["usual_messages_per_second"], json!(f64::from(usual)));
-        reminds(&harbor, number, usize::from(usual) + 2, false).await;
+        queue_texts(&harbor, number, usize::from(usual) + 2, false).await;
         let room = hub.count("select count(*) from texts_to_send(1000)").await;
         assert_eq!(room, i64::from(usual), "a second's worth of {number}");
         hub.executes_sql("update messages set status = 'sent' where status = 'queued'")
             .await;
     }
-    let shown = paces(&harbor, FRONT_DESK, json!(7.5)).await;
+    let shown = set_rate(&harbor, FRONT_DESK, json!(7.5)).await;
     assert_eq!(shown["messages_per_second"], 7.5);
     let renamed = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
     let renamed = harbor
@@ -117,8 +117,8 @@ async fn sandbox_has_no_rate_limit() {
         .await
         .is(201);
     let number = made["numbers"][0]["phone_number"].as_str().unwrap();
-    paces(&harbor, number, Value::Null).await;
-    reminds(&harbor, number, 25, false).await;
+    set_rate(&harbor, number, Value::Null).await;
+    queue_texts(&harbor, number, 25, false).await;
     assert_eq!(hub.sends().await, 25);
 }
 
@@ -127,15 +127,15 @@ async fn two_servers_share_the_rate_of_a_number() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let other = serve(&hub.database, &hub.twilio, &[]).await;
-    paces(&harbor, FRONT_DESK, json!(0.01)).await;
-    reminds(&harbor, FRONT_DESK, 12, false).await;
+    set_rate(&harbor, FRONT_DESK, json!(0.01)).await;
+    queue_texts(&harbor, FRONT_DESK, 12, false).await;
     for round in 1..=8 {
-        a_turn_comes(&hub).await;
+        make_next_due(&hub).await;
         let both = tokio::join!(hub.sends(), other.sender.run_once());
         assert_eq!(both.0 + both.1, 1, "one server sends: round {round}");
         assert_eq!(hub.sends().await + other.sender.run_once().await, 0);
     }
-    paces(&harbor, FRONT_DESK, json!(1000)).await;
+    set_rate(&harbor, FRONT_DESK, json!(1000)).await;
     let both = tokio::join!(hub.sends(), other.sender.run_once());
     assert_eq!(both.0 + both.1, 4, "the new rate applies at once");
     assert_eq!(hub.twilio.messages().len(), 12);
@@ -149,16 +149,16 @@ async fn slow_number_keeps_order_and_delays_no_other() {
     let account = hub.twilio.account(&harbor.account, TOKEN);
     account.number(FRONT_DESK).number(BILLING);
     harbor.connects_with(TOKEN).await.is(201);
-    paces(&harbor, FRONT_DESK, json!(0.01)).await;
+    set_rate(&harbor, FRONT_DESK, json!(0.01)).await;
     let maya = harbor.receives(MAYA, "Hi").await;
     let texts: Vec<_> = (0..4).map(|n| format!("Part {n}")).collect();
     for text in &texts {
         harbor.answers(&harbor.admin, &maya, text).await;
     }
-    reminds(&harbor, BILLING, 3, false).await;
+    queue_texts(&harbor, BILLING, 3, false).await;
     assert_eq!(hub.sends().await, 1 + 3);
     for _ in 1..4 {
-        a_turn_comes(&hub).await;
+        make_next_due(&hub).await;
         assert_eq!(hub.sends().await, 1);
     }
     let mut sent = bodies(&hub);
@@ -167,13 +167,13 @@ async fn slow_number_keeps_order_and_delays_no_other() {
 }
 
 #[tokio::test]
-async fn sender_does_not_sleep_through_a_slow_numbers_turn() {
+async fn sender_wakes_for_each_text_of_a_slow_number() {
     let mut hub = Hub::start().await;
     hub.server.send();
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    paces(&harbor, FRONT_DESK, json!(2)).await;
+    set_rate(&harbor, FRONT_DESK, json!(2)).await;
     let began = Instant::now();
-    reminds(&harbor, FRONT_DESK, 6, false).await;
+    queue_texts(&harbor, FRONT_DESK, 6, false).await;
     while hub.twilio.messages().len() < 6 {
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(
@@ -200,11 +200,11 @@ async fn retry_after_of_the_provider_pauses_the_account() {
     let account = hub.twilio.account(&harbor.account, TOKEN);
     account.number(FRONT_DESK).number(BILLING);
     harbor.connects_with(TOKEN).await.is(201);
-    reminds(&harbor, FRONT_DESK, 1, false).await;
+    queue_texts(&harbor, FRONT_DESK, 1, false).await;
     hub.twilio.is_busy(Some(60));
     assert_eq!(hub.sends().await, 1);
-    reminds(&harbor, FRONT_DESK, 2, false).await;
-    reminds(&harbor, BILLING, 2, false).await;
+    queue_texts(&harbor, FRONT_DESK, 2, false).await;
+    queue_texts(&harbor, BILLING, 2, false).await;
     hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
     assert_eq!(hub.sends().await, 0, "nothing is sent before Retry-After");
@@ -213,7 +213,7 @@ async fn retry_after_of_the_provider_pauses_the_account() {
     assert!((50..=63).contains(&hub.count(held).await));
     let tries = "select max(attempts)::bigint from messages";
     assert_eq!(hub.count(tries).await, 1, "waiting costs no attempt");
-    pauses_end(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 5);
 }
 
@@ -224,20 +224,20 @@ async fn full_queue_of_a_number_pauses_that_number() {
     let account = hub.twilio.account(&harbor.account, TOKEN);
     account.number(FRONT_DESK).number(BILLING);
     harbor.connects_with(TOKEN).await.is(201);
-    reminds(&harbor, FRONT_DESK, 1, false).await;
+    queue_texts(&harbor, FRONT_DESK, 1, false).await;
     hub.twilio.refuses(21611, 400);
     assert_eq!(hub.sends().await, 1);
-    reminds(&harbor, FRONT_DESK, 2, false).await;
-    reminds(&harbor, BILLING, 2, false).await;
+    queue_texts(&harbor, FRONT_DESK, 2, false).await;
+    queue_texts(&harbor, BILLING, 2, false).await;
     assert_eq!(hub.sends().await, 2, "the other number sends");
     assert!(bodies(&hub).iter().all(|body| body.contains(BILLING)));
-    pauses_end(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 3);
     // A transient error of the network delays that text only.
-    reminds(&harbor, FRONT_DESK, 1, false).await;
+    queue_texts(&harbor, FRONT_DESK, 1, false).await;
     hub.twilio.fails(Failure::Busy { retry_after: None });
     assert_eq!(hub.sends().await, 1);
-    reminds(&harbor, FRONT_DESK, 3, false).await;
+    queue_texts(&harbor, FRONT_DESK, 3, false).await;
     assert_eq!(hub.sends().await, 2, "all but the one of its conversation");
 }
 
@@ -246,8 +246,8 @@ async fn direct_messages_precede_bulk_except_within_a_conversation() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Hi").await;
-    paces(&harbor, FRONT_DESK, json!(0.01)).await;
-    reminds(&harbor, FRONT_DESK, 3, true).await;
+    set_rate(&harbor, FRONT_DESK, json!(0.01)).await;
+    queue_texts(&harbor, FRONT_DESK, 3, true).await;
     let bulk = json!({"conversation_id": maya["id"], "content": "Closed on Friday", "bulk": true});
     harbor
         .admin
@@ -264,7 +264,7 @@ async fn direct_messages_precede_bulk_except_within_a_conversation() {
         .answers(&harbor.admin, &maya, "Of course you can")
         .await;
     for _ in 0..6 {
-        a_turn_comes(&hub).await;
+        make_next_due(&hub).await;
         assert_eq!(hub.sends().await, 1);
     }
     let sent = bodies(&hub);

@@ -58,11 +58,14 @@ async fn is_sent(harbor: &Workspace<'_>, text: &Value) -> bool {
 
 #[tokio::test]
 async fn panicked_worker_restarts_and_is_counted() {
-    let (hub, place) = (Hub::start().await, DataDir::new());
+    let (hub, data_dir) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let text = waiting_text(&harbor).await;
     let settings = Settings::of(&hub);
-    let server = Process::start(&place.data(), &settings.with(&[("PANICS_AT", "sender:2")]));
+    let server = Process::start(
+        &data_dir.data(),
+        &settings.with(&[("PANICS_AT", "sender:2")]),
+    );
 
     until(Duration::from_secs(20), "the text is sent", async || {
         is_sent(&harbor, &text).await
@@ -79,11 +82,14 @@ async fn panicked_worker_restarts_and_is_counted() {
 
 #[tokio::test]
 async fn panic_after_the_provider_response_loses_nothing() {
-    let (hub, place) = (Hub::start().await, DataDir::new());
+    let (hub, data_dir) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let text = waiting_text(&harbor).await;
     let settings = Settings::of(&hub);
-    let _server = Process::start(&place.data(), &settings.with(&[("PANICS_AT", "sending:1")]));
+    let _server = Process::start(
+        &data_dir.data(),
+        &settings.with(&[("PANICS_AT", "sending:1")]),
+    );
 
     until(Duration::from_secs(10), "the text is sent", async || {
         is_sent(&harbor, &text).await
@@ -94,10 +100,10 @@ async fn panic_after_the_provider_response_loses_nothing() {
 
 #[tokio::test]
 async fn readiness_fails_while_a_worker_is_down() {
-    let (hub, place) = (Hub::start().await, DataDir::new());
+    let (hub, data_dir) = (Hub::start().await, DataDir::new());
     let settings = Settings::of(&hub);
     let server = Process::start(
-        &place.data(),
+        &data_dir.data(),
         &settings.with(&[("PANICS_AT", "media_fetcher")]),
     );
     let ready = async || reqwest::get(server.url("/readyz")).await.unwrap();
@@ -125,12 +131,12 @@ async fn readiness_fails_while_a_worker_is_down() {
 
 #[tokio::test]
 async fn server_with_closed_output_works_and_stops() {
-    let (hub, place) = (Hub::start().await, DataDir::new());
+    let (hub, data_dir) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let settings = Settings::of(&hub);
     // Every line of the log goes to a closed pipe.
     let more = [("RUST_LOG", "trace")];
-    let server = Process::start_with_closed_output(&place.data(), &settings.with(&more));
+    let server = Process::start_with_closed_output(&data_dir.data(), &settings.with(&more));
     until(
         Duration::from_secs(20),
         "it is ready",
@@ -181,13 +187,13 @@ async fn readiness_fails_while_the_database_is_read_only() {
 
 #[tokio::test]
 async fn server_with_fast_clock_follows_the_database() {
-    let (hub, place) = (Hub::start().await, DataDir::new());
+    let (hub, data_dir) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Before").await;
     let settings = Settings::of(&hub);
     // Its sender always panics: only the server with the right clock sends.
     let more = [("CLOCK_AHEAD_SECONDS", "86400"), ("PANICS_AT", "sender")];
-    let ahead = Process::start(&place.data(), &settings.with(&more));
+    let ahead = Process::start(&data_dir.data(), &settings.with(&more));
     let draft = json!({"conversation_id": maya["id"], "content": "From the other server"});
     let answer = reqwest::Client::new()
         .post(ahead.url(&harbor.path("/messages")))

@@ -120,7 +120,7 @@ async fn settings_change_only_the_given_fields() {
 
 // ── deletion ──
 
-async fn deletes(who: &Person, harbor: &Workspace<'_>, name: &str) -> crate::hub::Answer {
+async fn delete_workspace(who: &Person, harbor: &Workspace<'_>, name: &str) -> crate::hub::Answer {
     who.delete_with(&harbor.path(""), json!({"name": name}))
         .await
 }
@@ -162,7 +162,7 @@ fn without_uses(mut rows: BTreeMap<String, (i64, String)>) -> BTreeMap<String, (
 }
 
 /// A workspace with rows in each table.
-async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>, Person) {
+async fn populated<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>, Person) {
     let harbor = hub.workspace(name).await;
     harbor.connects_twilio(number).await;
     let agent = harbor.agent("Sam").await;
@@ -205,7 +205,7 @@ async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>,
     let forged = forged.signed_with("not the token").send().await;
     assert_eq!(forged.status(), 403);
     hub.server.usage_sync.run_once().await.unwrap();
-    knows_people(&harbor, number).await;
+    add_contacts(&harbor, number).await;
     for (table, (count, _)) in rows_of(&harbor).await {
         assert!(count > 0, "add rows of {table} here");
     }
@@ -213,7 +213,7 @@ async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>,
 }
 
 /// Tags, fields, an import, a merged contact and a deleted one.
-async fn knows_people(harbor: &Workspace<'_>, number: &str) {
+async fn add_contacts(harbor: &Workspace<'_>, number: &str) {
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let maya = text(&harbor.conversation_with(MAYA).await["contact_id"]);
     let mut others = Vec::new();
@@ -245,7 +245,7 @@ async fn knows_people(harbor: &Workspace<'_>, number: &str) {
 #[tokio::test]
 async fn deletion_requires_an_admin_and_the_exact_name() {
     let hub = Hub::start().await;
-    let (harbor, sam) = lived_in(&hub, "Harbor Dental", FRONT_DESK).await;
+    let (harbor, sam) = populated(&hub, "Harbor Dental", FRONT_DESK).await;
     let bay = hub.workspace("Bay Optics").await;
     let before = rows_of(&harbor).await;
     for name in [
@@ -257,7 +257,7 @@ async fn deletion_requires_an_admin_and_the_exact_name() {
         "%",
         "Harbor Dental\0",
     ] {
-        let problem = deletes(&harbor.admin, &harbor, name)
+        let problem = delete_workspace(&harbor.admin, &harbor, name)
             .await
             .refused(422, "validation_failed");
         let field = problem["errors"][0]["field"].as_str().unwrap();
@@ -268,10 +268,10 @@ async fn deletion_requires_an_admin_and_the_exact_name() {
         .delete_with(&harbor.path(""), json!({}))
         .await
         .refused(422, "validation_failed");
-    deletes(&sam, &harbor, "Harbor Dental")
+    delete_workspace(&sam, &harbor, "Harbor Dental")
         .await
         .refused(403, "admin_only");
-    deletes(&bay.admin, &harbor, "Harbor Dental")
+    delete_workspace(&bay.admin, &harbor, "Harbor Dental")
         .await
         .refused(403, "not_a_member");
     let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
@@ -287,8 +287,8 @@ async fn deletion_requires_an_admin_and_the_exact_name() {
 #[tokio::test]
 async fn deletion_removes_everything_of_the_workspace_only() {
     let hub = Hub::start().await;
-    let (harbor, sam) = lived_in(&hub, "Harbor Dental", FRONT_DESK).await;
-    let (bay, lin) = lived_in(&hub, "Bay Optics", OPTICS).await;
+    let (harbor, sam) = populated(&hub, "Harbor Dental", FRONT_DESK).await;
+    let (bay, lin) = populated(&hub, "Bay Optics", OPTICS).await;
     let link = bay.invites(&sam.email, "agent").await;
     hub.has_verified(&sam.email).await;
     sam.post(&format!("/api/invitations/{link}/accept"), json!({}))
@@ -304,7 +304,7 @@ async fn deletion_removes_everything_of_the_workspace_only() {
         hub.count("select count(*) from users").await,
     );
 
-    deletes(&harbor.admin, &harbor, " Harbor Dental ")
+    delete_workspace(&harbor.admin, &harbor, " Harbor Dental ")
         .await
         .is(204);
 
@@ -320,7 +320,7 @@ async fn deletion_removes_everything_of_the_workspace_only() {
             .await
             .refused(403, "not_a_member");
     }
-    deletes(&harbor.admin, &harbor, "Harbor Dental")
+    delete_workspace(&harbor.admin, &harbor, "Harbor Dental")
         .await
         .refused(403, "not_a_member");
 
@@ -350,7 +350,7 @@ async fn texts_to_a_deleted_workspace_get_404() {
     }
 
     let (deleted, ours, theirs) = tokio::join!(
-        deletes(&harbor.admin, &harbor, "Harbor Dental"),
+        delete_workspace(&harbor.admin, &harbor, "Harbor Dental"),
         fifty_texts(&hub, FRONT_DESK),
         fifty_texts(&hub, OPTICS),
     );
@@ -407,7 +407,7 @@ async fn deletion_succeeds_during_ingest() {
         text.rollback().await.unwrap();
     };
     let (deleted, ()) = tokio::join!(
-        deletes(&harbor.admin, &harbor, "Harbor Dental"),
+        delete_workspace(&harbor.admin, &harbor, "Harbor Dental"),
         the_rest_of_the_text
     );
     deleted.is(204);
@@ -421,6 +421,13 @@ async fn deletion_during_sending_is_harmless() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
     bay.connects_twilio(OPTICS).await;
+    let draft = json!({"to": MAYA, "content": "Sent before"});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .is(202);
+    assert_eq!(hub.sends().await, 1);
     for n in 0..20 {
         let to = stranger(n);
         for workspace in [&harbor, &bay] {
@@ -434,7 +441,7 @@ async fn deletion_during_sending_is_harmless() {
     }
     let (_, deleted) = tokio::join!(
         hub.sends(),
-        deletes(&harbor.admin, &harbor, "Harbor Dental")
+        delete_workspace(&harbor.admin, &harbor, "Harbor Dental")
     );
     deleted.is(204);
     hub.sends().await;
@@ -447,15 +454,9 @@ async fn deletion_during_sending_is_harmless() {
         0
     );
     // Reports of sent texts find none and change nothing.
-    if let Some(orphan) = hub
-        .twilio
-        .messages()
-        .iter()
-        .find(|message| message.from == FRONT_DESK)
-    {
-        let answer = hub.twilio.reports(&orphan.sid, "delivered").await.status();
-        assert_eq!(answer, 404);
-    }
+    let orphan = hub.twilio.sent("Sent before")[0].sid.clone();
+    let answer = hub.twilio.reports(&orphan, "delivered").await.status();
+    assert_eq!(answer, 404);
     let session = json!({"email": harbor.admin.email, "password": PASSWORD});
     Person::nobody(&hub)
         .post("/api/auth/login", session)
@@ -463,11 +464,11 @@ async fn deletion_during_sending_is_harmless() {
         .is(200);
 }
 
-async fn makes(who: &Person, name: &str) -> Answer {
+async fn create_workspace(who: &Person, name: &str) -> Answer {
     who.post("/api/workspaces", json!({"name": name})).await
 }
 
-async fn is_offered(hub: &Hub, who: &Person) -> bool {
+async fn can_create_workspace(hub: &Hub, who: &Person) -> bool {
     let cookie = format!("messagehub_access={}", who.token.as_ref().unwrap());
     let nobody = Person::nobody(hub);
     let request = nobody.request(reqwest::Method::GET, "/workspaces");
@@ -517,8 +518,12 @@ async fn workspace_creation_follows_the_setting() {
         before.stop().await;
         for (who, expected) in [(&jo, admin), (&sam, agent)] {
             let who = who.on(&hub);
-            assert_eq!(is_offered(&hub, &who).await, expected == 201, "{signups}");
-            let answer = makes(&who, "More").await;
+            assert_eq!(
+                can_create_workspace(&hub, &who).await,
+                expected == 201,
+                "{signups}"
+            );
+            let answer = create_workspace(&who, "More").await;
             assert_eq!(answer.status, expected, "{signups}: {answer:?}");
             let form = posts_the_form(&hub, &who, "More").await;
             assert_eq!(
@@ -559,7 +564,7 @@ async fn workspaces_per_user_are_limited() {
     let jo = &harbor.admin;
     let answers = join_all((0..6).map(|n| {
         let name = format!("Practice {n}");
-        async move { makes(jo, &name).await.status }
+        async move { create_workspace(jo, &name).await.status }
     }))
     .await;
     assert_eq!(
@@ -567,10 +572,10 @@ async fn workspaces_per_user_are_limited() {
         2,
         "{answers:?}"
     );
-    makes(jo, "One more")
+    create_workspace(jo, "One more")
         .await
         .refused(403, "too_many_workspaces");
-    assert!(!is_offered(&hub, jo).await);
+    assert!(!can_create_workspace(&hub, jo).await);
     // Workspaces of others do not count for a member, and deleted ones count no more.
     let bay = hub.workspace("Bay Optics").await;
     hub.has_verified(&jo.email).await;
@@ -578,11 +583,11 @@ async fn workspaces_per_user_are_limited() {
     jo.post(&format!("/api/invitations/{link}/accept"), json!({}))
         .await
         .is(200);
-    makes(&bay.admin, "Bay Two").await.is(201);
+    create_workspace(&bay.admin, "Bay Two").await.is(201);
     jo.delete_with(&harbor.path(""), json!({"name": "Harbor Dental"}))
         .await
         .is(204);
-    makes(jo, "One more").await.is(201);
+    create_workspace(jo, "One more").await.is(201);
 }
 
 /// Pages are found by slug or by id, so no slug parses as an id.
@@ -599,7 +604,7 @@ async fn workspace_with_an_id_like_name_is_found_by_slug() {
         harbor.id.clone(),
         "0".repeat(32),
     ] {
-        let mine = makes(&harbor.admin, &name).await.is(201);
+        let mine = create_workspace(&harbor.admin, &name).await.is(201);
         let slug = mine["slug"].as_str().unwrap();
         assert!(slug.parse::<uuid::Uuid>().is_err(), "{slug}");
         let cookie = format!("messagehub_access={}", harbor.admin.token.as_ref().unwrap());

@@ -92,18 +92,18 @@ async fn each_row_is_added_updated_or_refused_with_reason() {
         1
     );
     assert_eq!(done["left_out"], 2);
-    let said: Vec<_> = done["problems"]
+    let problems: Vec<_> = done["problems"]
         .as_array()
         .unwrap()
         .iter()
         .map(|problem| problem["message"].as_str().unwrap())
         .collect();
     assert!(
-        said[0].starts_with("1 row refused, the first in line 6: phone number: "),
-        "{said:?}"
+        problems[0].starts_with("1 row refused, the first in line 6: phone number: "),
+        "{problems:?}"
     );
     assert_eq!(
-        said[1..],
+        problems[1..],
         [
             "E-Mail: 1 cell left empty (nonsense): this is not an e-mail address",
             "Born: 1 cell left empty (yesterday): a day, such as 2026-11-23"
@@ -117,8 +117,8 @@ async fn each_row_is_added_updated_or_refused_with_reason() {
     assert_eq!(list["data"][0]["id"], begun["id"]);
 
     // Refused rows can be fixed and imported again.
-    let mended = refused.replace("call me", "4155550196");
-    let again = harbor.uploads_contacts(mended, "false").await.is(202);
+    let fixed = refused.replace("call me", "4155550196");
+    let again = harbor.uploads_contacts(fixed, "false").await.is(202);
     hub.imports().await;
     assert_eq!(import(&harbor, &again["id"]).await["added"], 1);
 }

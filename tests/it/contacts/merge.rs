@@ -9,10 +9,10 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
 
 const RECALL: &str = "+16285550101";
 
-async fn merges(who: &Person, harbor: &Workspace<'_>, kept: &Value, gone: &Value) -> Value {
-    let wanted = json!({"contact_id": gone["contact_id"]});
+async fn merge(who: &Person, harbor: &Workspace<'_>, kept: &Value, gone: &Value) -> Value {
+    let request = json!({"contact_id": gone["contact_id"]});
     let path = harbor.contact_path(kept, "/merge");
-    who.post(&path, wanted).await.is(200)
+    who.post(&path, request).await.is(200)
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn merge_moves_all_messages() {
         (&json!(1), &json!(1), &json!(2))
     );
 
-    let kept = merges(jo, &harbor, &maya, &other).await;
+    let kept = merge(jo, &harbor, &maya, &other).await;
 
     assert_eq!(kept["id"], maya["contact_id"]);
     assert_eq!(kept["name"], "Maya Okafor");
@@ -61,9 +61,12 @@ async fn merge_moves_all_messages() {
     assert_eq!(removed["merged_into"], maya["contact_id"]);
     let removed = frames.receives("conversation_removed").await;
     assert_eq!(removed["conversation_id"], other["id"]);
-    let said: Vec<_> = harbor.thread(&maya).await;
-    let said: Vec<_> = said.iter().map(|text| text["content"].clone()).collect();
-    assert_eq!(said, ["One", "Two", "Three", "Four"]);
+    let contents: Vec<_> = harbor.thread(&maya).await;
+    let contents: Vec<_> = contents
+        .iter()
+        .map(|text| text["content"].clone())
+        .collect();
+    assert_eq!(contents, ["One", "Two", "Three", "Four"]);
     let joined = harbor.conversation_with(MAYA).await;
     assert_eq!(joined["unread_count"], 4);
     assert_eq!(joined["last_message_preview"], "Four");
@@ -109,30 +112,36 @@ async fn merge_moves_notes_and_assignments() {
     harbor.assigns(FRONT_DESK, &sam).await;
     let maya = harbor.receives(MAYA, "Hi").await;
     let other = harbor.receives(TOM, "Hi").await;
-    let of = |conversation: &Value, what: &str| {
+    let conversation_path = |conversation: &Value, what: &str| {
         let id = conversation["id"].as_str().unwrap();
         harbor.path(&format!("/conversations/{id}{what}"))
     };
-    jo.patch(&of(&other, ""), json!({"assignee_id": sam.id}))
-        .await
-        .is(200);
-    jo.post(&of(&other, "/notes"), json!({"content": "@Sam it is Maya"}))
-        .await
-        .is(201);
+    jo.patch(
+        &conversation_path(&other, ""),
+        json!({"assignee_id": sam.id}),
+    )
+    .await
+    .is(200);
+    jo.post(
+        &conversation_path(&other, "/notes"),
+        json!({"content": "@Sam it is Maya"}),
+    )
+    .await
+    .is(201);
     for (who, at, content) in [
         (jo, &maya, "See you"),
         (jo, &other, "on Thursday"),
         (&sam, &other, "Only there"),
     ] {
-        let draft = who.request(Method::PUT, &of(at, "/draft"));
+        let draft = who.request(Method::PUT, &conversation_path(at, "/draft"));
         who.ask(draft.json(&json!({"content": content})))
             .await
             .is(200);
     }
 
-    merges(jo, &harbor, &maya, &other).await;
+    merge(jo, &harbor, &maya, &other).await;
 
-    let events = jo.get(&of(&maya, "/events")).await.is(200);
+    let events = jo.get(&conversation_path(&maya, "/events")).await.is(200);
     let assigned = events["data"].as_array().unwrap().iter();
     let assigned = assigned.filter(|event| event["kind"] == "assigned");
     assert_eq!(
@@ -140,14 +149,14 @@ async fn merge_moves_notes_and_assignments() {
         2,
         "the assignment, and its transfer by the merge: {events}"
     );
-    let called = sam
+    let mentioned = sam
         .get(&harbor.path("/conversations?mentioned=true"))
         .await
         .is(200);
-    assert_eq!(called["data"][0]["id"], maya["id"], "{called}");
-    let draft = jo.get(&of(&maya, "/draft")).await.is(200);
+    assert_eq!(mentioned["data"][0]["id"], maya["id"], "{mentioned}");
+    let draft = jo.get(&conversation_path(&maya, "/draft")).await.is(200);
     assert_eq!(draft["content"], "See you\non Thursday");
-    let draft = sam.get(&of(&maya, "/draft")).await.is(200);
+    let draft = sam.get(&conversation_path(&maya, "/draft")).await.is(200);
     assert_eq!(draft["content"], "Only there");
 }
 
@@ -176,7 +185,7 @@ async fn merge_moves_scheduled_texts_and_consents() {
     let later = json!({"conversation_id": other["id"], "content": "Later", "scheduled_at": at});
     jo.post(&harbor.path("/messages"), later).await.is(202);
 
-    merges(jo, &harbor, &maya, &other).await;
+    merge(jo, &harbor, &maya, &other).await;
 
     hub.executes_sql(
         "update messages set due_at = now(), scheduled_at = now() where status = 'scheduled'",
@@ -286,9 +295,9 @@ async fn texts_received_during_a_merge_are_kept() {
             });
             futures_util::future::join_all(each).await
         };
-        let wanted = json!({"contact_id": other});
+        let request = json!({"contact_id": other});
         let path = harbor.contact_path(&maya, "/merge");
-        let (statuses, merged) = tokio::join!(texts, jo.post(&path, wanted));
+        let (statuses, merged) = tokio::join!(texts, jo.post(&path, request));
         merged.is(200);
         assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
         let kept = harbor.conversation_with(&a).await;
@@ -313,7 +322,7 @@ async fn text_in_flight_during_a_merge_is_sent_once() {
     harbor.answers(jo, &other, "Only once").await;
     hub.twilio.fails(Failure::AcceptThenDrop);
     hub.sends().await;
-    merges(jo, &harbor, &maya, &other).await;
+    merge(jo, &harbor, &maya, &other).await;
     hub.executes_sql("update messages set due_at = now(), updated_at = now() - interval '1 minute' where status = 'unconfirmed'")
         .await;
     assert_eq!(

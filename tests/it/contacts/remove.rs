@@ -123,7 +123,7 @@ async fn catch_up_does_not_restore_deleted_texts() {
 
 /// A text arrives during the deletion: it is stored with the contact or with a new one.
 #[tokio::test]
-async fn text_received_during_a_deletion_is_stored() {
+async fn text_received_during_a_deletion_is_accepted() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for round in 0..8 {

@@ -168,13 +168,13 @@ async fn opt_outs_and_refused_rows_survive_a_spreadsheet_round_trip() {
     ));
     let refused = harbor.admin.get(&path).await.body;
     let saved = String::from_utf8(through_libreoffice(refused).await).unwrap();
-    let mended = saved.replace("nobody,", ",").replace("none,", ",");
+    let fixed = saved.replace("nobody,", ",").replace("none,", ",");
     let mapping = [
         ("mapping", "[\"name\",\"\",\"phone_number\",\"\",\"\"]"),
         ("region", "GB"),
     ];
     let begun = harbor
-        .uploads_contacts_with(mended.as_bytes(), &mapping)
+        .uploads_contacts_with(fixed.as_bytes(), &mapping)
         .await
         .is(202);
     hub.imports().await;
@@ -186,7 +186,7 @@ async fn opt_outs_and_refused_rows_survive_a_spreadsheet_round_trip() {
     assert_eq!(
         (&done["updated"], &done["added"], &done["refused"]),
         (&json!(1), &json!(1), &json!(0)),
-        "{done}: {mended}"
+        "{done}: {fixed}"
     );
 }
 

@@ -20,32 +20,32 @@ enum Operation {
     Sends(usize),
     /// Repeats the request with the same key, as after a lost response.
     SendsTwice(usize),
-    CallsOff(usize, usize),
-    TopsUp(usize, i64),
-    Sets(usize, i64),
+    Cancels(usize, usize),
+    Grants(usize, i64),
+    SetsBalance(usize, i64),
     Role(usize, &'static str),
-    /// Removes the agent; `Returns` invites them again and assigns the front desk.
-    Goes(usize),
-    Returns(usize),
-    TheSenderRuns(Vec<Fate>),
-    PausesEnd,
-    TheProviderReports(usize, &'static str),
+    /// Removes the agent; `Rejoins` invites them again and assigns the front desk.
+    Removes(usize),
+    Rejoins(usize),
+    RunsSender(Vec<ProviderAnswer>),
+    EndsPauses,
+    Reports(usize, &'static str),
 }
 
 /// The provider's answer to the next text.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+enum ProviderAnswer {
     Refused,
-    TakenAndUnanswered,
-    TurnedAway,
+    AcceptedUnanswered,
+    Busy,
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
     let agent = || 0..AGENTS;
-    let fate = prop_oneof![
-        Just(Fate::Refused),
-        Just(Fate::TakenAndUnanswered),
-        Just(Fate::TurnedAway),
+    let provider_answer = prop_oneof![
+        Just(ProviderAnswer::Refused),
+        Just(ProviderAnswer::AcceptedUnanswered),
+        Just(ProviderAnswer::Busy),
     ];
     let report = prop::sample::select(vec![
         "sent",
@@ -57,20 +57,20 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         6 => agent().prop_map(Operation::Sends),
         3 => agent().prop_map(Operation::SendsTwice),
-        3 => (agent(), 0..20_usize).prop_map(|(who, text)| Operation::CallsOff(who, text)),
-        2 => (agent(), -6..9_i64).prop_map(|(whose, delta)| Operation::TopsUp(whose, delta)),
-        1 => (agent(), 0..9_i64).prop_map(|(whose, balance)| Operation::Sets(whose, balance)),
+        3 => (agent(), 0..20_usize).prop_map(|(who, text)| Operation::Cancels(who, text)),
+        2 => (agent(), -6..9_i64).prop_map(|(whose, delta)| Operation::Grants(whose, delta)),
+        1 => (agent(), 0..9_i64).prop_map(|(whose, balance)| Operation::SetsBalance(whose, balance)),
         1 => (agent(), prop::sample::select(vec!["admin", "agent"])).prop_map(|(who, role)| Operation::Role(who, role)),
-        1 => agent().prop_map(Operation::Goes),
-        2 => agent().prop_map(Operation::Returns),
-        3 => prop::collection::vec(fate, 0..3).prop_map(Operation::TheSenderRuns),
-        1 => Just(Operation::PausesEnd),
-        3 => (0..20_usize, report).prop_map(|(text, report)| Operation::TheProviderReports(text, report)),
+        1 => agent().prop_map(Operation::Removes),
+        2 => agent().prop_map(Operation::Rejoins),
+        3 => prop::collection::vec(provider_answer, 0..3).prop_map(Operation::RunsSender),
+        1 => Just(Operation::EndsPauses),
+        3 => (0..20_usize, report).prop_map(|(text, report)| Operation::Reports(text, report)),
     ]
 }
 
 /// Sequences of steps; the operations of one step run concurrently.
-fn moments() -> impl Strategy<Value = Vec<Vec<Operation>>> {
+fn steps() -> impl Strategy<Value = Vec<Vec<Operation>>> {
     prop::collection::vec(prop::collection::vec(operation(), 1..6), 4..14)
 }
 
@@ -81,16 +81,16 @@ struct Text {
     payer: Option<usize>,
 }
 
-struct Office<'a> {
+struct Scenario<'a> {
     harbor: Workspace<'a>,
     agents: &'a [Person],
     texts: Mutex<Vec<Text>>,
     count: AtomicU32,
 }
 
-impl<'a> Office<'a> {
+impl<'a> Scenario<'a> {
     /// A new workspace with the same users and its own provider account.
-    async fn opens(hub: &'a Hub, owner: &Person, agents: &'a [Person]) -> Self {
+    async fn start(hub: &'a Hub, owner: &Person, agents: &'a [Person]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let mine = owner
             .post("/api/workspaces", json!({"name": "Harbor Dental"}))
@@ -111,19 +111,19 @@ impl<'a> Office<'a> {
             .patch(&harbor.path(""), json!({"starting_credits": 4}))
             .await
             .is(200);
-        let office = Self {
+        let scenario = Self {
             harbor,
             agents,
             texts: Mutex::default(),
             count: AtomicU32::new(0),
         };
         for who in 0..AGENTS {
-            office.comes(who).await;
+            scenario.join(who).await;
         }
-        office
+        scenario
     }
 
-    async fn comes(&self, who: usize) {
+    async fn join(&self, who: usize) {
         let agent = &self.agents[who];
         let form = json!({"email": agent.email, "role": "agent"});
         self.harbor.hub.has_verified(&agent.email).await;
@@ -150,7 +150,7 @@ impl<'a> Office<'a> {
         assert!([204, 404].contains(&given.status), "{given:?}");
     }
 
-    async fn does(&self, operation: &Operation) {
+    async fn apply(&self, operation: &Operation) {
         let hub = self.harbor.hub;
         let credits = |whose: &usize| {
             self.harbor
@@ -164,18 +164,18 @@ impl<'a> Office<'a> {
         match operation {
             Operation::Sends(who) => self.sends(*who, 1).await,
             Operation::SendsTwice(who) => self.sends(*who, 2).await,
-            Operation::CallsOff(who, text) => {
+            Operation::Cancels(who, text) => {
                 if let Some((id, _)) = self.text(*text) {
                     let path = self.harbor.path(&format!("/messages/{id}/cancel"));
                     let answer = self.agents[*who].post(&path, json!({})).await;
                     is_one_of(&answer, &[200, 403, 404, 409]);
                 }
             }
-            Operation::TopsUp(whose, delta) => {
+            Operation::Grants(whose, delta) => {
                 let answer = admin.patch(&credits(whose), json!({"delta": delta})).await;
                 is_one_of(&answer, &[200, 404, 422]);
             }
-            Operation::Sets(whose, balance) => {
+            Operation::SetsBalance(whose, balance) => {
                 let answer = admin
                     .patch(&credits(whose), json!({"balance": balance}))
                     .await;
@@ -186,23 +186,27 @@ impl<'a> Office<'a> {
                 is_one_of(&answer, &[200, 403, 404]);
             }
             // 403: a concurrent change was faster.
-            Operation::Goes(who) => is_one_of(&admin.delete(&member(who)).await, &[204, 403, 404]),
-            Operation::Returns(who) => self.comes(*who).await,
-            Operation::TheSenderRuns(fates) => {
-                for fate in fates {
-                    match fate {
-                        Fate::Refused => hub.twilio.refuses(21614, 400),
-                        Fate::TakenAndUnanswered => hub.twilio.fails(Failure::AcceptThenDrop),
-                        Fate::TurnedAway => hub.twilio.is_busy(None),
+            Operation::Removes(who) => {
+                is_one_of(&admin.delete(&member(who)).await, &[204, 403, 404])
+            }
+            Operation::Rejoins(who) => self.join(*who).await,
+            Operation::RunsSender(provider_answers) => {
+                for provider_answer in provider_answers {
+                    match provider_answer {
+                        ProviderAnswer::Refused => hub.twilio.refuses(21614, 400),
+                        ProviderAnswer::AcceptedUnanswered => {
+                            hub.twilio.fails(Failure::AcceptThenDrop)
+                        }
+                        ProviderAnswer::Busy => hub.twilio.is_busy(None),
                     };
                 }
                 hub.sends().await;
             }
-            Operation::PausesEnd => {
+            Operation::EndsPauses => {
                 hub.executes_sql("update messages set due_at = now() where status = 'queued'")
                     .await;
             }
-            Operation::TheProviderReports(text, report) => {
+            Operation::Reports(text, report) => {
                 let taken = self
                     .text(*text)
                     .and_then(|(_, content)| hub.twilio.sent(&content).pop());
@@ -251,7 +255,7 @@ impl<'a> Office<'a> {
 
     async fn audit(&self) -> Result<(), TestCaseError> {
         let hub = self.harbor.hub;
-        super::the_books_balance(hub).await;
+        super::assert_ledger_consistent(hub).await;
         let accounts: Vec<(String, i64, i64)> = sqlx::query_as(
             "select a.user_id::text, a.balance,
                     (select coalesce(sum(l.delta), 0)::bigint from credit_ledger l
@@ -328,21 +332,21 @@ async fn ledger_balances_under_random_operations() {
     };
     let (sent, took) = (AtomicU32::new(0), AtomicU32::new(0));
     let outcome = tokio::task::block_in_place(|| {
-        TestRunner::new(config).run(&moments(), |moments| {
+        TestRunner::new(config).run(&steps(), |steps| {
             tokio::runtime::Handle::current().block_on(async {
                 hub.twilio.recovers();
-                let office = Office::opens(&hub, &harbor.admin, &agents).await;
-                for moment in &moments {
-                    join_all(moment.iter().map(|operation| office.does(operation))).await;
+                let scenario = Scenario::start(&hub, &harbor.admin, &agents).await;
+                for step in &steps {
+                    join_all(step.iter().map(|operation| scenario.apply(operation))).await;
                 }
-                office.audit().await?;
+                scenario.audit().await?;
                 // Deletes the workspace, so that the next case starts without its texts.
-                let texts = office.texts.lock().unwrap().len();
+                let texts = scenario.texts.lock().unwrap().len();
                 sent.fetch_add(u32::try_from(texts).unwrap(), Ordering::Relaxed);
                 let form = json!({"name": "Harbor Dental"});
                 harbor
                     .admin
-                    .delete_with(&office.harbor.path(""), form)
+                    .delete_with(&scenario.harbor.path(""), form)
                     .await
                     .is(204);
                 Ok(())

@@ -44,23 +44,23 @@ async fn send(caller: Caller, State(emulator): State<Emulator>, body: Bytes) -> 
         error_code: None,
         created_at: Utc::now(),
     };
-    if let Some(code) = mistake(&emulator, &message) {
+    if let Some(code) = validation_error(&emulator, &message) {
         return problem(StatusCode::BAD_REQUEST, code);
     }
     match fetch(&message.media).await {
         Some(files) => emulator.state().fetched.extend(files),
         None => return problem(StatusCode::BAD_REQUEST, 21620),
     }
-    let (message, delivers_by_itself, on_taken) = {
+    let (message, delivers_by_itself, on_accepted) = {
         let mut state = emulator.state();
         let kind = if message.media.is_empty() { "SM" } else { "MM" };
         let sid = state.new_sid(kind);
         let message = Message { sid, ..message };
         state.messages.push(message.clone());
-        (message, state.delivers_by_itself, state.on_taken.clone())
+        (message, state.delivers_by_itself, state.on_accepted.clone())
     };
-    if let Some(on_taken) = on_taken {
-        on_taken(message.sid.clone());
+    if let Some(on_accepted) = on_accepted {
+        on_accepted(message.sid.clone());
     }
     if delivers_by_itself {
         let (emulator, sid) = (emulator.clone(), message.sid.clone());
@@ -74,7 +74,7 @@ async fn send(caller: Caller, State(emulator): State<Emulator>, body: Bytes) -> 
 }
 
 /// The error code of Twilio's synchronous validation.
-fn mistake(emulator: &Emulator, message: &Message) -> Option<u32> {
+fn validation_error(emulator: &Emulator, message: &Message) -> Option<u32> {
     let state = emulator.state();
     let account = state
         .accounts
@@ -106,8 +106,8 @@ fn mistake(emulator: &Emulator, message: &Message) -> Option<u32> {
         (!owns_sender, 21606),
         (state.opted_out.contains(&pair), 21610),
     ];
-    let mistake = checks.into_iter().find(|(wrong, _)| *wrong)?;
-    Some(mistake.1)
+    let (_, code) = checks.into_iter().find(|(wrong, _)| *wrong)?;
+    Some(code)
 }
 
 #[derive(Deserialize)]

@@ -17,7 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::SigningKey;
 use serde_json::Value;
 
-use super::{Dice, Failure, Taken};
+use super::{AcceptedCallback, Dice, Failure};
 
 #[derive(Clone)]
 pub struct Telnyx {
@@ -46,7 +46,7 @@ struct State {
     opted_out: HashSet<(String, String)>,
     failures: VecDeque<Failure>,
     dice: Option<Dice>,
-    on_taken: Option<Taken>,
+    on_accepted: Option<AcceptedCallback>,
     calls: Vec<String>,
     /// Our media files, as fetched.
     fetched: Vec<super::media::Fetched>,
@@ -131,9 +131,9 @@ impl Telnyx {
     /// Creates an active account with a messaging profile without a webhook.
     pub fn account(&self, api_key: &str) -> Customer {
         let mut state = self.state();
-        let place = state.accounts.len();
+        let index = state.accounts.len();
         let mut seed = [7; 32];
-        seed[0] = u8::try_from(place).unwrap();
+        seed[0] = u8::try_from(index).unwrap();
         state.accounts.push(Account {
             api_key: api_key.into(),
             signing_key: SigningKey::from_bytes(&seed),
@@ -143,7 +143,7 @@ impl Telnyx {
         drop(state);
         let customer = Customer {
             telnyx: self.clone(),
-            place,
+            index,
         };
         customer.profile("Front desk");
         customer
@@ -187,8 +187,8 @@ impl Telnyx {
         self
     }
 
-    pub fn on_request(&self, on_taken: Taken) -> &Self {
-        self.state().on_taken = Some(on_taken);
+    pub fn on_request(&self, on_accepted: AcceptedCallback) -> &Self {
+        self.state().on_accepted = Some(on_accepted);
         self
     }
 
@@ -281,12 +281,12 @@ impl State {
 /// An account at Telnyx, as its owner sees it in the portal.
 pub struct Customer {
     telnyx: Telnyx,
-    place: usize,
+    index: usize,
 }
 
 impl Customer {
     pub fn public_key(&self) -> String {
-        let key = &self.telnyx.state().accounts[self.place].signing_key;
+        let key = &self.telnyx.state().accounts[self.index].signing_key;
         STANDARD.encode(key.verifying_key().as_bytes())
     }
 
@@ -294,11 +294,11 @@ impl Customer {
     pub fn number(&self, phone_number: &str) -> &Self {
         let mut state = self.telnyx.state();
         let mut profiles = state.profiles.iter();
-        let profile = profiles.find(|profile| profile.account == self.place);
+        let profile = profiles.find(|profile| profile.account == self.index);
         let number = Number {
             profile: profile.unwrap().id.clone(),
             id: (1_293_384_261_075_731_499 + state.new_id()).to_string(),
-            account: self.place,
+            account: self.index,
             phone_number: phone_number.into(),
             status: "active",
         };
@@ -313,7 +313,7 @@ impl Customer {
         let mine = state
             .numbers
             .iter()
-            .filter(|number| number.account == self.place);
+            .filter(|number| number.account == self.index);
         mine.map(|number| number.phone_number.clone()).collect()
     }
 
@@ -322,7 +322,7 @@ impl Customer {
         let id = state.new_uuid();
         state.profiles.push(Profile {
             id: id.clone(),
-            account: self.place,
+            account: self.index,
             name: name.into(),
             enabled: true,
             webhook_url: String::new(),
@@ -378,7 +378,7 @@ impl Customer {
     }
 
     fn change(&self, change: impl FnOnce(&mut Account)) -> &Self {
-        change(&mut self.telnyx.state().accounts[self.place]);
+        change(&mut self.telnyx.state().accounts[self.index]);
         self
     }
 

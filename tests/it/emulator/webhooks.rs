@@ -220,7 +220,7 @@ impl Text {
     }
 
     pub async fn send(self) -> Response {
-        self.is_taken();
+        self.record();
         let (url, signature) = self.signed();
         let form = &self.form;
         self.emulator.posts_with(&url, &signature, form).await
@@ -228,12 +228,12 @@ impl Text {
 
     /// Records the text at Twilio without calling the webhook.
     pub fn gets_lost(self) {
-        self.is_taken();
+        self.record();
     }
 
     /// The same, this long ago.
     pub fn gets_lost_ago(self, ago: chrono::TimeDelta) {
-        self.is_taken();
+        self.record();
         let mut state = self.emulator.state();
         let last = state
             .received
@@ -242,7 +242,7 @@ impl Text {
         last.created_at -= ago;
     }
 
-    fn is_taken(&self) {
+    fn record(&self) {
         let field = |name: &str| {
             let mut fields = self.form.iter();
             let found = fields.find(|(field, _)| field == name);

@@ -19,7 +19,7 @@ pub struct Post {
 #[derive(Default)]
 struct State {
     letterbox: Mutex<Letterbox>,
-    came: Notify,
+    arrived: Notify,
 }
 
 #[derive(Default)]
@@ -29,7 +29,7 @@ struct Letterbox {
     refusals: VecDeque<u16>,
     /// Recipients whose `RCPT` is never answered.
     silent: Vec<String>,
-    asked: Vec<String>,
+    attempted: Vec<String>,
     connections: usize,
 }
 
@@ -88,9 +88,9 @@ impl Post {
     pub fn asked_about(&self, address: &str) -> usize {
         self.state.with(|letterbox| {
             letterbox
-                .asked
+                .attempted
                 .iter()
-                .filter(|asked| *asked == address)
+                .filter(|attempted| *attempted == address)
                 .count()
         })
     }
@@ -103,11 +103,11 @@ impl Post {
     pub async fn mail_to(&self, address: &str) -> Mail {
         let taken = async {
             loop {
-                let came = self.state.came.notified();
+                let arrived = self.state.arrived.notified();
                 if let Some(mail) = self.state.take(address) {
                     return mail;
                 }
-                came.await;
+                arrived.await;
             }
         };
         tokio::time::timeout(Duration::from_secs(30), taken)
@@ -151,7 +151,7 @@ async fn serve_connection(stream: TcpStream, state: Arc<State>) -> Option<()> {
             "EHLO" | "HELO" => "250-post.test\r\n250 8BITMIME".into(),
             "RCPT" => {
                 to = address_in_brackets(&line);
-                state.about(&to).await
+                state.rcpt_reply(&to).await
             }
             "MAIL" | "RSET" | "NOOP" => "250 fine".into(),
             "DATA" => {
@@ -166,7 +166,7 @@ async fn serve_connection(stream: TcpStream, state: Arc<State>) -> Option<()> {
                     text.push_str("\r\n");
                 }
                 state.with(|letterbox| letterbox.mails.push(read_mail(&to, &text)));
-                state.came.notify_waiters();
+                state.arrived.notify_waiters();
                 "250 taken".into()
             }
             "QUIT" => "221 bye".into(),
@@ -182,9 +182,9 @@ async fn serve_connection(stream: TcpStream, state: Arc<State>) -> Option<()> {
 
 impl State {
     /// The reply to `RCPT TO`.
-    async fn about(&self, address: &str) -> String {
+    async fn rcpt_reply(&self, address: &str) -> String {
         let (code, silent) = self.with(|letterbox| {
-            letterbox.asked.push(address.into());
+            letterbox.attempted.push(address.into());
             let code = letterbox.refusals.pop_front().unwrap_or(250);
             (
                 code,
@@ -243,8 +243,8 @@ fn decode_header_words(header: &str) -> String {
         let encoded = word
             .strip_prefix("=?utf-8?b?")
             .and_then(|word| word.strip_suffix("?="));
-        let is_border = !(was_encoded && encoded.is_some());
-        if is_border && !text.is_empty() {
+        let needs_space = !(was_encoded && encoded.is_some());
+        if needs_space && !text.is_empty() {
             text.push(' ');
         }
         was_encoded = encoded.is_some();

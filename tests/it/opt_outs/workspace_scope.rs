@@ -6,14 +6,14 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
 
 pub const RECALL: &str = "+16285550177";
 
-pub async fn for_all(harbor: &Workspace<'_>, scope: &str) {
+pub async fn set_scope(harbor: &Workspace<'_>, scope: &str) {
     let change = json!({"opt_out_scope": scope});
     let changed = harbor.admin.patch(&harbor.path(""), change).await.is(200);
     assert_eq!(changed["opt_out_scope"], scope);
 }
 
 /// A workspace with two numbers; Sam has access to the front desk.
-pub async fn office<'a>(hub: &'a Hub) -> (Workspace<'a>, Person) {
+pub async fn workspace_with_two_numbers<'a>(hub: &'a Hub) -> (Workspace<'a>, Person) {
     let harbor = hub.workspace("Harbor Dental").await;
     hub.twilio
         .account(&harbor.account, crate::hub::TOKEN)
@@ -31,7 +31,7 @@ pub async fn draft(harbor: &Workspace<'_>, number: &str) -> Value {
 #[tokio::test]
 async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
     let hub = Hub::start().await;
-    let (harbor, sam) = office(&hub).await;
+    let (harbor, sam) = workspace_with_two_numbers(&hub).await;
     harbor.receives(MAYA, "Hi").await;
     let (messages, front_desk) = (harbor.path("/messages"), draft(&harbor, FRONT_DESK).await);
     hub.twilio.text(MAYA, RECALL, "STOP").await;
@@ -41,7 +41,7 @@ async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
     scheduled["scheduled_at"] = at.to_rfc3339().into();
     let scheduled = sam.post(&messages, scheduled).await.is(202)["message"].clone();
 
-    for_all(&harbor, "workspace").await;
+    set_scope(&harbor, "workspace").await;
 
     // Sam has no access to the other number and is refused all the same.
     sam.post(&messages, front_desk.clone())
@@ -74,7 +74,7 @@ async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
     sam.post(&messages, front_desk.clone())
         .await
         .refused(409, "contact_opted_out");
-    for_all(&harbor, "number").await;
+    set_scope(&harbor, "number").await;
     sam.post(&messages, front_desk).await.is(202);
     harbor
         .admin
@@ -86,17 +86,17 @@ async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
 #[tokio::test]
 async fn agent_lifts_opt_outs_beyond_their_numbers_and_it_is_audited() {
     let hub = Hub::start().await;
-    let (harbor, sam) = office(&hub).await;
-    for_all(&harbor, "workspace").await;
+    let (harbor, sam) = workspace_with_two_numbers(&hub).await;
+    set_scope(&harbor, "workspace").await;
     let maya = harbor.receives(MAYA, "Hi").await;
     hub.twilio.text(MAYA, RECALL, "STOP").await;
     let path = harbor.path(&format!(
         "/contacts/{}/consent",
         maya["contact_id"].as_str().unwrap()
     ));
-    let said = json!({"number_id": maya["number_id"], "wish": "start", "reason": "They called"});
+    let consent = json!({"number_id": maya["number_id"], "wish": "start", "reason": "They called"});
 
-    sam.post(&path, said).await.is(200);
+    sam.post(&path, consent).await.is(200);
 
     sam.post(&harbor.path("/messages"), draft(&harbor, FRONT_DESK).await)
         .await

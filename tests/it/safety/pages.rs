@@ -95,14 +95,14 @@ fn attributes(tag: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn content_security_policy_allows_nothing_inline() {
+async fn content_security_policy_allows_only_hashed_inline_scripts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let cookies = cookies(&hub, &harbor.admin.email).await;
     for path in every_page(&harbor).await {
         // These pages redirect signed-in users.
-        let is_for_strangers = path == "/login" || path == "/signup";
-        let cookies = if is_for_strangers { "" } else { &cookies };
+        let is_public = path == "/login" || path == "/signup";
+        let cookies = if is_public { "" } else { &cookies };
         let page = page(&hub, cookies, &path).await;
         let policy = page.headers["content-security-policy"]
             .to_str()
@@ -226,7 +226,7 @@ async fn https_enables_hsts_and_secure_cookies() {
 }
 
 #[tokio::test]
-async fn customer_text_is_escaped_everywhere() {
+async fn customer_text_is_escaped_in_the_inbox() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let cookies = cookies(&hub, &harbor.admin.email).await;

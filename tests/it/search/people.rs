@@ -11,12 +11,12 @@ use unicode_normalization::UnicodeNormalization;
 use crate::hub::{Hub, Person, Workspace, empty_database, superuser};
 
 /// Contacts by test name and id.
-type Known = Vec<(String, String)>;
+type ContactIds = Vec<(String, String)>;
 
 impl Workspace<'_> {
     /// Adds contacts by number and name, each with an inbound text.
-    async fn knows_all(&self, people: &[(&str, &str)]) -> Known {
-        let mut known = Known::new();
+    async fn add_contacts(&self, people: &[(&str, &str)]) -> ContactIds {
+        let mut known = ContactIds::new();
         for (phone, name) in people {
             let contact = self.adds(&self.admin, phone, name).await;
             self.receives(phone, "Hello").await;
@@ -32,11 +32,11 @@ impl Workspace<'_> {
     async fn found_everywhere(
         &self,
         who: &Person,
-        known: &Known,
+        known: &ContactIds,
         q: &str,
     ) -> Vec<(&'static str, Vec<String>)> {
         // The contact whose merge page searches.
-        let open = self.adds_once(who).await;
+        let open = self.add_contact_once(who).await;
         let api = |path: &str| self.path(path);
         let page = |path: &str| format!("/w/{}{path}", self.slug);
         let mut found = Vec::new();
@@ -78,7 +78,7 @@ impl Workspace<'_> {
         found
     }
 
-    async fn adds_once(&self, who: &Person) -> String {
+    async fn add_contact_once(&self, who: &Person) -> String {
         let draft = json!({"phone_number": "+14155550999", "name": "Zzyzx"});
         let answer = who.post(&self.path("/contacts"), draft).await;
         if answer.status == 201 {
@@ -94,7 +94,7 @@ async fn name_is_found_in_any_spelling() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let known = harbor
-        .knows_all(&[
+        .add_contacts(&[
             ("+14155550201", "José Núñez"),
             // Decomposed, as macOS writes it.
             ("+14155550202", "Zoe\u{308} Mu\u{308}ller"),
@@ -208,7 +208,7 @@ async fn number_is_found_in_national_format() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let known = harbor
-        .knows_all(&[
+        .add_contacts(&[
             ("+447911123456", "Ann"),
             ("+441174960123", "Bristol"),
             ("+4915123456789", "Jörg"),
@@ -267,7 +267,7 @@ async fn number_is_found_in_national_format() {
 }
 
 #[tokio::test]
-async fn merged_contact_is_found_by_either_identity() {
+async fn merged_contact_is_found_by_all_its_numbers() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = &harbor.admin;
@@ -278,7 +278,7 @@ async fn merged_contact_is_found_by_either_identity() {
         .iter()
         .map(|(phone, name)| (phone.as_str(), name.as_str()))
         .collect();
-    let known = harbor.knows_all(&people).await;
+    let known = harbor.add_contacts(&people).await;
     let other = harbor.receives("+16285550777", "It is me").await;
     let gone = json!({"contact_id": other["contact_id"]});
     let kept = harbor.path(&format!("/contacts/{}", known[0].1));
@@ -313,8 +313,8 @@ async fn merged_contact_is_found_by_either_identity() {
 async fn invalid_bytes_do_not_break_search() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.knows_all(&[("+14155550201", "José Núñez")]).await;
-    let contact = harbor.adds_once(&harbor.admin).await;
+    harbor.add_contacts(&[("+14155550201", "José Núñez")]).await;
+    let contact = harbor.add_contact_once(&harbor.admin).await;
     let page = |path: &str| format!("/w/{}{path}", harbor.slug);
     for path in [
         harbor.path("/contacts"),

@@ -8,7 +8,7 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
 const AGO: fn(i64) -> TimeDelta = TimeDelta::minutes;
 
-async fn compares(hub: &Hub) -> usize {
+async fn catch_up(hub: &Hub) -> usize {
     hub.executes_sql("update numbers set catch_up_at = now()")
         .await;
     hub.server.reconciler.run_once().await.unwrap()
@@ -52,7 +52,7 @@ async fn undelivered_telnyx_texts_are_stored_in_order() {
     receives(&harbor, "Last").await;
     assert_eq!(agreed_at(&harbor).await, Value::Null);
 
-    assert_eq!(compares(&hub).await, 3);
+    assert_eq!(catch_up(&hub).await, 3);
 
     assert_eq!(texts(&harbor).await, ["First", "Second", "STOP", "Last"]);
     let maya = harbor.conversation_with(MAYA).await;
@@ -61,7 +61,7 @@ async fn undelivered_telnyx_texts_are_stored_in_order() {
         (&json!(true), &json!(4))
     );
     assert!(agreed_at(&harbor).await.is_string());
-    assert_eq!(compares(&hub).await, 0, "no text is stored twice");
+    assert_eq!(catch_up(&hub).await, 0, "no text is stored twice");
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn messages_are_fetched_where_the_list_has_ids_only() {
     hub.telnyx.hides_payloads();
     let lost = hub.telnyx.texting(MAYA, FRONT_DESK, "Lost");
     lost.gets_lost_ago(AGO(5));
-    assert_eq!(compares(&hub).await, 1);
+    assert_eq!(catch_up(&hub).await, 1);
     assert_eq!(texts(&harbor).await, ["Lost", "Before"]);
 }
 
@@ -81,7 +81,7 @@ async fn missing_permission_is_reported_and_not_marked_complete() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
     hub.telnyx.hides_deliveries();
-    assert_eq!(compares(&hub).await, 0);
+    assert_eq!(catch_up(&hub).await, 0);
     assert_eq!(agreed_at(&harbor).await, Value::Null);
     let number = harbor.number(FRONT_DESK).await;
     let path = harbor.path(&format!("/numbers/{number}/catch-up"));

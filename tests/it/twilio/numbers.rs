@@ -118,7 +118,7 @@ async fn number_with_an_application_is_left_alone() {
 }
 
 #[tokio::test]
-async fn numbers_are_listed_without_messaging_services() {
+async fn numbers_are_listed_when_messaging_services_are_forbidden() {
     let (twilio, _, client) = harbor().await;
     twilio
         .fails(Failure::Slow(Duration::ZERO))

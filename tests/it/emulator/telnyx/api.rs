@@ -110,17 +110,17 @@ impl FromRequestParts<Telnyx> for Caller {
         let key = header.and_then(|header| header.to_str().ok()?.strip_prefix("Bearer "));
         let state = telnyx.state();
         let mut accounts = state.accounts.iter();
-        let place = accounts.position(|account| Some(account.api_key.as_str()) == key);
-        let place = place.ok_or_else(|| problem(StatusCode::UNAUTHORIZED, 10009))?;
-        match state.accounts[place].refusal {
+        let index = accounts.position(|account| Some(account.api_key.as_str()) == key);
+        let index = index.ok_or_else(|| problem(StatusCode::UNAUTHORIZED, 10009))?;
+        match state.accounts[index].refusal {
             Some((status, code)) => Err(problem(StatusCode::from_u16(status).unwrap(), code)),
-            None => Ok(Self(place)),
+            None => Ok(Self(index)),
         }
     }
 }
 
-async fn balance(Caller(place): Caller, State(telnyx): State<Telnyx>) -> Response {
-    if telnyx.state().accounts[place].hides_balance {
+async fn balance(Caller(index): Caller, State(telnyx): State<Telnyx>) -> Response {
+    if telnyx.state().accounts[index].hides_balance {
         return problem(StatusCode::FORBIDDEN, 10010);
     }
     let balance = json!({"record_type": "balance", "balance": "300.00", "available_credit": "400.00", "currency": "USD"});
@@ -129,17 +129,17 @@ async fn balance(Caller(place): Caller, State(telnyx): State<Telnyx>) -> Respons
 
 /// One page of `rows`, by `page[number]` and `page[size]`.
 pub fn page(telnyx: &Telnyx, query: &str, rows: Vec<Value>) -> Response {
-    let asked = |name: &str| {
+    let parameter = |name: &str| {
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         let (_, value) = pairs.find(|(field, _)| field == name)?;
         value.parse::<usize>().ok()
     };
     let state = telnyx.state();
-    let size = asked("page[size]").unwrap_or(20).min(250);
+    let size = parameter("page[size]").unwrap_or(20).min(250);
     let size = size.min(state.page_size.unwrap_or(size)).max(1);
     let number = match state.repeats_pages {
         true => 1,
-        false => asked("page[number]").unwrap_or(1).max(1),
+        false => parameter("page[number]").unwrap_or(1).max(1),
     };
     let total = rows.len();
     let pages = if state.repeats_pages {

@@ -177,14 +177,14 @@ impl Event {
 
     /// Records the event as undelivered, this long ago.
     pub fn gets_lost_ago(mut self, ago: chrono::TimeDelta) {
-        let came = chrono::Utc::now() - ago;
-        self.json["data"]["payload"]["received_at"] = came.to_rfc3339().into();
+        let failed_at = chrono::Utc::now() - ago;
+        self.json["data"]["payload"]["received_at"] = failed_at.to_rfc3339().into();
         let mut state = self.telnyx.state();
         let key = self.key.verifying_key();
         let mut accounts = state.accounts.iter();
         let account = accounts.position(|one| one.signing_key.verifying_key() == key);
         let event = self.json["data"].take();
-        state.undelivered.push((account.unwrap(), came, event));
+        state.undelivered.push((account.unwrap(), failed_at, event));
     }
 
     pub async fn send(self) -> Response {
