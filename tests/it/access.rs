@@ -4,7 +4,6 @@ use reqwest::Method;
 
 use crate::hub::{Answer, FRONT_DESK, Hub, Person, Workspace};
 
-/// 300 more agents and 1,000 numbers, of which each agent is assigned every third.
 async fn populate(hub: &Hub, harbor: &Workspace<'_>) {
     let workspace: uuid::Uuid = harbor.id.parse().unwrap();
     for sql in [

@@ -51,7 +51,6 @@ async fn imports_opt_outs(harbor: &Workspace<'_>, table: &str) -> Value {
     harbor.admin.ask(request.body(body)).await.is(200)
 }
 
-/// The HTML of the conversation's page.
 async fn page(harbor: &Workspace<'_>, conversation: &Value) -> String {
     let path = format!(
         "/w/{}/inbox/{}",

@@ -349,7 +349,6 @@ async fn catch_up_runs_concurrently_and_reports_its_backlog() {
     for text in ["+16285550005", "+16285551005", "+16285552005"] {
         hub.twilio.texting(MAYA, text, "Lost").gets_lost();
     }
-    // A slow provider.
     hub.twilio.throws(Box::new(|_| {
         Some(Failure::Slow(Duration::from_millis(500)))
     }));

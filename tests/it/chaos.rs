@@ -227,7 +227,6 @@ async fn kills(
     kills
 }
 
-/// Sends texts to either server.
 struct Writer {
     http: reqwest::Client,
     token: String,
@@ -400,7 +399,6 @@ async fn every_accepted_text_is_sent_exactly_once_under_faults() {
         settings,
         until,
     ));
-    // The credentials are invalid for a while.
     let mut locked_out = 0;
     while Instant::now() < until {
         tokio::time::sleep(millis(3000, 8000)).await;
@@ -545,7 +543,6 @@ fn assert_exactly_once(
             row.status
         );
     }
-    // Acknowledged reports are applied.
     let acknowledged = reports.acknowledged.lock().unwrap();
     let by_sid: HashMap<_, _> = rows
         .iter()

@@ -12,7 +12,6 @@ async fn integration(harbor: &Workspace<'_>) -> Value {
     harbor.admin.get(&path).await.is(200)["data"][0].clone()
 }
 
-/// Asserts that the page and the mail tell admins about the failure.
 async fn needs_attention(harbor: &Workspace<'_>, reason: &str) {
     let integration = integration(harbor).await;
     assert_eq!(integration["status"], "unhealthy");

@@ -13,7 +13,6 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files below `folder` with one of `extensions`, with their text.
 fn files(folder: &str, extensions: &[&str]) -> Vec<(PathBuf, String)> {
     let (mut open, mut found) = (vec![root().join(folder)], Vec::new());
     while let Some(path) = open.pop() {

@@ -78,7 +78,6 @@ async fn read(database: &Embedded) -> Vec<String> {
         .expect("rows")
 }
 
-/// Retries until `attempt` returns a value.
 async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, attempt: impl Fn() -> F) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -540,7 +539,6 @@ fn server_starts_after_a_kill_during_its_first_start() {
         assert_eq!(code, Some(0), "after it was killed {point}");
         assert_eq!(incomplete_clusters(&data_dir.data()), 0, "{point}");
     }
-    // Kills at any time.
     for after in [60, 250, 500, 900, 1400] {
         let data_dir = crate::process::DataDir::new();
         crate::process::Process::start_and_kill(&data_dir.data(), Duration::from_millis(after));

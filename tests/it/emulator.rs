@@ -266,7 +266,6 @@ impl Emulator {
         self.state().messages.clone()
     }
 
-    /// The media files fetched for accepted messages.
     pub fn fetched(&self) -> Vec<media::Fetched> {
         self.state().fetched.clone()
     }
@@ -334,7 +333,6 @@ impl Customer {
         self.change(|account| account.kind = "Trial")
     }
 
-    /// Replaces the token; the old one is refused.
     pub fn changes_token(&self, token: &str) -> &Self {
         self.change(|account| account.token = token.into())
     }

@@ -113,7 +113,6 @@ async fn assert_each_sent_once(
     }
 }
 
-/// Runs `before`, and then the server that aborts at `point`.
 async fn assert_sent_once_after_abort(at: At, point: &str, before: impl AsyncFnOnce(&Hub)) {
     let (hub, data_dir) = (Hub::start().await, DataDir::new());
     let (harbor, queued) = queue_texts(&hub, at).await;

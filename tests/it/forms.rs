@@ -10,7 +10,6 @@ use crate::matrix::{Office, office};
 struct Page {
     at: Url,
     status: u16,
-    /// The `Location` header.
     location: String,
     html: String,
 }
@@ -227,7 +226,6 @@ async fn links_and_actions_of_a_refused_form_are_valid() {
     }
     assert!(shown >= 24, "{shown} forms are shown again");
 
-    // The offered actions work.
     let (path, body) = &refused[0];
     let page = posts(jo, path, body).await;
     let forms = page.addresses("form", "action");

@@ -313,7 +313,6 @@ async fn array_is_not_accepted_as_object() {
         checked += 1;
     }
     assert!(checked > 20, "{checked}");
-    // Nested objects too.
     let nested = json!({"provider": "twilio", "credentials": ["AC00000000000000000000000000000000", "token"]});
     let path = office.workspace.path("/integrations");
     admin

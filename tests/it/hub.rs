@@ -57,7 +57,6 @@ impl Hub {
         Self::start_with(database, &[]).await
     }
 
-    /// Starts with additional settings.
     pub async fn start_with(database: PgConnectOptions, more: &[(&str, &str)]) -> Self {
         let twilio = Emulator::start().await;
         let post = Post::start().await;
@@ -199,7 +198,6 @@ pub async fn serve(
     messagehub::start(app, listener).unwrap()
 }
 
-/// The superuser on the same database; bypasses row-level security.
 pub fn superuser(database: &PgConnectOptions) -> PgConnectOptions {
     database.clone().username("postgres")
 }

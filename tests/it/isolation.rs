@@ -21,7 +21,6 @@ fn discloses_nothing(answer: &Answer, route: &Route, who: &str) {
     );
 }
 
-/// Asserts that `answer` discloses no member data.
 #[track_caller]
 fn hides_all(answer: &Answer, route: &Route, who: &str) {
     for secret in SECRETS {

@@ -205,7 +205,6 @@ async fn slow_client_receives_resync() {
         join_all((0..50).map(|_| harbor.admin.patch(&path, notes.clone()))).await;
     }
     slow.receives("resync").await;
-    // After the resync events arrive again.
     hub.twilio.text(MAYA, FRONT_DESK, "Fresh").await;
     loop {
         if slow.receives("new_message").await["message"]["content"] == "Fresh" {

@@ -28,7 +28,6 @@ pub struct Route {
     pub body: Value,
 }
 
-/// The routes of the OpenAPI document, each with its role and body.
 pub async fn routes(hub: &Hub) -> Vec<Route> {
     let description = Person::nobody(hub).get("/api/openapi.json").await.is(200);
     let mut routes = Vec::new();
@@ -390,7 +389,6 @@ pub fn a_browser() -> Value {
     })
 }
 
-/// A checksum of the workspace's rows in each table.
 pub async fn workspace_checksums(hub: &Hub, workspace: &str) -> Vec<(String, i64)> {
     let tables: Vec<String> = sqlx::query_scalar(
         "select c.relname::text from pg_class c

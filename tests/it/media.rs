@@ -530,7 +530,6 @@ async fn only_own_uploads_up_to_the_limit_can_be_attached() {
     let path = harbor.path(&format!("/credits/{}", sam.id));
     assert_eq!(sam.get(&path).await.is(200)["balance"], 1000);
 
-    // A number without MMS.
     hub.executes_sql("update numbers set mms = false").await;
     let draft = json!({"conversation_id": maya["id"], "content": "Look", "media_ids": [mine]});
     let answer = sam.post(&harbor.path("/messages"), draft.clone()).await;

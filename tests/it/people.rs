@@ -135,7 +135,6 @@ async fn existing_account_joins_with_its_password_and_keeps_its_name() {
     assert_eq!(session["user"]["id"], bay.admin.id);
     assert_eq!(session["user"]["name"], "Jo Park");
     assert_eq!(session["workspaces"].as_array().unwrap().len(), 2);
-    // Existing sessions have access at once.
     bay.admin.get(&harbor.path("/conversations")).await.is(200);
 }
 
@@ -487,7 +486,6 @@ async fn unknown_roles_and_unknown_members_get_distinct_errors() {
     assert_eq!(admins(&bay).await, 1);
 }
 
-/// Every workspace route of the OpenAPI document.
 async fn routes(harbor: &Workspace<'_>) -> Vec<(reqwest::Method, String)> {
     let description = harbor.admin.get("/api/openapi.json").await.is(200);
     let some = "01890000-0000-7000-8000-000000000000";

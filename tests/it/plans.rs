@@ -237,7 +237,6 @@ async fn pages_read_a_bounded_number_of_rows() {
             .is(200);
         let newest = &newest["data"][0];
         let (talk, number) = (id(newest), newest["number_id"].as_str().unwrap().to_owned());
-        // The longest visible thread, and a text in the middle of it.
         let thread: String = sqlx::query_scalar(
             "select t.id::text from archive.talks t where $1 or t.number_id = $2::uuid order by t.place limit 1",
         )

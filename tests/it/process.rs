@@ -73,7 +73,6 @@ fn command(data: &Path, settings: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Runs a command to its end, with `stdin` as input.
 pub fn run(data: &Path, arguments: &[&str], settings: &[(&str, &str)], stdin: &str) -> Output {
     let mut child = command(data, settings)
         .args(arguments)

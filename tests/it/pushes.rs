@@ -96,7 +96,6 @@ async fn push_to_absent_member_announces_a_text_without_content() {
         .texting(MAYA, FRONT_DESK, "It is 4712")
         .sid("SM4712");
     assert_eq!(answer.send().await.status(), 200);
-    // Outbound texts send none.
     harbor.answers(&harbor.admin, &maya, "Thank you").await;
 
     // Only the assignee is notified.
@@ -246,7 +245,6 @@ async fn revoked_access_ends_pushes_at_once() {
     harbor.receives(MAYA, "One").await;
     service.received(1).await;
 
-    // Losing the number.
     let number = harbor.number(FRONT_DESK).await;
     harbor
         .admin
@@ -294,7 +292,6 @@ async fn revoked_access_ends_pushes_at_once() {
     again.delete(&path).await.is(204);
     again.delete(&path).await.refused(404, "not_found");
 
-    // Losing the membership.
     harbor
         .subscribes_to_push(&again, &service, "Once more")
         .await;

@@ -191,10 +191,8 @@ async fn unverified_calls_are_rate_limited() {
         let text = hub.twilio.texting(MAYA, FRONT_DESK, body);
         text.sid(&format!("SM{nth:032x}")).signed_with("a guess")
     };
-    // Larger than a text can be.
     assert_eq!(forged(0, &"x".repeat(20_000)).send().await.status(), 403);
     assert_eq!(hub.count("select count(*) from quarantine").await, 0);
-    // To an unknown number.
     let nobody = forged(0, "Hi").with("To", "+16285550999").send().await;
     assert_eq!(nobody.status(), 403);
     assert_eq!(hub.count("select count(*) from quarantine").await, 0);

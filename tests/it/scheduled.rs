@@ -58,7 +58,6 @@ async fn text_is_sent_at_its_time() {
         (&shown["last_message_preview"], &shown["unread_count"]),
         (&json!("Hi"), &json!(1))
     );
-    // Other texts do not wait for it.
     harbor.answers(&harbor.admin, &maya, "Right away").await;
     assert_eq!(hub.sends().await, 1);
     let mut live = harbor.admin.listens(&harbor).await;

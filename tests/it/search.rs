@@ -163,7 +163,6 @@ async fn people_are_found_by_any_part_of_name_or_number() {
     );
     assert_eq!(people("jorg").await, [("+4930123456".into(), false)]);
     assert_eq!(people("0177 maya").await, []);
-    // A removed name is not found any more.
     harbor.admin.patch(&card, json!({"name": ""})).await.is(200);
     assert_eq!(people("kafor").await, []);
 }

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use crate::emulator::Failure;
 use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
-/// Ends the pauses of the queue.
 async fn end_pauses(hub: &Hub) {
     hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
@@ -14,7 +13,6 @@ async fn end_pauses(hub: &Hub) {
         .await;
 }
 
-/// Expires all leases.
 async fn expire_leases(hub: &Hub) {
     sqlx::query(
         "update messages set lease_until = now() - interval '1 second' where status = 'sending'",

@@ -18,7 +18,6 @@ async fn three_numbers(hub: &Hub) -> Workspace<'_> {
     harbor
 }
 
-/// Sends to a contact; returns the id of the chosen number.
 async fn send_spread(harbor: &Workspace<'_>, who: &Person, to: &str) -> String {
     let draft = json!({"to": to, "content": "Your visit is due", "spread": true});
     let sent = who.post(&harbor.path("/messages"), draft).await.is(202);

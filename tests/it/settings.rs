@@ -118,7 +118,6 @@ async fn invalid_values_are_refused_and_change_nothing() {
             "body",
         ),
         (json!([]), "body"),
-        // One invalid field refuses all.
         (
             json!({"signature": "Sam", "default_number_id": "01890000-0000-7000-8000-000000000000"}),
             "default_number_id",

@@ -113,7 +113,6 @@ async fn wrong_passwords_from_one_address_lock_it_for_all_accounts() {
     log_in(&hub, &harbor.admin.email, PASSWORD)
         .await
         .refused(429, "rate_limited");
-    // Existing sessions are not affected.
     harbor.admin.get("/api/auth/me").await.is(200);
     advance_31_seconds(&hub).await;
     log_in(&hub, &harbor.admin.email, PASSWORD).await.is(200);
@@ -230,7 +229,6 @@ async fn attacker_is_locked_out_and_owner_is_not() {
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains(" seconds and try again"), "{detail}");
 
-    // From a known network, and from any other.
     log_in(&hub, email, PASSWORD).await.is(200);
     let traveller = Person::anonymous_at(&hub, "203.0.113.9");
     traveller
@@ -438,7 +436,6 @@ impl Authenticator {
         self.0.generate(time).to_string()
     }
 
-    /// The secret as users would type it.
     pub fn secret(&self) -> String {
         self.0
             .to_url()
@@ -938,7 +935,6 @@ async fn password_reset_link_is_single_use() {
     }
     jo.get("/api/auth/me").await.is(200);
 
-    // Ten concurrent uses of one link.
     let answers = join_all((0..10).map(|n| {
         let (hub, first) = (&hub, &first);
         async move {
@@ -1086,7 +1082,6 @@ async fn address_confirmation_link_is_single_use() {
             .await
             .refused(422, "validation_failed");
     }
-    // Nothing is left to confirm.
     verify_email(jo, json!({})).await.is(202);
     hub.server.app.mail.all_gone().await;
     assert_eq!(hub.post.unread_of(&jo.email), 0);
@@ -1193,7 +1188,6 @@ async fn unverified_address_cannot_enable_a_second_factor_or_join() {
     jo.post(&accept, json!({})).await.is(200);
 }
 
-/// Without outgoing mail no address can be verified.
 #[tokio::test]
 async fn server_without_mail_requires_no_verification() {
     let database = crate::hub::empty_database().await;

@@ -241,7 +241,6 @@ async fn sockets_are_limited_per_member_and_address() {
         1013,
         "the sixth of this address"
     );
-    // Open sockets still receive events.
     hub.twilio.text(MAYA, FRONT_DESK, "Hi").await;
     mine[2].receives("new_message").await;
     // A closed socket frees its place at once.
@@ -485,7 +484,6 @@ async fn file_descriptors_are_reserved_for_webhooks_and_sign_in() {
     assert_eq!(ready.expect("they are answered in time").status, 200);
     let maya = harbor.conversation_with(MAYA).await;
     assert_eq!(maya["last_message_preview"], "Is anybody there?");
-    // Open sockets stay open.
     let left: Value = json!({"type": "leave_workspace", "workspace_id": harbor.id});
     open[0].says(left).await;
     open[0].receives("workspace_left").await;

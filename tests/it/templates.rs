@@ -228,7 +228,6 @@ async fn template_requires_all_variables() {
         .is(202);
     assert_eq!(sent["message"]["content"], "Hi Maya Okafor\n– Sam");
 
-    // Another member's private template is not found.
     send_template(&harbor.admin, &harbor, &maya, &greeting, json!({}))
         .await
         .refused(404, "not_found");

@@ -28,7 +28,6 @@ async fn set_rate(harbor: &Workspace<'_>, number: &str, rate: Value) -> Value {
     harbor.admin.patch(&path, change).await.is(200)
 }
 
-/// Makes the next text of a slow number due.
 async fn make_next_due(hub: &Hub) {
     hub.executes_sql("update number_pace set full_at = now()")
         .await;

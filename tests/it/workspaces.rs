@@ -37,7 +37,6 @@ async fn user_can_have_several_workspaces() {
         .collect();
     assert_eq!(ids, [json!(harbor.id), second["id"].clone()]);
 
-    // The two are separate.
     harbor.receives(MAYA, "Hi").await;
     let elsewhere = format!(
         "/api/workspaces/{}/conversations",
@@ -324,7 +323,6 @@ async fn deletion_removes_everything_of_the_workspace_only() {
         .await
         .refused(403, "not_a_member");
 
-    // Members keep their accounts and other workspaces.
     assert_eq!(hub.count("select count(*) from users").await, users);
     sam.get(&bay.path("")).await.is(200);
     let jo = Person::signs_in(&hub, &harbor.admin.email).await;
@@ -354,7 +352,6 @@ async fn texts_to_a_deleted_workspace_get_404() {
         fifty_texts(&hub, FRONT_DESK),
         fifty_texts(&hub, OPTICS),
     );
-    // The next text, right after the deletion.
     let after = hub.twilio.text(MAYA, FRONT_DESK, "Anybody?").await.status();
 
     deleted.is(204);

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use crate::hub::{Hub, Workspace};
 
 impl Workspace<'_> {
-    /// Imports a file; returns the finished import.
     async fn import_file(&self, hub: &Hub, file: impl AsRef<[u8]>) -> Value {
         let begun = self.uploads_contacts(file, "false").await.is(202);
         hub.imports().await;
@@ -183,7 +182,6 @@ async fn exports_of_google_outlook_and_others_are_imported() {
             "{program}: {done}"
         );
         assert_eq!(shop.people().await, expected, "{program}");
-        // A second import changes nothing.
         let again = shop.import_file(&hub, file).await;
         assert_eq!(again["skipped"], expected.len(), "{program}: {again}");
     }

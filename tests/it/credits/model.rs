@@ -284,7 +284,6 @@ impl<'a> Scenario<'a> {
                         .fetch_one(&hub.raw)
                         .await
                         .unwrap();
-                // What the provider accepted.
                 let taken = hub.twilio.sent(&content).len();
                 prop_assert!(taken <= 1, "{} was sent {} times", content, taken);
                 let is_held = match status.as_str() {

@@ -96,7 +96,6 @@ impl PushService {
         self.state.pushes.lock().unwrap().clone()
     }
 
-    /// Waits for this many pushes.
     pub async fn received(&self, count: usize) -> Vec<Push> {
         let enough = async {
             loop {

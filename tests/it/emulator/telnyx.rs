@@ -221,12 +221,10 @@ impl Telnyx {
         self
     }
 
-    /// The media files fetched for accepted messages.
     pub fn fetched(&self) -> Vec<super::media::Fetched> {
         self.state().fetched.clone()
     }
 
-    /// Lists failed deliveries with ids only.
     pub fn hides_payloads(&self) -> &Self {
         self.state().hides_payloads = true;
         self
@@ -362,7 +360,6 @@ impl Customer {
         url
     }
 
-    /// Replaces the key; the old one is refused.
     pub fn changes_key(&self, api_key: &str) -> &Self {
         self.change(|account| account.api_key = api_key.into())
     }

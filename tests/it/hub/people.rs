@@ -108,7 +108,6 @@ impl Person {
             .await
     }
 
-    /// Sends a text with an `Idempotency-Key`.
     pub async fn sends(&self, workspace: &Workspace<'_>, key: &str, draft: &Value) -> Answer {
         let request = self.request(Method::POST, &workspace.path("/messages"));
         self.ask(request.header("idempotency-key", key).json(draft))

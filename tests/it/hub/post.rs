@@ -181,7 +181,6 @@ async fn serve_connection(stream: TcpStream, state: Arc<State>) -> Option<()> {
 }
 
 impl State {
-    /// The reply to `RCPT TO`.
     async fn rcpt_reply(&self, address: &str) -> String {
         let (code, silent) = self.with(|letterbox| {
             letterbox.attempted.push(address.into());

@@ -7,7 +7,6 @@ use super::import::{imports, listed};
 use super::workspace_scope::{RECALL, set_scope, workspace_with_two_numbers};
 use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
-/// Maya opts out, and her contact is deleted.
 async fn delete_opted_out_contact(harbor: &Workspace<'_>) {
     let maya = harbor.receives(MAYA, "STOP").await;
     delete_contact(harbor, &maya["contact_id"]).await;

@@ -89,7 +89,6 @@ async fn each_line_is_accepted_or_refused_alone() {
         .is(200);
     assert_eq!(audit["data"][0]["subject"], "old list.csv");
 
-    // A second import changes nothing.
     let report = imports(&harbor.admin, &harbor, "again.csv", file.as_bytes())
         .await
         .is(200);

@@ -59,7 +59,6 @@ async fn body_over_256_kilobytes_is_refused_by_every_route() {
     let page = form(login(), "text/html", large.clone()).await;
     assert_eq!(page.status, 413);
     assert!(page.body.contains("That did not work"), "{}", page.body);
-    // An incomplete form is a problem, too.
     form(login(), "*/*", "short".into())
         .await
         .refused(422, "validation_failed");

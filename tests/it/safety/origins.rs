@@ -16,7 +16,6 @@ pub async fn cookies(hub: &Hub, email: &str) -> String {
         .join("; ")
 }
 
-/// State-changing endpoints for a browser: JSON, forms and signing out.
 fn endpoints(harbor: &Workspace<'_>) -> Vec<(Method, String)> {
     let page = |path: &str| format!("/w/{}{path}", harbor.slug);
     let some = "01890000-0000-7000-8000-000000000000";

@@ -18,7 +18,6 @@ async fn page(hub: &Hub, cookies: &str, path: &str) -> Answer {
     nobody.ask(request.header("cookie", cookies)).await
 }
 
-/// Pages of every kind, with content.
 async fn every_page(harbor: &Workspace<'_>) -> Vec<String> {
     let sandbox = json!({"provider": "sandbox", "credentials": {}});
     let sandbox = harbor

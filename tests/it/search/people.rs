@@ -10,11 +10,9 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::hub::{Hub, Person, Workspace, empty_database, superuser};
 
-/// Contacts by test name and id.
 type ContactIds = Vec<(String, String)>;
 
 impl Workspace<'_> {
-    /// Adds contacts by number and name, each with an inbound text.
     async fn add_contacts(&self, people: &[(&str, &str)]) -> ContactIds {
         let mut known = ContactIds::new();
         for (phone, name) in people {

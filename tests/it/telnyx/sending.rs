@@ -20,7 +20,6 @@ fn text(body: &str) -> Outgoing {
     }
 }
 
-/// Ends the pauses of the queue.
 async fn end_pauses(hub: &Hub) {
     hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
@@ -213,7 +212,6 @@ async fn repeat_during_the_first_request_is_inconclusive() {
     );
     assert_eq!(telnyx.sent("We have 3:30 free").len(), 1);
 
-    // Another text with a used key.
     let other = Outgoing {
         text: "We have 4:15 free".into(),
         ..text
