@@ -1,11 +1,10 @@
-//! Who sees which number, in a workspace of any size: a page of it at a time.
+//! The access matrix of members and numbers, paginated.
 
 use reqwest::Method;
 
 use crate::hub::{Answer, FRONT_DESK, Hub, Person, Workspace};
 
-/// 300 agents more, and 1,000 numbers, of which every agent sees every third.
-async fn grows(hub: &Hub, harbor: &Workspace<'_>) {
+async fn populate(hub: &Hub, harbor: &Workspace<'_>) {
     let workspace: uuid::Uuid = harbor.id.parse().unwrap();
     for sql in [
         "insert into users (id, name, email, password_hash)
@@ -30,7 +29,7 @@ async fn grows(hub: &Hub, harbor: &Workspace<'_>) {
     }
 }
 
-async fn asks(hub: &Hub, who: &Person, request: reqwest::RequestBuilder) -> Answer {
+async fn request_as(hub: &Hub, who: &Person, request: reqwest::RequestBuilder) -> Answer {
     let cookie = format!("messagehub_access={}", who.token.as_ref().unwrap());
     let request = request
         .header("cookie", cookie)
@@ -38,15 +37,15 @@ async fn asks(hub: &Hub, who: &Person, request: reqwest::RequestBuilder) -> Answ
     Person::nobody(hub).ask(request).await
 }
 
-async fn opens(hub: &Hub, harbor: &Workspace<'_>, path: &str) -> String {
+async fn open_page(hub: &Hub, harbor: &Workspace<'_>, path: &str) -> String {
     let path = format!("/w/{}/admin/access{path}", harbor.slug);
     let request = Person::nobody(hub).request(Method::GET, &path);
-    let answer = asks(hub, &harbor.admin, request).await;
+    let answer = request_as(hub, &harbor.admin, request).await;
     assert_eq!(answer.status, 200, "{path}");
     answer.body
 }
 
-fn ticks(page: &str) -> usize {
+fn checkboxes(page: &str) -> usize {
     page.matches("type=\"checkbox\"").count()
 }
 
@@ -54,14 +53,14 @@ fn ticks(page: &str) -> usize {
 async fn access_matrix_is_paginated() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    grows(&hub, &harbor).await;
-    let first = opens(&hub, &harbor, "").await;
-    assert_eq!(ticks(&first), 50 * 20);
+    populate(&hub, &harbor).await;
+    let first = open_page(&hub, &harbor, "").await;
+    assert_eq!(checkboxes(&first), 50 * 20);
     assert!(first.len() < 1_000_000, "{}", first.len());
     assert!(first.contains("Numbers 1 to 20 of 1001") && first.contains("People 1 to 50 of 301"));
     assert!(first.contains("?people_page=2\"") && first.contains("?number_page=2\""));
 
-    let last = opens(&hub, &harbor, "?people_page=7&number_page=51").await;
+    let last = open_page(&hub, &harbor, "?people_page=7&number_page=51").await;
     assert!(
         last.contains("Numbers 1001 to 1001 of 1001") && last.contains("People 301 to 301 of 301")
     );
@@ -70,38 +69,38 @@ async fn access_matrix_is_paginated() {
         "?number_page=-1",
         "?people_page=x&number_page=",
     ] {
-        opens(&hub, &harbor, beyond).await;
+        open_page(&hub, &harbor, beyond).await;
     }
-    let found = opens(&hub, &harbor, "?q=agent123%40&number=Line+77").await;
+    let found = open_page(&hub, &harbor, "?q=agent123%40&number=Line+77").await;
     assert!(found.contains("Agent 123") && !found.contains("Agent 12<"));
     // 77, 177 to 977, and 770 to 779
-    assert_eq!(ticks(&found), 19);
-    let by_digits = opens(&hub, &harbor, "?number=5570042").await;
+    assert_eq!(checkboxes(&found), 19);
+    let by_digits = open_page(&hub, &harbor, "?number=5570042").await;
     assert!(by_digits.contains("Line 42") && !by_digits.contains("Line 43"));
     assert!(
-        opens(&hub, &harbor, "?number=nowhere")
+        open_page(&hub, &harbor, "?number=nowhere")
             .await
             .contains("No number is called")
     );
     assert!(
-        opens(&hub, &harbor, "?q=nobody")
+        open_page(&hub, &harbor, "?q=nobody")
             .await
             .contains("Nobody has")
     );
     let id = harbor.number(FRONT_DESK).await;
-    let one = opens(&hub, &harbor, &format!("/{id}?people_page=2")).await;
-    assert_eq!(ticks(&one), 50);
+    let one = open_page(&hub, &harbor, &format!("/{id}?people_page=2")).await;
+    assert_eq!(checkboxes(&one), 50);
     assert!(one.contains("People 51 to 100 of 301"));
 }
 
-/// A page without script sends what is ticked on it: what stands on other pages stays as it is.
+/// Without scripts a page submits the boxes on it; all other cells stay as they are.
 #[tokio::test]
 async fn form_changes_only_the_cells_on_its_page() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    grows(&hub, &harbor).await;
-    let sees = async |whose: &str| -> i64 {
+    populate(&hub, &harbor).await;
+    let assigned_numbers = async |whose: &str| -> i64 {
         let sql = "select count(*) from number_members where user_id = $1";
         let whose: uuid::Uuid = whose.parse().unwrap();
         sqlx::query_scalar(sql)
@@ -110,8 +109,8 @@ async fn form_changes_only_the_cells_on_its_page() {
             .await
             .unwrap()
     };
-    let before = sees(&sam.id).await;
-    let page = opens(&hub, &harbor, "?q=sam&number=Line+77").await;
+    let before = assigned_numbers(&sam.id).await;
+    let page = open_page(&hub, &harbor, "?q=sam&number=Line+77").await;
     let shown = page
         .split("name=\"shown\" value=\"")
         .nth(1)
@@ -136,19 +135,19 @@ async fn form_changes_only_the_cells_on_its_page() {
         let request = Person::nobody(&hub)
             .request(Method::POST, &path)
             .form(&form);
-        asks(&hub, &harbor.admin, request)
+        request_as(&hub, &harbor.admin, request)
     };
     let first = shown.split(',').next().unwrap().to_owned();
     let answer = posts(vec![("shown", shown.into()), ("number_id", first.clone())]).await;
     assert_eq!(answer.status, 303);
     let back = answer.headers["location"].to_str().unwrap();
     assert!(back.contains("?q=sam&number=Line+77&done=access"), "{back}");
-    assert_eq!(sees(&sam.id).await, before - ticked + 1);
+    assert_eq!(assigned_numbers(&sam.id).await, before - ticked + 1);
 
     let path = format!("/w/{}/admin/access/{first}", harbor.slug);
     let request = Person::nobody(&hub)
         .request(Method::POST, &path)
         .form(&[("shown", sam.id.as_str())]);
-    assert_eq!(asks(&hub, &harbor.admin, request).await.status, 303);
-    assert_eq!(sees(&sam.id).await, before - ticked);
+    assert_eq!(request_as(&hub, &harbor.admin, request).await.status, 303);
+    assert_eq!(assigned_numbers(&sam.id).await, before - ticked);
 }

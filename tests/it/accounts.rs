@@ -1,4 +1,4 @@
-//! Sign up, sign in, stay signed in, sign out.
+//! Sign up, sign in, refresh, sign out.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -53,7 +53,7 @@ async fn invalid_sign_ups_change_nothing() {
     assert_eq!(
         hub.count("select count(*) from workspaces").await,
         1,
-        "the second one's workspace is not left behind"
+        "the failed sign-up leaves no workspace"
     );
 }
 
@@ -95,9 +95,9 @@ async fn refresh_token_is_single_use_and_reuse_ends_the_session() {
     assert_ne!(second_token, first);
     let person = Person::signed_in(&hub, &second);
     person.get("/api/auth/me").await.is(200);
-    // Another tab, a moment later.
+    // A second tab, within the grace period.
     refresh(&first).await.is(200);
-    // A thief, later.
+    // A stolen token, after the grace period.
     sqlx::query("update sessions set rotated_at = now() - interval '1 hour'")
         .execute(&hub.raw)
         .await
@@ -110,7 +110,7 @@ async fn refresh_token_is_single_use_and_reuse_ends_the_session() {
         .refused(401, "unauthenticated");
 }
 
-/// A thief who was faster, twice: what they hold is newer than what the owner comes back with.
+/// A stolen token that was used first: it is newer than the owner's.
 #[tokio::test]
 async fn reuse_of_any_earlier_refresh_token_ends_the_session() {
     let hub = Hub::start().await;
@@ -133,7 +133,7 @@ async fn reuse_of_any_earlier_refresh_token_ends_the_session() {
         }
         newest.get("/api/auth/me").await.is(200);
         let mut socket = newest.listens(&harbor).await;
-        // Also within the grace: that is only for the one just before.
+        // The grace period covers the previous token only.
         refresh(&tokens[reused])
             .await
             .refused(401, "unauthenticated");
@@ -156,12 +156,12 @@ async fn reuse_of_any_earlier_refresh_token_ends_the_session() {
     for entry in entries {
         assert_eq!(entry["subject"], harbor.admin.email);
         assert_eq!(entry["subject_id"], harbor.admin.id);
-        assert!(entry["actor_id"].is_null(), "nobody knows who that was");
+        assert!(entry["actor_id"].is_null(), "the actor is unknown");
     }
 }
 
 #[tokio::test]
-async fn foreign_refresh_token_ends_no_session() {
+async fn invalid_refresh_token_ends_no_session() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let nobody = Person::nobody(&hub);
@@ -193,13 +193,13 @@ async fn foreign_refresh_token_ends_no_session() {
         .is(200);
 }
 
-/// The second tab's answer may come last: it must not put the older refresh token in the place of the newer one.
+/// The second tab's response may arrive last: it must not replace the newer refresh token.
 #[tokio::test]
 async fn second_tab_keeps_the_newer_refresh_cookie() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let cookie = format!("messagehub_refresh={}", harbor.admin.refresh_token);
-    let opens = async || {
+    let set_cookies = async || {
         let browser = Person::nobody(&hub);
         let request = browser.request(reqwest::Method::GET, "/workspaces");
         let answer = browser.ask(request.header("cookie", &cookie)).await;
@@ -216,8 +216,11 @@ async fn second_tab_keeps_the_newer_refresh_cookie() {
         })
         .collect::<Vec<_>>()
     };
-    assert_eq!(opens().await, ["messagehub_access", "messagehub_refresh"]);
-    assert_eq!(opens().await, ["messagehub_access"]);
+    assert_eq!(
+        set_cookies().await,
+        ["messagehub_access", "messagehub_refresh"]
+    );
+    assert_eq!(set_cookies().await, ["messagehub_access"]);
 }
 
 #[tokio::test]
@@ -257,7 +260,7 @@ async fn sign_out_revokes_the_token_at_once() {
 }
 
 #[tokio::test]
-async fn cookies_are_same_site_and_http_only() {
+async fn cookies_are_http_only_and_accepted_from_our_origin_only() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let login = json!({"email": harbor.admin.email, "password": PASSWORD});
@@ -309,7 +312,7 @@ async fn cookies_are_same_site_and_http_only() {
         .is(200);
 }
 
-/// Only a good token makes cookies irrelevant: with any other header it is the cookie that lets a request in.
+/// Only a valid bearer token replaces the origin check; with any other header the cookie authenticates.
 #[tokio::test]
 async fn only_a_valid_token_replaces_the_origin_check() {
     let hub = Hub::start().await;
@@ -378,12 +381,12 @@ async fn only_a_valid_token_replaces_the_origin_check() {
             .json(&json!({"name": "Renamed"}));
         nobody.ask(request)
     };
-    // From our own pages a proxy's password is no hindrance, and a bad token is a bad token.
+    // From our own origin other schemes are ignored, and an invalid bearer token is refused.
     change(&headers[0], &ours).await.is(200);
     change("Bearer garbage", &ours)
         .await
         .refused(401, "unauthenticated");
-    // A good one counts, wherever it comes from, and it alone: whoever's cookies come along.
+    // A valid token works from any origin and takes precedence over all cookies.
     change(&format!("Bearer {access}"), "https://evil.example")
         .await
         .is(200);

@@ -1,4 +1,4 @@
-//! What became of a conversation: a line for each thing that somebody did, in the transaction of the deed.
+//! The activity of a conversation: one entry per action, written in its transaction.
 
 use serde_json::{Value, json};
 
@@ -10,13 +10,13 @@ async fn changes(who: &Person, harbor: &Workspace<'_>, conversation: &Value, cha
     who.patch(&path, change).await.is(200);
 }
 
-/// Kind, cause, actor and assignee of each line.
+/// Kind, cause, actor and assignee of each entry.
 fn summary(lines: &[Value]) -> Vec<[&str; 4]> {
-    let words = |line| ["kind", "cause", "actor_name", "assignee_name"].map(|key| word(line, key));
-    lines.iter().map(words).collect()
+    let row = |line| ["kind", "cause", "actor_name", "assignee_name"].map(|key| field(line, key));
+    lines.iter().map(row).collect()
 }
 
-fn word<'a>(line: &'a Value, key: &str) -> &'a str {
+fn field<'a>(line: &'a Value, key: &str) -> &'a str {
     line[key].as_str().unwrap_or_default()
 }
 
@@ -58,9 +58,9 @@ async fn each_action_records_one_activity_entry() {
     harbor.receives(MAYA, "START").await;
     let contact = maya["contact_id"].as_str().unwrap();
     let path = harbor.path(&format!("/contacts/{contact}/consent"));
-    let said =
+    let opt_out =
         json!({"number_id": maya["number_id"], "consent_kind": "stop", "reason": "On the phone"});
-    jo.post(&path, said).await.is(200);
+    jo.post(&path, opt_out).await.is(200);
 
     let lines = harbor.activity(&maya).await;
     assert_eq!(
@@ -86,14 +86,14 @@ async fn each_action_records_one_activity_entry() {
         (&lines[1]["previous_name"], &lines[9]["until"]),
         (&json!("Sam"), &json!("2027-01-01T09:00:00Z"))
     );
-    // The ids sort them in among the texts.
+    // Ids sort activity entries among the messages.
     let thread = harbor.thread(&maya).await;
-    let said = |content: &str| {
+    let id_of = |content: &str| {
         let found = thread.iter().find(|text| text["content"] == content);
         found.unwrap()["id"].as_str().unwrap()
     };
-    let id = |at: usize| word(&lines[at], "id");
-    assert!(said("Nice") < id(0) && id(5) < said("One more thing") && id(9) < said("STOP"));
+    let id = |at: usize| field(&lines[at], "id");
+    assert!(id_of("Nice") < id(0) && id(5) < id_of("One more thing") && id(9) < id_of("STOP"));
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! One phone is one contact, whichever of its numbers is written or comes in; and what comes from no number is kept, too.
+//! Sender addresses: all formats of a number are one contact, and texts from senders that are no numbers are stored
+//! too.
 
 use chrono::TimeDelta;
 use reqwest::Method;
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 use crate::telnyx;
 
-/// Of shapes that are no number with its country code.
+/// Senders that are no numbers with a country code.
 const ODD: [&str; 14] = [
     "20GENESIS.E.C",
     "CHARLESSCHWAB",
@@ -25,12 +26,12 @@ const ODD: [&str; 14] = [
     "<b>Bold</b> & Sons",
 ];
 
-async fn in_region(harbor: &Workspace<'_>, region: &str) {
+async fn set_region(harbor: &Workspace<'_>, region: &str) {
     let change = json!({"default_region": region});
     harbor.admin.patch(&harbor.path(""), change).await.is(200);
 }
 
-async fn adds(harbor: &Workspace<'_>, number: &str) -> Value {
+async fn add_contact(harbor: &Workspace<'_>, number: &str) -> Value {
     let draft = json!({"phone_number": number});
     harbor
         .admin
@@ -50,7 +51,6 @@ async fn imports_opt_outs(harbor: &Workspace<'_>, table: &str) -> Value {
     harbor.admin.ask(request.body(body)).await.is(200)
 }
 
-/// What the page of this conversation says.
 async fn page(harbor: &Workspace<'_>, conversation: &Value) -> String {
     let path = format!(
         "/w/{}/inbox/{}",
@@ -62,7 +62,7 @@ async fn page(harbor: &Workspace<'_>, conversation: &Value) -> String {
     page.body
 }
 
-async fn is_unanswerable(harbor: &Workspace<'_>, conversation: &Value) {
+async fn assert_unanswerable(harbor: &Workspace<'_>, conversation: &Value) {
     let draft = json!({"conversation_id": conversation["id"], "content": "Who is this?"});
     let refused = harbor.admin.post(&harbor.path("/messages"), draft).await;
     refused.refused(409, "contact_unreachable");
@@ -78,7 +78,7 @@ async fn old_number_format_joins_the_conversation_of_the_new_one() {
         ("+55 11 8765-4321", "+5511987654321", "+551187654321"),
         ("+44 07911 123456", "+447911123456", "+4407911123456"),
     ] {
-        assert_eq!(adds(&harbor, added).await["phone_number"], new);
+        assert_eq!(add_contact(&harbor, added).await["phone_number"], new);
         let again = json!({"phone_number": old});
         let again = harbor.admin.post(&harbor.path("/contacts"), again).await;
         again.refused(422, "validation_failed");
@@ -114,7 +114,7 @@ async fn old_number_format_joins_the_conversation_of_the_new_one() {
 async fn mexican_address_book_is_imported_completely() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    in_region(&harbor, "MX").await;
+    set_region(&harbor, "MX").await;
     let table = "Nombre,Telefono\nLucía,+52 1 55 6200 0001\nMateo,+52 55 6200 0002\nAna,044 55 6200 0003\nRaúl,55 6200 0004\n";
     harbor.uploads_contacts(table, "false").await;
     hub.imports().await;
@@ -131,7 +131,7 @@ async fn mexican_address_book_is_imported_completely() {
 async fn spreadsheet_decimals_are_not_digits() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    in_region(&harbor, "AT").await;
+    set_region(&harbor, "AT").await;
     let who = harbor
         .hub
         .twilio
@@ -146,13 +146,13 @@ async fn spreadsheet_decimals_are_not_digits() {
         "{result}"
     );
     let conversation = harbor.conversation_with("+436641234567").await;
-    assert_eq!(conversation["opted_out"], true, "who said STOP");
+    assert_eq!(conversation["opted_out"], true, "the existing contact");
 
     for (number, kept) in [
         ("6769876543.0", "+436769876543"),
         ("6769876544,00", "+436769876544"),
     ] {
-        assert_eq!(adds(&harbor, number).await["phone_number"], kept);
+        assert_eq!(add_contact(&harbor, number).await["phone_number"], kept);
     }
     let draft = json!({"to": "6769876543.0", "content": "Grüß Gott"});
     harbor
@@ -190,7 +190,7 @@ async fn text_from_non_number_is_stored_and_cannot_be_answered() {
         assert_eq!(answer.status(), 200, "{sender}");
         let conversation = harbor.conversation_with(sender).await;
         assert_eq!(conversation["last_message_preview"], "Your code is 4821");
-        is_unanswerable(&harbor, &conversation).await;
+        assert_unanswerable(&harbor, &conversation).await;
         assert!(
             page(&harbor, &conversation)
                 .await
@@ -204,7 +204,7 @@ async fn text_from_non_number_is_stored_and_cannot_be_answered() {
     ] {
         let answer = hub.twilio.text(sender, FRONT_DESK, "Hello").await;
         assert_eq!(answer.status(), 200, "{sender:?}");
-        is_unanswerable(&harbor, &harbor.conversation_with(kept).await).await;
+        assert_unanswerable(&harbor, &harbor.conversation_with(kept).await).await;
     }
     let long = "x".repeat(5_000);
     assert_eq!(
@@ -265,7 +265,7 @@ async fn catch_up_stores_texts_from_non_numbers() {
 }
 
 #[tokio::test]
-async fn telnyx_senders_are_accepted_unchanged() {
+async fn any_telnyx_sender_is_accepted() {
     let hub = Hub::start().await;
     let (harbor, _) = telnyx::front_desk(&hub).await;
     for sender in ODD {
@@ -274,7 +274,7 @@ async fn telnyx_senders_are_accepted_unchanged() {
             .text(sender, FRONT_DESK, "Your code is 4821")
             .await;
         assert_eq!(answer.status(), 200, "{sender}");
-        is_unanswerable(&harbor, &harbor.conversation_with(sender).await).await;
+        assert_unanswerable(&harbor, &harbor.conversation_with(sender).await).await;
     }
     hub.telnyx.text("+5215562000001", FRONT_DESK, "Hola").await;
     harbor.conversation_with("+525562000001").await;
@@ -309,6 +309,6 @@ async fn own_number_is_found_in_each_format() {
     assert_eq!(
         hub.twilio.sent("Buenas")[0].from,
         "+541152345678",
-        "as Twilio lists it"
+        "the format that Twilio lists"
     );
 }

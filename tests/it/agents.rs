@@ -1,11 +1,16 @@
-//! Several agents at one conversation: they take it, answer it, put it off, and see each other there.
+//! Several agents in one conversation: assignment, replies, snoozing and presence.
 
 use messagehub::domain::conversations::snooze;
 use serde_json::{Value, json};
 
 use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace, serve};
 
-async fn changes(who: &Person, harbor: &Workspace<'_>, it: &Value, change: Value) -> Answer {
+async fn change_conversation(
+    who: &Person,
+    harbor: &Workspace<'_>,
+    it: &Value,
+    change: Value,
+) -> Answer {
     let id = it["id"].as_str().unwrap();
     who.patch(&harbor.path(&format!("/conversations/{id}")), change)
         .await
@@ -22,16 +27,18 @@ async fn concurrent_assignment_has_one_winner_and_names_them() {
     let maya = harbor.receives(MAYA, "Hi").await;
     for round in 0..10 {
         let free = json!({"assignee_id": null});
-        changes(&harbor.admin, &harbor, &maya, free).await.is(200);
+        change_conversation(&harbor.admin, &harbor, &maya, free)
+            .await
+            .is(200);
         let take = |who: &Person| json!({"assignee_id": who.id, "expected_assignee_id": null});
         let (one, other) = tokio::join!(
-            changes(&sam, &harbor, &maya, take(&sam)),
-            changes(&lin, &harbor, &maya, take(&lin))
+            change_conversation(&sam, &harbor, &maya, take(&sam)),
+            change_conversation(&lin, &harbor, &maya, take(&lin))
         );
         let ((winner, name), refused) = match (one.status, other.status) {
             (200, 409) => ((&sam, "Sam"), other),
             (409, 200) => ((&lin, "Lin"), one),
-            other => panic!("round {round}: exactly one takes it, not {other:?}"),
+            other => panic!("round {round}: expected one winner, got {other:?}"),
         };
         let problem = refused.refused(409, "conversation_taken");
         let detail = problem["detail"].as_str().unwrap();
@@ -43,7 +50,7 @@ async fn concurrent_assignment_has_one_winner_and_names_them() {
         let now = harbor.conversation_with(MAYA).await;
         assert_eq!(now["assignee_id"], winner.id.as_str());
     }
-    // Whoever has it already takes it again without a word; whoever insists gets it.
+    // Repeating one's own assignment succeeds; an assignment without an expected assignee overrides.
     let has = harbor.conversation_with(MAYA).await["assignee_id"].clone();
     let (winner, loser) = if has == sam.id.as_str() {
         (&sam, &lin)
@@ -51,15 +58,19 @@ async fn concurrent_assignment_has_one_winner_and_names_them() {
         (&lin, &sam)
     };
     let again = json!({"assignee_id": winner.id, "expected_assignee_id": null});
-    changes(winner, &harbor, &maya, again).await.is(200);
-    let insists = json!({"assignee_id": loser.id});
+    change_conversation(winner, &harbor, &maya, again)
+        .await
+        .is(200);
+    let override_assignment = json!({"assignee_id": loser.id});
     assert_eq!(
-        changes(loser, &harbor, &maya, insists).await.is(200)["assignee_id"],
+        change_conversation(loser, &harbor, &maya, override_assignment)
+            .await
+            .is(200)["assignee_id"],
         loser.id.as_str()
     );
-    // What else is asked for beside it is refused with it.
+    // A conflict refuses the other changes of the request as well.
     let both = json!({"assignee_id": winner.id, "expected_assignee_id": null, "status": "done"});
-    changes(winner, &harbor, &maya, both)
+    change_conversation(winner, &harbor, &maya, both)
         .await
         .refused(409, "conversation_taken");
     assert_eq!(harbor.conversation_with(MAYA).await["status"], "open");
@@ -73,12 +84,12 @@ async fn conversation_is_not_assigned_to_members_without_access() {
     let bay = hub.workspace("Bay Optics").await;
     let maya = harbor.receives(MAYA, "Hi").await;
     for who in [&lin.id, &bay.admin.id] {
-        changes(&harbor.admin, &harbor, &maya, json!({"assignee_id": who}))
+        change_conversation(&harbor.admin, &harbor, &maya, json!({"assignee_id": who}))
             .await
             .refused(422, "validation_failed");
     }
     harbor.assigns(FRONT_DESK, &lin).await;
-    changes(
+    change_conversation(
         &harbor.admin,
         &harbor,
         &maya,
@@ -120,7 +131,7 @@ async fn stale_reply_is_refused_and_names_the_other_author() {
             "{problem}"
         );
     }
-    // Their own answers and notes hold nobody up.
+    // An agent's own replies do not make their draft stale.
     sam.post(&path, draft).await.is(202);
 }
 
@@ -139,24 +150,20 @@ async fn snoozed_conversation_returns_once_at_its_time() {
         json!(null),
     ] {
         let change = json!({"status": "snoozed", "snoozed_until": until});
-        changes(&harbor.admin, &harbor, &maya, change)
+        change_conversation(&harbor.admin, &harbor, &maya, change)
             .await
             .refused(422, "validation_failed");
     }
     let until = (chrono::Utc::now() + chrono::Duration::hours(1)).to_rfc3339();
     let change = json!({"status": "snoozed", "snoozed_until": until});
-    changes(&harbor.admin, &harbor, &maya, change.clone())
+    change_conversation(&harbor.admin, &harbor, &maya, change.clone())
         .await
         .is(200);
     let db = &hub.server.app.db;
-    assert_eq!(
-        snooze::wake_due(db).await.unwrap(),
-        0,
-        "not before its time"
-    );
+    assert_eq!(snooze::wake_due(db).await.unwrap(), 0, "not due yet");
     let mut live = harbor.admin.listens(&harbor).await;
 
-    // Two servers have clocks.
+    // Two servers run the job at once.
     let other = serve(&hub.database, &hub.twilio, &[]).await;
     hub.executes_sql("update conversations set snoozed_until = now() - interval '1 second'")
         .await;
@@ -172,7 +179,7 @@ async fn snoozed_conversation_returns_once_at_its_time() {
             &woken["unread_count"]
         ),
         (&json!("open"), &Value::Null, &json!(1)),
-        "it asks to be looked at"
+        "the conversation is unread again"
     );
     let lines = harbor.activity(&maya).await;
     assert_eq!(
@@ -187,8 +194,10 @@ async fn snoozed_conversation_returns_once_at_its_time() {
         (&json!("time"), &Value::Null)
     );
 
-    // A text does not wait for the clock.
-    changes(&harbor.admin, &harbor, &maya, change).await.is(200);
+    // An inbound text ends the snooze at once.
+    change_conversation(&harbor.admin, &harbor, &maya, change)
+        .await
+        .is(200);
     let woken = harbor.receives(MAYA, "Still there?").await;
     assert_eq!(
         (&woken["status"], &woken["snoozed_until"]),
@@ -196,7 +205,7 @@ async fn snoozed_conversation_returns_once_at_its_time() {
     );
 }
 
-/// Who comes and goes, as the next frames say.
+/// Waits for the next presence frame; returns whether the user is viewing.
 async fn presence(live: &mut crate::hub::Frames, who: &Person) -> bool {
     let frame = live.receives("presence").await;
     assert_eq!(frame["user_id"], who.id.as_str(), "{frame}");
@@ -227,7 +236,7 @@ async fn presence_is_visible_to_viewers_and_counts_each_user_once() {
         ),
         (&maya["id"], &json!(sam.id), &json!(true))
     );
-    // A second window, and the same said again, are no news; one of two that goes is none either.
+    // Repeated viewing and a second window send no event, nor does the first of two windows that leaves.
     second.says(viewing(&maya)).await;
     let joins = json!({"type": "join_workspace", "workspace_id": harbor.id});
     second.says(joins).await;
@@ -239,17 +248,17 @@ async fn presence_is_visible_to_viewers_and_counts_each_user_once() {
         (&frame["conversation_id"], &frame["viewing"]),
         (&tom["id"], &json!(true))
     );
-    // A newcomer is told how it is.
-    let mut late = harbor.admin.listens(&harbor).await;
+    // A new subscriber receives the current presence.
+    let mut late_subscriber = harbor.admin.listens(&harbor).await;
     let mut there = [
-        late.receives("presence").await["conversation_id"].clone(),
-        late.receives("presence").await["conversation_id"].clone(),
+        late_subscriber.receives("presence").await["conversation_id"].clone(),
+        late_subscriber.receives("presence").await["conversation_id"].clone(),
     ];
     there.sort_by_key(ToString::to_string);
     let mut both = [maya["id"].clone(), tom["id"].clone()];
     both.sort_by_key(ToString::to_string);
     assert_eq!(there, both);
-    // The last one that goes is: by a word, and by closing.
+    // Presence ends when the last window leaves, by a frame or by closing.
     first
         .says(json!({"type": "viewing", "workspace_id": harbor.id, "conversation_id": null}))
         .await;
@@ -261,7 +270,7 @@ async fn presence_is_visible_to_viewers_and_counts_each_user_once() {
         (&maya["id"], &json!(false))
     );
 
-    // Lin saw none of it, and may not look there; nor may whoever is in no room.
+    // Members without access receive no presence and cannot announce theirs; nor can a socket that has not joined.
     lins.says(viewing(&maya)).await;
     assert_eq!(lins.receives("error").await["code"], "not_found");
     assert!(
@@ -270,11 +279,14 @@ async fn presence_is_visible_to_viewers_and_counts_each_user_once() {
             .iter()
             .all(|frame| frame["type"] != "presence")
     );
-    let mut outside = sam.socket().await;
-    outside.says(viewing(&maya)).await;
-    assert_eq!(outside.receives("error").await["code"], "validation_failed");
+    let mut unjoined = sam.socket().await;
+    unjoined.says(viewing(&maya)).await;
+    assert_eq!(
+        unjoined.receives("error").await["code"],
+        "validation_failed"
+    );
 
-    // Who loses the number looks no more.
+    // Losing the number ends presence.
     first.says(viewing(&maya)).await;
     assert!(presence(&mut jo, &sam).await);
     let number = harbor.number(FRONT_DESK).await;

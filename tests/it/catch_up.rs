@@ -1,4 +1,4 @@
-//! After an outage of ours the inbox holds what the provider holds.
+//! After an outage, catch-up stores what the provider has.
 
 use std::time::{Duration, Instant};
 
@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 use crate::emulator::Failure;
 use crate::hub::{FRONT_DESK, Hub, MAYA, PNG, TOKEN, Workspace};
 
-async fn time_passes(hub: &Hub) {
+async fn make_due(hub: &Hub) {
     sqlx::query("update numbers set catch_up_at = now()")
         .execute(&hub.raw)
         .await
         .unwrap();
 }
 
-async fn compares(hub: &Hub) -> usize {
-    time_passes(hub).await;
+async fn catch_up(hub: &Hub) -> usize {
+    make_due(hub).await;
     hub.server.reconciler.run_once().await.unwrap()
 }
 
@@ -41,11 +41,15 @@ async fn missed_texts_are_stored_once_and_in_order() {
     for body in ["One", "Two", "Three"] {
         hub.twilio.texting(MAYA, FRONT_DESK, body).gets_lost();
     }
-    assert_eq!(texts(&harbor).await, ["Before"], "the test can lose");
+    assert_eq!(
+        texts(&harbor).await,
+        ["Before"],
+        "the webhook was not called"
+    );
     let before = number(&harbor).await;
     assert_eq!(before["compared_until"], Value::Null);
 
-    assert_eq!(compares(&hub).await, 3);
+    assert_eq!(catch_up(&hub).await, 3);
 
     assert_eq!(texts(&harbor).await, ["Before", "One", "Two", "Three"]);
     assert_eq!(harbor.conversation_with(MAYA).await["unread_count"], 4);
@@ -55,7 +59,7 @@ async fn missed_texts_are_stored_once_and_in_order() {
         0,
         "not due"
     );
-    assert_eq!(compares(&hub).await, 0, "nothing twice");
+    assert_eq!(catch_up(&hub).await, 0, "no text is stored twice");
     assert_eq!(texts(&harbor).await.len(), 4);
 }
 
@@ -74,7 +78,7 @@ async fn late_text_is_placed_by_time_and_undoes_nothing() {
     let maya = harbor.receives(MAYA, "START").await;
     harbor.answers(&harbor.admin, &maya, "Welcome back").await;
 
-    assert_eq!(compares(&hub).await, 2);
+    assert_eq!(catch_up(&hub).await, 2);
 
     assert_eq!(
         texts(&harbor).await,
@@ -82,10 +86,7 @@ async fn late_text_is_placed_by_time_and_undoes_nothing() {
     );
     let maya = harbor.conversation_with(MAYA).await;
     assert_eq!(maya["last_message_preview"], "Welcome back");
-    assert_eq!(
-        maya["opted_out"], false,
-        "they have changed their mind since"
-    );
+    assert_eq!(maya["opted_out"], false, "the later START applies");
     let first = harbor.thread(&maya).await[0]["created_at"].clone();
     let first: chrono::DateTime<chrono::Utc> = first.as_str().unwrap().parse().unwrap();
     let since = chrono::Utc::now() - first;
@@ -96,11 +97,11 @@ async fn late_text_is_placed_by_time_and_undoes_nothing() {
     let late = lines.filter(|line| line["via"] == "catch_up").count();
     assert_eq!(late, 2);
 
-    // In a conversation that is new to us, it is the newest.
+    // In a new conversation it is the newest text.
     hub.twilio
         .texting("+14155550193", FRONT_DESK, "Hello?")
         .gets_lost_ago(ago(5));
-    assert_eq!(compares(&hub).await, 1);
+    assert_eq!(catch_up(&hub).await, 1);
     let other = harbor.conversation_with("+14155550193").await;
     assert_eq!(other["last_message_preview"], "Hello?");
     let at: chrono::DateTime<chrono::Utc> =
@@ -123,7 +124,7 @@ async fn text_by_webhook_and_list_at_once_is_stored_once() {
             .twilio
             .texting(MAYA, FRONT_DESK, &format!("Text {nth}"))
             .sid(&sid);
-        time_passes(&hub).await;
+        make_due(&hub).await;
         let (answer, _) = tokio::join!(late.send(), hub.server.reconciler.run_once());
         assert_eq!(answer.status(), 200);
     }
@@ -139,9 +140,9 @@ async fn failed_catch_up_is_retried_and_not_marked_complete() {
     hub.twilio.texting(MAYA, FRONT_DESK, "Lost").gets_lost();
     hub.twilio
         .fails(Failure::Status(reqwest::StatusCode::BAD_GATEWAY));
-    assert_eq!(compares(&hub).await, 0);
+    assert_eq!(catch_up(&hub).await, 0);
     assert_eq!(number(&harbor).await["compared_until"], Value::Null);
-    assert_eq!(compares(&hub).await, 1);
+    assert_eq!(catch_up(&hub).await, 1);
     assert_eq!(texts(&harbor).await, ["Before", "Lost"]);
 }
 
@@ -162,7 +163,7 @@ async fn catch_up_applies_stop_and_fetches_media() {
         .gets_lost();
     hub.twilio.texting(MAYA, FRONT_DESK, "STOP").gets_lost();
 
-    assert_eq!(compares(&hub).await, 2);
+    assert_eq!(catch_up(&hub).await, 2);
 
     let maya = harbor.conversation_with(MAYA).await;
     assert_eq!(maya["opted_out"], true);
@@ -188,14 +189,14 @@ async fn only_admins_start_a_catch_up() {
     sam.post(&path, json!({})).await.refused(403, "admin_only");
     let mut live = harbor.admin.listens(&harbor).await;
 
-    // However impatient.
+    // Concurrent requests store the text once.
     let answers = join_all((0..5).map(|_| harbor.admin.post(&path, json!({})))).await;
 
-    let brought: u64 = answers
+    let stored: u64 = answers
         .into_iter()
         .map(|answer| answer.is(200)["brought_in"].as_u64().unwrap())
         .sum();
-    assert_eq!(brought, 1);
+    assert_eq!(stored, 1);
     assert_eq!(
         live.receives("new_message").await["message"]["content"],
         "Lost"
@@ -236,16 +237,16 @@ async fn catch_up_does_not_count_as_webhook_activity() {
         .await;
     let delivered = number(&harbor).await["last_inbound_at"].clone();
 
-    assert_eq!(compares(&hub).await, 0, "it is here already");
+    assert_eq!(catch_up(&hub).await, 0, "already stored");
     assert_eq!(number(&harbor).await["last_inbound_at"], delivered);
     assert_eq!(doctor_on_inbound(&harbor).await["state"], "good");
 
     hub.twilio.texting(MAYA, FRONT_DESK, "Lost").gets_lost();
-    assert_eq!(compares(&hub).await, 1);
+    assert_eq!(catch_up(&hub).await, 1);
     assert_eq!(
         number(&harbor).await["last_inbound_at"],
         delivered,
-        "no webhook told of it"
+        "no webhook was called"
     );
     let doubtful = doctor_on_inbound(&harbor).await;
     assert_eq!(doubtful["state"], "attention", "{doubtful}");
@@ -267,7 +268,7 @@ async fn catch_up_does_not_count_as_webhook_activity() {
 }
 
 #[tokio::test]
-async fn known_texts_cost_no_round_trip_and_no_call() {
+async fn known_texts_are_not_stored_or_fetched_again() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let console = hub.twilio.console(&harbor.account);
@@ -288,16 +289,16 @@ async fn known_texts_cost_no_round_trip_and_no_call() {
     let lists = || hub.twilio.calls(&["GET", "Messages.json"]);
     let media = || hub.twilio.calls(&["GET", "Media.json"]);
 
-    // Whoever stored one of them now would fail.
+    // Storing any of them fails now.
     hub.executes_sql("alter function receive_texts rename to receive_no_texts")
         .await;
-    assert_eq!(compares(&hub).await, 0);
+    assert_eq!(catch_up(&hub).await, 0);
     hub.executes_sql("alter function receive_no_texts rename to receive_texts")
         .await;
     assert!(number(&harbor).await["compared_until"].is_string());
     assert_eq!((lists(), media()), (1, 0));
 
-    // Of what is new, only what has files is asked about once more.
+    // Of new texts, only those with files cost another request.
     for nth in 0..3 {
         let sid = format!("MMfeed{nth:028x}");
         let url = console.media(&sid, "image/png", PNG);
@@ -307,7 +308,7 @@ async fn known_texts_cost_no_round_trip_and_no_call() {
             .texting(MAYA, FRONT_DESK, &format!("Lost {nth}"))
             .gets_lost();
     }
-    assert_eq!(compares(&hub).await, 6);
+    assert_eq!(catch_up(&hub).await, 6);
     assert_eq!((lists(), media()), (2, 3));
 }
 
@@ -323,11 +324,11 @@ async fn catch_up_reads_only_the_pages_it_needs() {
     }
     hub.twilio.texting(MAYA, FRONT_DESK, "New").gets_lost();
     hub.twilio.pages_by(10);
-    // It agreed a moment ago: what is older than the overlap was settled then.
+    // The last comparison is recent: texts older than the overlap are skipped.
     hub.executes_sql("update numbers set compared_until = now()")
         .await;
 
-    assert_eq!(compares(&hub).await, 1);
+    assert_eq!(catch_up(&hub).await, 1);
     assert_eq!(texts(&harbor).await, ["Before", "New"]);
     assert_eq!(hub.twilio.calls(&["GET", "Messages.json"]), 1);
 }
@@ -348,18 +349,17 @@ async fn catch_up_runs_concurrently_and_reports_its_backlog() {
     for text in ["+16285550005", "+16285551005", "+16285552005"] {
         hub.twilio.texting(MAYA, text, "Lost").gets_lost();
     }
-    // As slow as a provider is.
     hub.twilio.throws(Box::new(|_| {
         Some(Failure::Slow(Duration::from_millis(500)))
     }));
     let began = Instant::now();
 
-    assert_eq!(compares(&hub).await, 3);
+    assert_eq!(catch_up(&hub).await, 3);
 
     let took = began.elapsed();
     assert!(
         took < Duration::from_secs(30),
-        "one after the other takes a minute: {took:?}"
+        "sequentially it takes a minute: {took:?}"
     );
     let behind = "select count(*) from numbers where compared_until is null";
     assert_eq!(hub.count(behind).await, 0);

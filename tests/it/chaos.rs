@@ -1,7 +1,7 @@
-//! Two servers on one database are killed and started again and again, while both providers fail in every way they can.
-//! Afterwards the providers have every accepted text exactly once, and each says what became of it.
+//! Two servers on one database are killed and restarted again and again, while both providers fail in every way.
+//! Afterwards the providers have each accepted text exactly once, with its final status.
 //!
-//! `CHAOS_SECONDS` makes it longer than the twenty of an ordinary run.
+//! `CHAOS_SECONDS` sets the duration; 20 by default.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::process::{DataDir, Process};
 
 const KEY: &str = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
 const BILLING: &str = "+16285550101";
-/// Texts that each writer has under way, and the pause after each.
+/// Concurrent writers per provider, and the pause after each text.
 const WRITERS: usize = 3;
 const PAUSE: Duration = Duration::from_millis(60);
 
@@ -38,7 +38,7 @@ fn millis(from: u64, to: u64) -> Duration {
     Duration::from_millis(rand::rng().random_range(from..to))
 }
 
-/// What becomes of a call: three quarters go well.
+/// The fault of a call: three quarters of the sends succeed.
 fn dice(call: &str) -> Option<Failure> {
     let status = |code: u16| StatusCode::from_u16(code).unwrap();
     if !call.starts_with("POST") {
@@ -69,7 +69,7 @@ fn dice(call: &str) -> Option<Failure> {
     })
 }
 
-/// What a provider reports of a message, in which order, and which of it our side acknowledged.
+/// Sends the reports of a provider and records which of them the server acknowledged.
 #[derive(Default)]
 struct Reports {
     acknowledged: Mutex<HashMap<String, HashSet<&'static str>>>,
@@ -81,7 +81,7 @@ type Post = Arc<
 >;
 
 impl Reports {
-    /// In order, shuffled or doubled, at once or late, and each tried a few times as providers do.
+    /// In order, reversed or repeated, at once or late, each with up to three tries, as providers do.
     fn begin(self: &Arc<Self>, id: String, post: Post) {
         let reports = Arc::clone(self);
         reports.under_way.fetch_add(1, Relaxed);
@@ -132,7 +132,6 @@ fn twilio_reports(twilio: &Emulator, reports: &Arc<Reports>) {
             let code = (status == "undelivered").then_some(30003);
             Box::pin(async move {
                 if chance(5.0) {
-                    // Of a message that nobody knows.
                     twilio.tries_to_report_unknown(&sid).await;
                 }
                 twilio.tries_to_report(&sid, status, code).await
@@ -167,7 +166,7 @@ fn telnyx_reports(telnyx: &Telnyx, reports: &Arc<Reports>) {
     telnyx.on_request(Arc::new(move |id| reports.begin(id, Arc::clone(&post))));
 }
 
-/// One of the two servers: it is here, or it is just coming back.
+/// One of the two servers. `None` while it restarts.
 struct Victim {
     address: String,
     process: Mutex<Option<Process>>,
@@ -184,7 +183,7 @@ fn start(address: Option<&str>, data: &Path, settings: &[(String, String)]) -> P
     }
 }
 
-/// The public address in front of both: each connection goes to one that answers.
+/// The public address of both servers: forwards each connection to one that accepts it.
 async fn balancer(victims: Arc<[Victim; 2]>, listener: tokio::net::TcpListener) {
     while let Ok((mut client, _)) = listener.accept().await {
         let victims = Arc::clone(&victims);
@@ -201,7 +200,7 @@ async fn balancer(victims: Arc<[Victim; 2]>, listener: tokio::net::TcpListener) 
     }
 }
 
-/// Kills one or the other, and starts it again; how often.
+/// Kills and restarts the servers in turn; returns the number of kills.
 async fn kills(
     victims: Arc<[Victim; 2]>,
     data: PathBuf,
@@ -228,7 +227,6 @@ async fn kills(
     kills
 }
 
-/// Who writes texts, at whichever server answers.
 struct Writer {
     http: reqwest::Client,
     token: String,
@@ -237,8 +235,8 @@ struct Writer {
 }
 
 impl Writer {
-    /// Asks until it is accepted: with the same key, so that it is one text however often.
-    async fn writes(&self, draft: &Value) -> String {
+    /// Retries with the same idempotency key until the text is accepted.
+    async fn send_text(&self, draft: &Value) -> String {
         let key = uuid::Uuid::now_v7().to_string();
         loop {
             let address = &self.victims[usize::from(chance(50.0))].address;
@@ -260,7 +258,7 @@ impl Writer {
         }
     }
 
-    async fn resumes(
+    async fn run_until(
         self: Arc<Self>,
         name: String,
         from: Vec<String>,
@@ -273,14 +271,14 @@ impl Writer {
             }
             let to = format!("+1415555{:04}", 100 + rand::rng().random_range(0..90));
             let number = &from[n % from.len()];
-            // People do write the same twice.
+            // Equal contents occur in practice.
             let content = if n % 10 == 9 {
                 "Ok".into()
             } else {
                 format!("{name}.{n}")
             };
             let draft = json!({"to": to, "number_id": number, "content": content});
-            accepted.push(self.writes(&draft).await);
+            accepted.push(self.send_text(&draft).await);
             tokio::time::sleep(PAUSE).await;
         }
         accepted
@@ -289,19 +287,19 @@ impl Writer {
 
 async fn connects(harbor: &Workspace<'_>, provider: &str, credentials: Value) -> Vec<String> {
     let form = json!({"provider": provider, "credentials": credentials});
-    let made = harbor
+    let connected = harbor
         .admin
         .post(&harbor.path("/integrations"), form)
         .await
         .is(201);
-    let numbers = made["numbers"].as_array().unwrap().iter();
+    let numbers = connected["numbers"].as_array().unwrap().iter();
     numbers
         .map(|number| number["id"].as_str().unwrap().into())
         .collect()
 }
 
-/// An admin presses Test until every account is well again.
-async fn mended(harbor: &Workspace<'_>) {
+/// Runs the connection test as admin until every account is healthy.
+async fn recover_accounts(harbor: &Workspace<'_>) {
     let integrations = harbor
         .admin
         .get(&harbor.path("/integrations"))
@@ -312,7 +310,7 @@ async fn mended(harbor: &Workspace<'_>) {
             "/integrations/{}/test",
             integration["id"].as_str().unwrap()
         ));
-        // The way there fails now and then, too.
+        // This request fails now and then, too.
         for _ in 0..50 {
             let answer = harbor.admin.post(&path, json!({})).await;
             if answer.status == 200 && answer.is(200)["status"] == "healthy" {
@@ -335,7 +333,7 @@ struct Row {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_accepted_text_is_sent_exactly_once_under_faults() {
-    let (hub, place) = (Hub::start().await, DataDir::new());
+    let (hub, data_dir) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await;
     let twilio = hub.twilio.account(&harbor.account, TOKEN);
     twilio.number(FRONT_DESK);
@@ -359,7 +357,7 @@ async fn every_accepted_text_is_sent_exactly_once_under_faults() {
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let victims = Arc::new([(); 2].map(|()| {
-        let process = start(None, &place.data(), &settings);
+        let process = start(None, &data_dir.data(), &settings);
         Victim {
             address: process.address.clone(),
             process: Mutex::new(Some(process)),
@@ -388,11 +386,19 @@ async fn every_accepted_text_is_sent_exactly_once_under_faults() {
     let mut writers = tokio::task::JoinSet::new();
     for n in 0..WRITERS {
         for (name, from) in [("twilio", &at_twilio), ("telnyx", &at_telnyx)] {
-            writers.spawn(Arc::clone(&writer).resumes(format!("{name}.{n}"), from.clone(), until));
+            writers.spawn(Arc::clone(&writer).run_until(
+                format!("{name}.{n}"),
+                from.clone(),
+                until,
+            ));
         }
     }
-    let killer = tokio::spawn(kills(Arc::clone(&victims), place.data(), settings, until));
-    // Midway the credentials are wrong for a while.
+    let killer = tokio::spawn(kills(
+        Arc::clone(&victims),
+        data_dir.data(),
+        settings,
+        until,
+    ));
     let mut locked_out = 0;
     while Instant::now() < until {
         tokio::time::sleep(millis(3000, 8000)).await;
@@ -401,7 +407,7 @@ async fn every_accepted_text_is_sent_exactly_once_under_faults() {
         tokio::time::sleep(millis(500, 1500)).await;
         twilio.changes_token(TOKEN);
         telnyx.changes_key(KEY);
-        mended(&harbor).await;
+        recover_accounts(&harbor).await;
         locked_out += 1;
     }
     let mut accepted = HashSet::new();
@@ -415,7 +421,7 @@ async fn every_accepted_text_is_sent_exactly_once_under_faults() {
 
     balancer.abort();
 
-    // Nobody works any more. What the providers still had of it comes to its end, and then time passes.
+    // All servers have stopped. Waits for the providers' pending calls, then moves time forward.
     hub.twilio.recovers();
     hub.telnyx.recovers();
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -427,7 +433,7 @@ async fn every_accepted_text_is_sent_exactly_once_under_faults() {
         ("TELNYX_API_BASE_URL", hub.telnyx.url()),
     ];
     let last = serve(&hub.database, &hub.twilio, &last).await;
-    mended(&harbor).await;
+    recover_accounts(&harbor).await;
     hub.executes_sql("update messages set lease_until = now() where status = 'sending'")
         .await;
     for _ in 0..60 {
@@ -466,10 +472,10 @@ async fn every_accepted_text_is_sent_exactly_once_under_faults() {
             .into_iter()
             .map(|m| ("telnyx".into(), m.to, m.text, m.id)),
     );
-    verdict(&rows, &taken, &accepted, &reports, kills, locked_out);
+    assert_exactly_once(&rows, &taken, &accepted, &reports, kills, locked_out);
 }
 
-fn verdict(
+fn assert_exactly_once(
     rows: &[Row],
     taken: &[(String, String, String, String)],
     accepted: &HashSet<String>,
@@ -481,38 +487,39 @@ fn verdict(
     let forgotten = accepted.difference(&kept).count();
     let is = |status: &str| rows.iter().filter(|row| row.status == status).count();
     let unconfirmed = is("unconfirmed");
-    // By words and recipient: of those who wrote the same, none may be missing and none be there twice.
-    let mut wanted: HashMap<(&str, &str, &str), i64> = HashMap::new();
-    let mut unsure: HashMap<(&str, &str, &str), i64> = HashMap::new();
+    // Counted by content and recipient: equal texts must neither be missing nor be sent twice.
+    let mut expected: HashMap<(&str, &str, &str), i64> = HashMap::new();
+    let mut uncertain: HashMap<(&str, &str, &str), i64> = HashMap::new();
     for row in rows {
-        let words = (
+        let key = (
             row.provider.as_str(),
             row.recipient.as_str(),
             row.content.as_str(),
         );
         match row.status.as_str() {
             "failed" if row.provider_sid.is_none() => {}
-            "unconfirmed" => *unsure.entry(words).or_default() += 1,
-            _ => *wanted.entry(words).or_default() += 1,
+            "unconfirmed" => *uncertain.entry(key).or_default() += 1,
+            _ => *expected.entry(key).or_default() += 1,
         }
     }
-    let mut had: HashMap<(&str, &str, &str), i64> = HashMap::new();
-    for (provider, to, words, _) in taken {
-        *had.entry((provider, to, words)).or_default() += 1;
+    let mut observed: HashMap<(&str, &str, &str), i64> = HashMap::new();
+    for (provider, to, content, _) in taken {
+        *observed.entry((provider, to, content)).or_default() += 1;
     }
     let (mut doubled, mut lost) = (0, 0);
-    let all: HashSet<_> = wanted.keys().chain(had.keys()).copied().collect();
-    for words in all {
-        let count = |of: &HashMap<_, i64>| of.get(&words).copied().unwrap_or_default();
-        let (wants, has, may) = (count(&wanted), count(&had), count(&unsure));
-        if has > wants + may {
-            eprintln!("doubled: {words:?}: {has} for {wants}");
+    let all: HashSet<_> = expected.keys().chain(observed.keys()).copied().collect();
+    for key in all {
+        let count = |counts: &HashMap<_, i64>| counts.get(&key).copied().unwrap_or_default();
+        let (expected, observed, uncertain) =
+            (count(&expected), count(&observed), count(&uncertain));
+        if observed > expected + uncertain {
+            eprintln!("doubled: {key:?}: {observed} for {expected}");
         }
-        doubled += (has - wants - may).max(0);
-        if has < wants {
-            eprintln!("lost: {words:?}: {has} for {wants}");
+        doubled += (observed - expected - uncertain).max(0);
+        if observed < expected {
+            eprintln!("lost: {key:?}: {observed} for {expected}");
         }
-        lost += (wants - has).max(0);
+        lost += (expected - observed).max(0);
     }
     let refused = rows.iter().filter(|row| row.status == "failed").count();
     println!(
@@ -536,7 +543,6 @@ fn verdict(
             row.status
         );
     }
-    // What was acknowledged is not forgotten.
     let acknowledged = reports.acknowledged.lock().unwrap();
     let by_sid: HashMap<_, _> = rows
         .iter()
@@ -546,7 +552,7 @@ fn verdict(
     for (sid, statuses) in acknowledged.iter() {
         let row = by_sid
             .get(sid)
-            .unwrap_or_else(|| panic!("{sid} was acknowledged and is not known"));
+            .unwrap_or_else(|| panic!("{sid} was acknowledged but is unknown"));
         for last in ["delivered", "undelivered"] {
             if statuses.contains(last) {
                 assert_eq!(row.status, last, "{} ({sid})", row.content);
@@ -556,6 +562,6 @@ fn verdict(
     }
     assert!(
         kills > 2 && settled > 0 && !taken.is_empty(),
-        "there was chaos"
+        "too few kills, reports or texts"
     );
 }

@@ -1,4 +1,5 @@
-//! An account that takes no more texts: its queue waits, admins are told, and a test brings it back.
+//! Circuit breaker: an account that refuses texts pauses its queue, admins are notified, and a successful test
+//! resumes it.
 
 use serde_json::{Value, json};
 
@@ -11,7 +12,6 @@ async fn integration(harbor: &Workspace<'_>) -> Value {
     harbor.admin.get(&path).await.is(200)["data"][0].clone()
 }
 
-/// What every admin finds on the page and in the mail.
 async fn needs_attention(harbor: &Workspace<'_>, reason: &str) {
     let integration = integration(harbor).await;
     assert_eq!(integration["status"], "unhealthy");
@@ -24,11 +24,11 @@ async fn needs_attention(harbor: &Workspace<'_>, reason: &str) {
     let post = &harbor.hub.post;
     let mut mail = post.mail_to(&harbor.admin.email).await;
     if !mail.subject.contains("wait") {
-        mail = post.mail_to(&harbor.admin.email).await; // the first one welcomed them
+        mail = post.mail_to(&harbor.admin.email).await; // the first one confirms the address
     }
     assert!(mail.subject.contains("needs attention"), "{}", mail.subject);
     assert!(mail.text.contains("Nothing is lost"), "{}", mail.text);
-    assert_eq!(post.unread_of(&harbor.admin.email), 0, "told once");
+    assert_eq!(post.unread_of(&harbor.admin.email), 0, "notified once");
 }
 
 async fn tests(harbor: &Workspace<'_>) -> crate::hub::Answer {

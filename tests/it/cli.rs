@@ -1,4 +1,4 @@
-//! What people who run it type, and what they are told.
+//! The command line: arguments, exit codes and error messages.
 
 use std::process::Output;
 
@@ -17,14 +17,14 @@ fn error_line(output: &Output) -> (Option<i32>, String) {
 
 #[test]
 fn invalid_setting_stops_the_start_with_one_line() {
-    let place = DataDir::new();
+    let data_dir = DataDir::new();
     for (name, value, accepted) in [
         ("BIND_ADDR", "everywhere", "IP address and a port"),
         ("BASE_URL", "inbox", "origin"),
         ("DATABASE_URL", "mysql://root:hunter2@db", "postgres://"),
         ("SIGNUPS", "maybe", "open, invite or closed"),
     ] {
-        let (code, line) = error_line(&run(&place.data(), &["serve"], &[(name, value)], ""));
+        let (code, line) = error_line(&run(&data_dir.data(), &["serve"], &[(name, value)], ""));
         assert_eq!(code, Some(1));
         assert_eq!(line.lines().count(), 1, "{line}");
         assert!(
@@ -36,8 +36,8 @@ fn invalid_setting_stops_the_start_with_one_line() {
 
 #[test]
 fn help_lists_every_variable() {
-    let place = DataDir::new();
-    let help = String::from_utf8(run(&place.data(), &["--help"], &[], "").stdout).unwrap();
+    let data_dir = DataDir::new();
+    let help = String::from_utf8(run(&data_dir.data(), &["--help"], &[], "").stdout).unwrap();
     for variable in messagehub::config::VARIABLES {
         assert!(help.contains(variable.name), "{} is missing", variable.name);
     }
@@ -45,7 +45,7 @@ fn help_lists_every_variable() {
 
 #[tokio::test]
 async fn users_are_created_with_given_or_generated_passwords() {
-    let place = DataDir::new();
+    let data_dir = DataDir::new();
     let create = |email: &str, role: &str, stdin: &str| {
         let arguments = [
             "user",
@@ -59,7 +59,7 @@ async fn users_are_created_with_given_or_generated_passwords() {
             "--role",
             role,
         ];
-        run(&place.data(), &arguments, &[], stdin)
+        run(&data_dir.data(), &arguments, &[], stdin)
     };
     let (code, line) = error_line(&create(
         "sam@harbor.test",
@@ -79,9 +79,9 @@ async fn users_are_created_with_given_or_generated_passwords() {
         .0,
         Some(0)
     );
-    let made = create("sam@harbor.test", "agent", "");
-    assert_eq!(made.status.code(), Some(0));
-    let printed = String::from_utf8(made.stdout).unwrap();
+    let created = create("sam@harbor.test", "agent", "");
+    assert_eq!(created.status.code(), Some(0));
+    let printed = String::from_utf8(created.stdout).unwrap();
     let password = printed.split_whitespace().last().unwrap();
     let (code, line) = error_line(&create(
         "jo@harbor.test",
@@ -95,11 +95,11 @@ async fn users_are_created_with_given_or_generated_passwords() {
     let (code, line) = error_line(&create("lin@harbor.test", "admin", "short\n"));
     assert!(code == Some(1) && line.contains("10 to 200"), "{line}");
     assert_eq!(
-        error_line(&run(&place.data(), &["migrate"], &[], "")).0,
+        error_line(&run(&data_dir.data(), &["migrate"], &[], "")).0,
         Some(0)
     );
 
-    let server = Process::start(&place.data(), &[]);
+    let server = Process::start(&data_dir.data(), &[]);
     for (email, password, role) in [
         ("jo@harbor.test", "correct horse battery", "admin"),
         ("sam@harbor.test", password, "agent"),
@@ -116,7 +116,7 @@ async fn users_are_created_with_given_or_generated_passwords() {
         assert_eq!(session["workspaces"][0]["slug"], "harbor-dental");
     }
     let (code, line) = error_line(&run(
-        &place.data(),
+        &data_dir.data(),
         &["serve"],
         &[("BIND_ADDR", "127.0.0.1:0")],
         "",
@@ -131,10 +131,10 @@ async fn users_are_created_with_given_or_generated_passwords() {
 const K1: &str = "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 const K2: &str = "k2:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 
-/// A hard-coded account moves in, and then everything that lies sealed moves to another key.
+/// An account from the environment is imported; then everything sealed is sealed again with another key.
 #[tokio::test(flavor = "multi_thread")]
 async fn import_env_account_survives_master_key_rotation() {
-    let place = DataDir::new();
+    let data_dir = DataDir::new();
     let twilio = Emulator::start().await;
     let account = "AC00000000000000000000000000000077";
     twilio
@@ -152,7 +152,7 @@ async fn import_env_account_survives_master_key_rotation() {
     };
     let import = |number: &'static str, workspace: &str| {
         run(
-            &place.data(),
+            &data_dir.data(),
             &["import-env", "--workspace", workspace],
             &settings(K1, number),
             "",
@@ -170,7 +170,7 @@ async fn import_env_account_survives_master_key_rotation() {
         "--workspace",
         "Harbor Dental",
     ];
-    let created = run(&place.data(), &arguments, &settings(K1, ""), PASSWORD);
+    let created = run(&data_dir.data(), &arguments, &settings(K1, ""), PASSWORD);
     assert_eq!(created.status.code(), Some(0));
 
     let (code, line) = error_line(&import("", "harbor-dental"));
@@ -185,12 +185,18 @@ async fn import_env_account_survives_master_key_rotation() {
     let (code, line) = error_line(&import("+19995550101", "harbor-dental"));
     assert!(code == Some(1) && line.contains("no such number"), "{line}");
 
-    let rotate =
-        |keys: &'static str| run(&place.data(), &["keys", "rotate"], &settings(keys, ""), "");
+    let rotate = |keys: &'static str| {
+        run(
+            &data_dir.data(),
+            &["keys", "rotate"],
+            &settings(keys, ""),
+            "",
+        )
+    };
     let (code, line) = error_line(&rotate(K2));
     assert!(
         code == Some(1) && line.contains("k1"),
-        "the old key is needed once more: {line}"
+        "the old key is still required: {line}"
     );
     let both: &'static str = format!("{K2},{K1}").leak();
     let rotated = rotate(both);
@@ -203,11 +209,10 @@ async fn import_env_account_survives_master_key_rotation() {
     let again = String::from_utf8(rotate(both).stdout).unwrap();
     assert!(
         again.contains("0 integrations"),
-        "what is done is not done again: {again}"
+        "a second rotation changes nothing: {again}"
     );
 
-    // With the new key alone.
-    let server = Process::start(&place.data(), &settings(K2, ""));
+    let server = Process::start(&data_dir.data(), &settings(K2, ""));
     let http = reqwest::Client::new();
     let login = json!({"email": "jo@harbor.test", "password": PASSWORD});
     let session: Value = http

@@ -1,12 +1,12 @@
-//! One workspace cannot take every connection: while its heavy requests hang, everybody else is served, and so is the rest of
-//! its own work.
+//! One workspace cannot take all database connections: while its requests hang, other workspaces are served, and so
+//! are its other requests.
 
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 
 use crate::hub::{Hub, empty_database, superuser};
 
-/// A table that only `GET …/usage` reads.
+/// Locks a table that only `GET …/usage` reads.
 const HOLD_UP: &str = "lock table number_usage in access exclusive mode";
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn hanging_requests_of_one_workspace_do_not_block_others() {
             tokio::spawn(async move { request.send().await.unwrap() })
         })
         .collect();
-    // The first of them hang in the database by then.
+    // Waits until the first of them hang in the database.
     while waiting(&hub).await == 0 {
         tokio::task::yield_now().await;
     }
@@ -42,7 +42,7 @@ async fn hanging_requests_of_one_workspace_do_not_block_others() {
         .is(200);
     harbor.receives("+14155550142", "Is anybody there?").await;
     hub.workspace("Signed up meanwhile").await;
-    assert!(waiting(&hub).await > 0, "they hung all the while");
+    assert!(waiting(&hub).await > 0, "the requests still hang");
 
     for answer in hanging {
         let answer = answer.await.unwrap();
@@ -55,7 +55,7 @@ async fn hanging_requests_of_one_workspace_do_not_block_others() {
     harbor.admin.get(&usage).await.is(200);
 }
 
-/// How many statements wait for a lock.
+/// Number of statements that wait for a lock.
 async fn waiting(hub: &Hub) -> i64 {
     hub.count(
         "select count(*) from pg_stat_activity

@@ -1,4 +1,4 @@
-//! People outside: found and sorted, tagged, with fields of the workspace's own, changed, and gone.
+//! Contacts: search, order, tags, custom fields, changes and export.
 
 mod import;
 mod merge;
@@ -15,7 +15,6 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
 const TOM: &str = "+14155550193";
 
 impl Workspace<'_> {
-    /// Adds somebody; the contact.
     pub async fn adds(&self, who: &Person, phone: &str, name: &str) -> Value {
         let draft = json!({"phone_number": phone, "name": name});
         who.post(&self.path("/contacts"), draft).await.is(201)
@@ -26,17 +25,16 @@ impl Workspace<'_> {
         self.path(&format!("/contacts/{}{more}", id.unwrap()))
     }
 
-    /// Who is in a list, by name or number.
     async fn listed(&self, who: &Person, query: &str) -> Vec<String> {
         let list = who
             .get(&self.path(&format!("/contacts?{query}")))
             .await
             .is(200);
-        named(&list)
+        names_of(&list)
     }
 }
 
-fn named(list: &Value) -> Vec<String> {
+fn names_of(list: &Value) -> Vec<String> {
     let contacts = list["data"].as_array().unwrap().iter();
     contacts
         .map(|contact| {
@@ -75,7 +73,7 @@ async fn contacts_are_searched_by_any_part_and_sorted_three_ways() {
         [TOM, MAYA, "Ann Lee", "zoe Adams"],
         "the newest first"
     );
-    // The other way round; whom nobody has texted stays last.
+    // Reversed; contacts without texts stay last.
     assert_eq!(
         harbor.listed(jo, "sort=name&reverse=true").await,
         [TOM, MAYA, "zoe Adams", "Ann Lee"]
@@ -140,7 +138,7 @@ async fn pagination_is_stable_in_every_order() {
         assert_eq!(
             seen.iter().collect::<HashSet<_>>().len(),
             8,
-            "{sort}: nobody twice"
+            "{sort}: no duplicates"
         );
         let mut back = walked(&format!("sort={sort}&reverse=true")).await;
         if sort == "last_text" {
@@ -344,9 +342,9 @@ async fn changed_number_keeps_scheduled_texts_and_opt_outs() {
     assert_eq!(hub.twilio.sent("On its way")[0].to, MAYA);
     assert_eq!(hub.twilio.sent("It waits")[0].to, NEW);
     let thread = harbor.thread(&maya).await;
-    assert_eq!(thread.len(), 3, "what was said stays");
+    assert_eq!(thread.len(), 3, "the history stays");
 
-    // STOP from the new handset; then the number changes back, and somebody else gets it.
+    // STOP from the new number; then the contact's number changes back and another contact may get the new one.
     harbor.hub.twilio.text(NEW, FRONT_DESK, "STOP").await;
     jo.patch(&path, json!({"phone_number": MAYA})).await.is(200);
     let to = |to: &str| json!({"to": to, "content": "Hello?"});
@@ -354,7 +352,7 @@ async fn changed_number_keeps_scheduled_texts_and_opt_outs() {
         let refused = jo.post(&harbor.path("/messages"), to(opted_out)).await;
         refused.refused(409, "contact_opted_out");
     }
-    // Whoever has it now may wish it otherwise.
+    // The new owner of the number can opt in.
     harbor.hub.twilio.text(NEW, FRONT_DESK, "START").await;
     jo.post(&harbor.path("/messages"), to(NEW)).await.is(202);
     let audit = jo
@@ -379,16 +377,16 @@ async fn export_respects_access_and_escapes_formulas() {
     }
     harbor.receives(MAYA, "4711").await;
     let path = harbor.path("/contacts/export.csv");
-    let whole = jo.get(&path).await;
-    assert_eq!(whole.headers["content-type"], "text/csv; charset=utf-8");
-    let mut reader = csv::Reader::from_reader(whole.body.as_bytes());
+    let export = jo.get(&path).await;
+    assert_eq!(export.headers["content-type"], "text/csv; charset=utf-8");
+    let mut reader = csv::Reader::from_reader(export.body.as_bytes());
     let head = reader.headers().unwrap().clone();
     assert_eq!(&head[0], "name");
     assert_eq!(&head[head.len() - 1], "'=Plan");
     let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 230);
     assert!(
-        whole.body.starts_with('\u{feff}'),
+        export.body.starts_with('\u{feff}'),
         "spreadsheets read it as UTF-8"
     );
     for cell in rows.iter().flatten() {
@@ -402,7 +400,7 @@ async fn export_respects_access_and_escapes_formulas() {
         );
     }
     let nobody = sam.get(&path).await.body;
-    assert_eq!(nobody.lines().count(), 1, "only the head: {nobody}");
+    assert_eq!(nobody.lines().count(), 1, "only the header row: {nobody}");
     let some = jo.get(&harbor.path("/contacts/export.csv?q=the")).await;
     assert_eq!(some.body.lines().count(), 47);
     let audit = jo

@@ -1,4 +1,4 @@
-//! Nothing that was acknowledged is lost, whatever dies.
+//! Crash recovery: acknowledged data survives the death of any process.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::process::{DataDir, Process};
 
 const ACCOUNT: &str = "AC000000000000000000000000000000cc";
 
-/// Somebody who signed up at a server process.
+/// A user who signed up at a server process.
 struct Admin {
     http: reqwest::Client,
     base: String,
@@ -25,7 +25,7 @@ struct Admin {
 
 impl Admin {
     async fn signs_up(server: &Process) -> Self {
-        // A connection each, for the server behind them dies.
+        // No pooled connections: the server is killed.
         let http = reqwest::Client::builder()
             .no_proxy()
             .pool_max_idle_per_host(0)
@@ -99,7 +99,7 @@ async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> 
 
 #[tokio::test]
 async fn killed_server_loses_and_duplicates_nothing() {
-    let (place, twilio, database) = (
+    let (data_dir, twilio, database) = (
         DataDir::new(),
         Emulator::start().await,
         empty_database().await,
@@ -110,12 +110,12 @@ async fn killed_server_loses_and_duplicates_nothing() {
         ("TWILIO_API_BASE_URL", twilio.url()),
     ];
     let raw = PgPool::connect_with(superuser(&database)).await.unwrap();
-    let server = Process::start(&place.data(), &settings);
+    let server = Process::start(&data_dir.data(), &settings);
     let address = server.address.clone();
     let jo = Admin::signs_up(&server).await;
     jo.connects(&twilio).await;
 
-    // Each call takes a while, so that some are under way when the power goes.
+    // Slow calls, so that some are in flight at the kill.
     for _ in 0..40 {
         twilio.fails(Failure::Slow(Duration::from_secs(3)));
     }
@@ -130,21 +130,21 @@ async fn killed_server_loses_and_duplicates_nothing() {
                 .to_owned(),
         );
     }
-    until("some texts were taken", || async {
+    until("some texts were accepted", || async {
         twilio.messages().len() >= 5
     })
     .await;
     server.kill();
-    let taken = twilio.messages().len();
-    assert!(taken < 40, "the crash came in the middle");
+    let accepted = twilio.messages().len();
+    assert!(accepted < 40, "the kill came before all were accepted");
 
-    let _server = Process::start_at(&address, &place.data(), &settings);
+    let _server = Process::start_at(&address, &data_dir.data(), &settings);
     sqlx::query("update messages set lease_until = now() where status = 'sending' and lease_until > now() + interval '30 seconds'")
         .execute(&raw)
         .await
         .unwrap();
     let open = "select count(*) from messages where status in ('queued', 'sending')";
-    until("everything went out or was set aside", || async {
+    until("every text is sent or unconfirmed", || async {
         sqlx::query_scalar::<_, i64>(open)
             .fetch_one(&raw)
             .await
@@ -176,8 +176,8 @@ async fn killed_server_loses_and_duplicates_nothing() {
             other => panic!("{content} is {other}"),
         }
     }
-    assert!(unconfirmed > 0, "the crash caught some in flight");
-    // What Twilio did take tells so in its callback, which names our id.
+    assert!(unconfirmed > 0, "some texts were in flight");
+    // What Twilio accepted is settled by its callback, which has our message id.
     for (id, content, _) in kept.iter().filter(|(_, _, status)| status == "unconfirmed") {
         if let [message] = twilio.sent(content).as_slice() {
             assert!(
@@ -197,9 +197,9 @@ async fn killed_server_loses_and_duplicates_nothing() {
 
 #[tokio::test]
 async fn killed_postgresql_keeps_acknowledged_webhooks() {
-    let (place, twilio) = (DataDir::new(), Emulator::start().await);
+    let (data_dir, twilio) = (DataDir::new(), Emulator::start().await);
     let settings = [("TWILIO_API_BASE_URL", twilio.url())];
-    let server = Process::start(&place.data(), &settings);
+    let server = Process::start(&data_dir.data(), &settings);
     let jo = Admin::signs_up(&server).await;
     jo.connects(&twilio).await;
 
@@ -217,7 +217,7 @@ async fn killed_postgresql_keeps_acknowledged_webhooks() {
         });
         let killer = async {
             tokio::time::sleep(Duration::from_millis(60)).await;
-            kill(place.postmaster(), Signal::SIGKILL).unwrap();
+            kill(data_dir.postmaster(), Signal::SIGKILL).unwrap();
         };
         for (status, text) in futures_util::future::join(join_all(texts), killer).await.0 {
             match status {
@@ -235,13 +235,13 @@ async fn killed_postgresql_keeps_acknowledged_webhooks() {
     }
     assert!(
         refused > 0 && !stored.is_empty(),
-        "the kills came in between: {refused} refused, {} stored",
+        "no kill hit a request, or all did: {refused} refused, {} stored",
         stored.len()
     );
 
     let address = server.address.clone();
     server.kill();
-    let _server = Process::start_at(&address, &place.data(), &settings);
+    let _server = Process::start_at(&address, &data_dir.data(), &settings);
     let kept = jo.get("/messages?limit=200").await;
     let kept: Vec<_> = kept["data"]
         .as_array()
@@ -260,8 +260,8 @@ async fn killed_postgresql_keeps_acknowledged_webhooks() {
 
 #[tokio::test]
 async fn webhook_during_database_outage_gets_503_and_its_retry_is_stored_once() {
-    let place = DataDir::new();
-    let cluster = Embedded::start(&place.data()).await.unwrap();
+    let data_dir = DataDir::new();
+    let cluster = Embedded::start(&data_dir.data()).await.unwrap();
     migrate::run(&cluster.options()).await.unwrap();
     let hub = Hub::start_on(cluster.options()).await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
@@ -287,12 +287,12 @@ async fn webhook_during_database_outage_gets_503_and_its_retry_is_stored_once() 
     let refused = harbor.admin.get(&harbor.path("/conversations")).await;
     refused.refused(503, "unavailable");
 
-    let cluster = Embedded::start(&place.data()).await.unwrap();
+    let cluster = Embedded::start(&data_dir.data()).await.unwrap();
     for _ in 0..3 {
         let status = text().send().await.status();
         assert!(status == 200 || status == 503, "{status}");
     }
-    until("the repeat is taken", || async {
+    until("the retry is accepted", || async {
         text().send().await.status() == 200
     })
     .await;
@@ -308,7 +308,7 @@ async fn webhook_during_database_outage_gets_503_and_its_retry_is_stored_once() 
 
 #[tokio::test]
 async fn graceful_stop_finishes_running_work() {
-    let (place, twilio, database) = (
+    let (data_dir, twilio, database) = (
         DataDir::new(),
         Emulator::start().await,
         empty_database().await,
@@ -319,7 +319,7 @@ async fn graceful_stop_finishes_running_work() {
         ("TWILIO_API_BASE_URL", twilio.url()),
     ];
     let raw = PgPool::connect_with(superuser(&database)).await.unwrap();
-    let server = Process::start(&place.data(), &settings);
+    let server = Process::start(&data_dir.data(), &settings);
     let jo = Admin::signs_up(&server).await;
     jo.connects(&twilio).await;
     for n in 0..30 {
@@ -328,12 +328,12 @@ async fn graceful_stop_finishes_running_work() {
             json!({"to": format!("+1415555{:04}", 100 + n), "content": format!("Reminder {n}")});
         jo.post("/messages", &draft).await.unwrap();
     }
-    until("some texts are under way", || async {
+    until("some texts are in flight", || async {
         !twilio.messages().is_empty()
     })
     .await;
 
-    // Off this thread: Twilio answers on it meanwhile.
+    // On another thread: the emulator answers on this one meanwhile.
     let (code, took) = tokio::task::spawn_blocking(|| server.terminate())
         .await
         .unwrap();
@@ -350,7 +350,7 @@ async fn graceful_stop_finishes_running_work() {
         .all(|(status, _)| ["queued", "sent"].contains(&status.as_str()));
     assert!(
         known && left.len() == 2,
-        "what was under way is settled, what was not waits: {left:?}"
+        "texts in flight are settled, others stay queued: {left:?}"
     );
 }
 

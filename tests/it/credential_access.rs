@@ -1,4 +1,4 @@
-//! Every use of stored credentials is written down: for what, by whom, how often; and never the credentials.
+//! The credential access log: each use with purpose, actor and count; never the credentials.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace};
 
-/// What is written down, as (purpose, by whom, how often), once `enough` is in it.
+/// Waits until `enough` holds for the log; returns its entries.
 async fn log(harbor: &Workspace<'_>, enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     for _ in 0..100 {
         let list = harbor.admin.get(&harbor.path("/credential-access")).await;
@@ -16,7 +16,7 @@ async fn log(harbor: &Workspace<'_>, enough: impl Fn(&[Value]) -> bool) -> Vec<V
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    panic!("written down within seconds");
+    panic!("the log is not complete in time");
 }
 
 fn times(uses: &[Value], purpose: &str, actor: &Value) -> i64 {

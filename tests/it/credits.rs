@@ -1,4 +1,4 @@
-//! What agents spend to send: taken once, given back once, and never a credit more or less than the ledger says.
+//! Credits: charged once, refunded once, and always equal to the ledger.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
 
 mod model;
 
-/// A workspace with the front desk and an agent who has it, and so many credits.
+/// A workspace with the front desk, and an agent with access to it and this balance.
 async fn desk<'a>(hub: &'a Hub, credits: i64) -> (Workspace<'a>, Person) {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
@@ -19,12 +19,17 @@ async fn desk<'a>(hub: &'a Hub, credits: i64) -> (Workspace<'a>, Person) {
     (harbor, sam)
 }
 
-async fn texts(who: &Person, harbor: &Workspace<'_>, conversation: &Value, text: &str) -> Answer {
+async fn send_text(
+    who: &Person,
+    harbor: &Workspace<'_>,
+    conversation: &Value,
+    text: &str,
+) -> Answer {
     let draft = json!({"conversation_id": conversation["id"], "content": text});
     who.post(&harbor.path("/messages"), draft).await
 }
 
-async fn cancels(who: &Person, harbor: &Workspace<'_>, message: &Value) -> Answer {
+async fn cancel(who: &Person, harbor: &Workspace<'_>, message: &Value) -> Answer {
     let id = message["id"].as_str().unwrap();
     who.post(&harbor.path(&format!("/messages/{id}/cancel")), json!({}))
         .await
@@ -39,14 +44,13 @@ async fn balance(harbor: &Workspace<'_>, of: &Person) -> i64 {
     account["balance"].as_i64().unwrap()
 }
 
-async fn changes(harbor: &Workspace<'_>, of: &Person, change: Value) -> Answer {
+async fn change_balance(harbor: &Workspace<'_>, of: &Person, change: Value) -> Answer {
     harbor
         .admin
         .patch(&harbor.path(&format!("/credits/{}", of.id)), change)
         .await
 }
 
-/// What happened to this text's credit, in order.
 async fn entries_of(hub: &Hub, message: &Value) -> Vec<(String, i64)> {
     sqlx::query_as(
         "select kind, delta from credit_ledger where message_id::text = $1 order by created_at, id",
@@ -65,7 +69,7 @@ fn returned() -> (String, i64) {
     ("returned".into(), 1)
 }
 
-async fn the_books_balance(hub: &Hub) {
+async fn assert_ledger_consistent(hub: &Hub) {
     let wrong = hub
         .count(
             "select count(*) from credit_accounts a
@@ -83,10 +87,10 @@ async fn the_books_balance(hub: &Hub) {
               where balance <> sum or balance < 0",
         )
         .await;
-    assert_eq!(wrong, 0, "every entry says what was left after it");
+    assert_eq!(wrong, 0, "every entry has the balance after it");
 }
 
-// ── spending ──
+// ── charges ──
 
 #[tokio::test]
 async fn concurrent_sends_spend_only_available_credits() {
@@ -101,7 +105,7 @@ async fn concurrent_sends_spend_only_available_credits() {
         let conversation = &conversations[n % conversations.len()];
         let text = format!("Text {n}");
         let (sam, harbor) = (&sam, &harbor);
-        async move { texts(sam, harbor, conversation, &text).await }
+        async move { send_text(sam, harbor, conversation, &text).await }
     }))
     .await;
 
@@ -119,7 +123,7 @@ async fn concurrent_sends_spend_only_available_credits() {
     assert_eq!(
         left,
         (0..50).collect::<Vec<_>>(),
-        "each saw its own balance"
+        "each response has its own balance"
     );
     assert_eq!(balance(&harbor, &sam).await, 0);
     assert_eq!(
@@ -132,7 +136,7 @@ async fn concurrent_sends_spend_only_available_credits() {
             .await,
         50
     );
-    the_books_balance(&hub).await;
+    assert_ledger_consistent(&hub).await;
 }
 
 #[tokio::test]
@@ -145,13 +149,13 @@ async fn unpaid_text_leaves_no_trace() {
          union all select l::text from credit_ledger l) as all_of_it";
     let state = async || -> String { sqlx::query_scalar(state).fetch_one(&hub.raw).await.unwrap() };
     let before = state().await;
-    texts(&sam, &harbor, &conversation, "This one is paid")
+    send_text(&sam, &harbor, &conversation, "This one is paid")
         .await
         .is(202);
     let paid = state().await;
-    assert_ne!(paid, before, "it would show");
+    assert_ne!(paid, before, "a paid text changes the rows");
 
-    texts(&sam, &harbor, &conversation, "This one is not")
+    send_text(&sam, &harbor, &conversation, "This one is not")
         .await
         .refused(402, "insufficient_credits");
     let to_a_stranger = json!({"to": "+14155550155", "content": "Welcome"});
@@ -172,7 +176,7 @@ async fn unpaid_text_leaves_no_trace() {
     assert_eq!(state().await, paid);
     assert!(live.received_so_far(&harbor).await.is_empty());
 
-    // The key was not used up by it.
+    // The refused request did not use up the key.
     harbor.credits(&sam, 1).await;
     sam.sends(&harbor, "a-key", &to_a_stranger).await.is(202);
 }
@@ -196,13 +200,13 @@ async fn repeated_idempotency_key_spends_once() {
     assert_eq!(balance(&harbor, &sam).await, 9);
     let again = sam.sends(&harbor, "one-key", &draft).await.is(202);
     assert_eq!(again["credits_remaining"], 9);
-    // Also when nothing is left to pay another one.
+    // A repeat works even with an empty balance.
     harbor.credits(&sam, 0).await;
     sam.sends(&harbor, "one-key", &draft).await.is(202);
     sam.sends(&harbor, "another-key", &draft)
         .await
         .refused(402, "insufficient_credits");
-    the_books_balance(&hub).await;
+    assert_ledger_consistent(&hub).await;
 }
 
 #[tokio::test]
@@ -213,7 +217,7 @@ async fn refused_text_costs_nothing() {
     let id = &conversation["id"];
     let kim = harbor.receives("+14155550155", "STOP").await;
     let short_code = harbor.receives("72345", "Your code is 4711").await;
-    let gone = "01890000-0000-7000-8000-000000000000";
+    let unknown_id = "01890000-0000-7000-8000-000000000000";
     sam.sends(
         &harbor,
         "used",
@@ -258,17 +262,17 @@ async fn refused_text_costs_nothing() {
             "validation_failed",
         ),
         (
-            json!({"to": MAYA, "content": "Hi", "number_id": gone}),
+            json!({"to": MAYA, "content": "Hi", "number_id": unknown_id}),
             403,
             "number_not_assigned",
         ),
         (
-            json!({"conversation_id": gone, "content": "Hi"}),
+            json!({"conversation_id": unknown_id, "content": "Hi"}),
             404,
             "not_found",
         ),
         (
-            json!({"contact_id": gone, "content": "Hi"}),
+            json!({"contact_id": unknown_id, "content": "Hi"}),
             404,
             "not_found",
         ),
@@ -290,12 +294,12 @@ async fn refused_text_costs_nothing() {
         .patch(&number, json!({"status": "inactive"}))
         .await
         .is(200);
-    texts(&sam, &harbor, &conversation, "Hi")
+    send_text(&sam, &harbor, &conversation, "Hi")
         .await
         .refused(409, "integration_not_configured");
 
-    assert_eq!(balance(&harbor, &sam).await, 9, "the one that was sent");
-    the_books_balance(&hub).await;
+    assert_eq!(balance(&harbor, &sam).await, 9, "one text was charged");
+    assert_ledger_consistent(&hub).await;
 }
 
 #[tokio::test]
@@ -304,7 +308,7 @@ async fn admins_send_without_credits() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let conversation = harbor.receives(MAYA, "Hi").await;
     for n in 0..5 {
-        let sent = texts(&harbor.admin, &harbor, &conversation, &format!("Text {n}"))
+        let sent = send_text(&harbor.admin, &harbor, &conversation, &format!("Text {n}"))
             .await
             .is(202);
         assert!(sent["credits_remaining"].is_null());
@@ -321,29 +325,35 @@ async fn admins_send_without_credits() {
     assert_eq!(hub.count("select count(*) from credit_ledger").await, 0);
 }
 
-// ── what comes back ──
+// ── refunds ──
 
 #[tokio::test]
 async fn text_refused_by_provider_refunds_once() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
     let conversation = harbor.receives(MAYA, "Hi").await;
-    let message = texts(&sam, &harbor, &conversation, "Hello").await.is(202)["message"].clone();
+    let message = send_text(&sam, &harbor, &conversation, "Hello")
+        .await
+        .is(202)["message"]
+        .clone();
     hub.twilio.refuses(21614, 400);
     hub.sends().await;
 
     assert_eq!(harbor.message(&message["id"]).await["status"], "failed");
     assert_eq!(entries_of(&hub, &message).await, [spent(), returned()]);
     assert_eq!(balance(&harbor, &sam).await, 10);
-    // Nothing more comes of it.
+    // Later events refund nothing more.
     hub.sends().await;
-    cancels(&sam, &harbor, &message)
+    cancel(&sam, &harbor, &message)
         .await
         .refused(409, "too_late");
     assert_eq!(balance(&harbor, &sam).await, 10);
 
-    // Turned away again and again: it is held until it is given up.
-    let busy = texts(&sam, &harbor, &conversation, "Busy").await.is(202)["message"].clone();
+    // A text that is refused as busy again and again stays charged until it is given up.
+    let busy = send_text(&sam, &harbor, &conversation, "Busy")
+        .await
+        .is(202)["message"]
+        .clone();
     for _ in 0..19 {
         hub.twilio.is_busy(None);
         assert_eq!(hub.sends().await, 1);
@@ -355,7 +365,7 @@ async fn text_refused_by_provider_refunds_once() {
     hub.sends().await;
     assert_eq!(harbor.message(&busy["id"]).await["status"], "failed");
     assert_eq!(entries_of(&hub, &busy).await, [spent(), returned()]);
-    the_books_balance(&hub).await;
+    assert_ledger_consistent(&hub).await;
 }
 
 #[tokio::test]
@@ -368,7 +378,8 @@ async fn text_accepted_by_provider_keeps_its_charge() {
         .enumerate()
     {
         let text = format!("Text {n}");
-        let message = texts(&sam, &harbor, &conversation, &text).await.is(202)["message"].clone();
+        let message =
+            send_text(&sam, &harbor, &conversation, &text).await.is(202)["message"].clone();
         hub.sends().await;
         let sid = hub.twilio.sent(&text)[0].sid.clone();
         for _ in 0..2 {
@@ -385,7 +396,10 @@ async fn unconfirmed_text_keeps_its_charge() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
     let conversation = harbor.receives(MAYA, "Hi").await;
-    let message = texts(&sam, &harbor, &conversation, "Hello").await.is(202)["message"].clone();
+    let message = send_text(&sam, &harbor, &conversation, "Hello")
+        .await
+        .is(202)["message"]
+        .clone();
     hub.twilio.fails(Failure::AcceptThenDrop);
     hub.sends().await;
     assert_eq!(
@@ -393,14 +407,18 @@ async fn unconfirmed_text_keeps_its_charge() {
         "unconfirmed"
     );
     assert_eq!(entries_of(&hub, &message).await, [spent()]);
-    cancels(&sam, &harbor, &message)
+    cancel(&sam, &harbor, &message)
         .await
         .refused(409, "too_late");
 
     let sid = hub.twilio.sent("Hello")[0].sid.clone();
     hub.twilio.reports_failure(&sid, "failed", 30003).await;
     assert_eq!(harbor.message(&message["id"]).await["status"], "failed");
-    assert_eq!(entries_of(&hub, &message).await, [spent()], "it was taken");
+    assert_eq!(
+        entries_of(&hub, &message).await,
+        [spent()],
+        "the provider accepted it"
+    );
 }
 
 #[tokio::test]
@@ -410,11 +428,14 @@ async fn canceled_text_refunds_its_sender_once() {
     let lin = harbor.agent("Lin").await;
     harbor.assigns(FRONT_DESK, &lin).await;
     let conversation = harbor.receives(MAYA, "Hi").await;
-    let message = texts(&sam, &harbor, &conversation, "Hello").await.is(202)["message"].clone();
+    let message = send_text(&sam, &harbor, &conversation, "Hello")
+        .await
+        .is(202)["message"]
+        .clone();
 
     let answers = join_all((0..20).map(|n| {
         let who = [&sam, &lin, &harbor.admin][n % 3];
-        cancels(who, &harbor, &message)
+        cancel(who, &harbor, &message)
     }))
     .await;
 
@@ -430,20 +451,20 @@ async fn canceled_text_refunds_its_sender_once() {
     assert_eq!(hub.sends().await, 0);
     assert!(hub.twilio.sent("Hello").is_empty());
 
-    // Neither texts that came in nor those of others can be called off.
+    // Inbound texts and texts of other workspaces cannot be canceled.
     let inbound = &harbor.thread(&conversation).await[0];
-    cancels(&sam, &harbor, inbound)
+    cancel(&sam, &harbor, inbound)
         .await
         .refused(409, "too_late");
     let bay = hub.workspace("Bay Optics").await;
-    let other = texts(&sam, &harbor, &conversation, "Hello again")
+    let other = send_text(&sam, &harbor, &conversation, "Hello again")
         .await
         .is(202)["message"]
         .clone();
-    cancels(&bay.admin, &bay, &other)
+    cancel(&bay.admin, &bay, &other)
         .await
         .refused(404, "not_found");
-    the_books_balance(&hub).await;
+    assert_ledger_consistent(&hub).await;
 }
 
 #[tokio::test]
@@ -453,28 +474,28 @@ async fn cancel_and_send_race_charges_or_refunds_exactly_once() {
     let mut messages = Vec::new();
     for n in 0..40 {
         let conversation = harbor.receives(&format!("+141555501{n:02}"), "Hi").await;
-        let sent = texts(&sam, &harbor, &conversation, &format!("Text {n}")).await;
+        let sent = send_text(&sam, &harbor, &conversation, &format!("Text {n}")).await;
         messages.push(sent.is(202)["message"].clone());
     }
 
-    // From the last to the first, while the sender comes from the other side.
+    // Cancels from the last to the first, against the order of the sender.
     let (_, answers) = tokio::join!(
         hub.sends(),
         join_all(
             messages
                 .iter()
                 .rev()
-                .map(|message| cancels(&sam, &harbor, message))
+                .map(|message| cancel(&sam, &harbor, message))
         ),
     );
 
-    let mut called_off = 0;
+    let mut canceled = 0;
     for (message, answer) in messages.iter().rev().zip(answers) {
         let text = message["content"].as_str().unwrap();
         let (taken, entries) = (hub.twilio.sent(text).len(), entries_of(&hub, message).await);
         let status = harbor.message(&message["id"]).await["status"].clone();
         if answer.status == 200 {
-            called_off += 1;
+            canceled += 1;
             assert_eq!((taken, entries), (0, vec![spent(), returned()]), "{text}");
             assert_eq!(status, "canceled");
         } else {
@@ -483,9 +504,9 @@ async fn cancel_and_send_race_charges_or_refunds_exactly_once() {
             assert_eq!(status, "sent");
         }
     }
-    assert_eq!(balance(&harbor, &sam).await, 60 + called_off);
-    assert!(called_off > 0, "they did meet");
-    the_books_balance(&hub).await;
+    assert_eq!(balance(&harbor, &sam).await, 60 + canceled);
+    assert!(canceled > 0, "no cancellation came in time");
+    assert_ledger_consistent(&hub).await;
 }
 
 #[tokio::test]
@@ -495,30 +516,35 @@ async fn balance_survives_role_changes_and_removal() {
     let conversation = harbor.receives(MAYA, "Hi").await;
     let member = harbor.path(&format!("/members/{}", sam.id));
     let becomes = |role: &str| harbor.admin.patch(&member, json!({"role": role}));
-    let paid = texts(&sam, &harbor, &conversation, "Paid").await.is(202)["message"].clone();
+    let paid = send_text(&sam, &harbor, &conversation, "Paid")
+        .await
+        .is(202)["message"]
+        .clone();
 
     becomes("admin").await.is(200);
-    let free = texts(&sam, &harbor, &conversation, "Free").await.is(202);
+    let free = send_text(&sam, &harbor, &conversation, "Free")
+        .await
+        .is(202);
     assert!(free["credits_remaining"].is_null());
     assert_eq!(balance(&harbor, &sam).await, 9);
     becomes("agent").await.is(200);
-    let next = texts(&sam, &harbor, &conversation, "Paid again")
+    let next = send_text(&sam, &harbor, &conversation, "Paid again")
         .await
         .is(202);
     assert_eq!(next["credits_remaining"], 8);
-    // What was free gives nothing back, what was paid does, whatever they are by then.
-    cancels(&sam, &harbor, &free["message"]).await.is(200);
+    // A free text refunds nothing, a paid one does, whatever the role is by then.
+    cancel(&sam, &harbor, &free["message"]).await.is(200);
     assert_eq!(balance(&harbor, &sam).await, 8);
     becomes("admin").await.is(200);
-    cancels(&sam, &harbor, &paid).await.is(200);
+    cancel(&sam, &harbor, &paid).await.is(200);
     becomes("agent").await.is(200);
     assert_eq!(balance(&harbor, &sam).await, 9);
 
     harbor.admin.delete(&member).await.is(204);
-    cancels(&harbor.admin, &harbor, &next["message"])
+    cancel(&harbor.admin, &harbor, &next["message"])
         .await
         .is(200);
-    changes(&harbor, &sam, json!({"delta": 5}))
+    change_balance(&harbor, &sam, json!({"delta": 5}))
         .await
         .refused(404, "not_found");
     let link = harbor.invites(&sam.email, "agent").await;
@@ -529,12 +555,12 @@ async fn balance_survives_role_changes_and_removal() {
     assert_eq!(
         balance(&harbor, &sam).await,
         10,
-        "and what came back meanwhile"
+        "including the refund after the removal"
     );
-    the_books_balance(&hub).await;
+    assert_ledger_consistent(&hub).await;
 }
 
-// ── what admins give and take ──
+// ── changes by admins ──
 
 #[tokio::test]
 async fn admin_grants_deducts_and_sets_credits() {
@@ -550,7 +576,7 @@ async fn admin_grants_deducts_and_sets_credits() {
         (json!({"balance": 0, "delta": null}), 0, 1),
     ] {
         let before = hub.count("select count(*) from credit_ledger").await;
-        let account = changes(&harbor, &sam, change.clone()).await.is(200);
+        let account = change_balance(&harbor, &sam, change.clone()).await.is(200);
         assert_eq!(account["balance"], after, "{change}");
         assert_eq!(
             hub.count("select count(*) from credit_ledger").await - before,
@@ -570,11 +596,11 @@ async fn admin_grants_deducts_and_sets_credits() {
             .iter()
             .any(|entry| entry["reason"] == "Birthday" && entry["delta"] == 5)
     );
-    // Who is an admin now may be an agent tomorrow.
-    changes(&harbor, &harbor.admin, json!({"delta": 3}))
+    // Admins can have a balance too: they may become agents.
+    change_balance(&harbor, &harbor.admin, json!({"delta": 3}))
         .await
         .is(200);
-    the_books_balance(&hub).await;
+    assert_ledger_consistent(&hub).await;
 }
 
 #[tokio::test]
@@ -606,12 +632,12 @@ async fn invalid_credit_change_is_refused() {
         (json!({"delta": 1, "reason": null}), "body"),
         (json!({"delta": 1, "user_id": bay.admin.id}), "body"),
     ] {
-        let problem = changes(&harbor, &sam, change.clone())
+        let problem = change_balance(&harbor, &sam, change.clone())
             .await
             .refused(422, "validation_failed");
         assert_eq!(problem["errors"][0]["field"], field, "{change}");
     }
-    changes(&harbor, &bay.admin, json!({"delta": 1}))
+    change_balance(&harbor, &bay.admin, json!({"delta": 1}))
         .await
         .refused(404, "not_found");
     assert_eq!(balance(&harbor, &sam).await, 10);
@@ -624,8 +650,8 @@ async fn concurrent_grants_and_sends_lose_no_credit() {
     let (harbor, sam) = desk(&hub, 20).await;
     let conversation = harbor.receives(MAYA, "Hi").await;
     let (topped, sent) = tokio::join!(
-        join_all((0..20).map(|_| changes(&harbor, &sam, json!({"delta": 3})))),
-        join_all((0..60).map(|_| texts(&sam, &harbor, &conversation, "Hello"))),
+        join_all((0..20).map(|_| change_balance(&harbor, &sam, json!({"delta": 3})))),
+        join_all((0..60).map(|_| send_text(&sam, &harbor, &conversation, "Hello"))),
     );
     topped.into_iter().for_each(|answer| {
         answer.is(200);
@@ -635,7 +661,7 @@ async fn concurrent_grants_and_sends_lose_no_credit() {
         balance(&harbor, &sam).await,
         80 - i64::try_from(sent).unwrap()
     );
-    the_books_balance(&hub).await;
+    assert_ledger_consistent(&hub).await;
 }
 
 #[tokio::test]
@@ -694,7 +720,9 @@ async fn ledger_is_paginated_newest_first() {
         .unwrap()
         .len();
     for n in 1..=25 {
-        changes(&harbor, &sam, json!({"delta": n})).await.is(200);
+        change_balance(&harbor, &sam, json!({"delta": n}))
+            .await
+            .is(200);
     }
     let path = harbor.path(&format!("/credits/{}/ledger?limit=10", sam.id));
     let (mut deltas, mut pages, mut cursor) = (Vec::new(), 0, String::new());
@@ -717,7 +745,7 @@ async fn ledger_is_paginated_newest_first() {
     }
 }
 
-// ── who is told ──
+// ── notifications ──
 
 #[tokio::test]
 async fn low_balance_mail_is_sent_once_unless_disabled() {
@@ -737,7 +765,9 @@ async fn low_balance_mail_is_sent_once_unless_disabled() {
 
     for left in [3, 2, 1, 0] {
         for agent in [&lin, &sam] {
-            let sent = texts(agent, &harbor, &conversation, "Hello").await.is(202);
+            let sent = send_text(agent, &harbor, &conversation, "Hello")
+                .await
+                .is(202);
             assert_eq!(sent["credits_remaining"], left);
         }
         if left == 2 {
@@ -746,11 +776,13 @@ async fn low_balance_mail_is_sent_once_unless_disabled() {
             assert!(mail.text.contains("2 credits"), "{mail:?}");
         }
     }
-    // Whatever else would have been mailed had to be before this one.
+    // Any further mail would have been sent before this one.
     let kim = harbor.agent("Kim").await;
     harbor.assigns(FRONT_DESK, &kim).await;
     harbor.credits(&kim, 3).await;
-    texts(&kim, &harbor, &conversation, "Hello").await.is(202);
+    send_text(&kim, &harbor, &conversation, "Hello")
+        .await
+        .is(202);
     hub.post.mail_to(&kim.email).await;
     hub.server.app.mail.all_gone().await;
     assert_eq!(hub.post.unread_of(&sam.email), 0);
@@ -770,23 +802,29 @@ async fn balance_event_reaches_only_its_owner() {
         harbor.admin.listens(&harbor).await,
     );
 
-    let sent = texts(&sam, &harbor, &conversation, "Hello").await.is(202);
+    let sent = send_text(&sam, &harbor, &conversation, "Hello")
+        .await
+        .is(202);
     let frame = sams.receives("credits").await;
     assert_eq!(
         frame,
         json!({"type": "credits", "workspace_id": harbor.id, "user_id": sam.id, "balance": 11, "is_low": false})
     );
-    changes(&harbor, &sam, json!({"balance": 5})).await.is(200);
+    change_balance(&harbor, &sam, json!({"balance": 5}))
+        .await
+        .is(200);
     let frame = sams.receives("credits").await;
     assert_eq!(
         (&frame["balance"], &frame["is_low"]),
         (&json!(5), &json!(true))
     );
-    cancels(&sam, &harbor, &sent["message"]).await.is(200);
+    cancel(&sam, &harbor, &sent["message"]).await.is(200);
     assert_eq!(sams.receives("credits").await["balance"], 6);
 
-    // The others heard of the texts, and nothing of the credits.
-    changes(&harbor, &lin, json!({"balance": 5})).await.is(200);
+    // Other members receive the texts but no balance events.
+    change_balance(&harbor, &lin, json!({"balance": 5}))
+        .await
+        .is(200);
     assert_eq!(lins.receives("credits").await["user_id"], lin.id);
     let received = jos.received_so_far(&harbor).await;
     assert!(received.iter().any(|frame| frame["type"] == "new_message"));
@@ -798,7 +836,7 @@ async fn balance_event_reaches_only_its_owner() {
     }
 }
 
-// ── past the doors ──
+// ── database rights ──
 
 #[tokio::test]
 async fn ledger_and_audit_log_are_append_only() {
@@ -817,7 +855,7 @@ async fn ledger_and_audit_log_are_append_only() {
         ("delete from audit_log", "append-only"),
         ("truncate audit_log", "append-only"),
         ("truncate workspaces cascade", "append-only"),
-        // And the books cannot come apart.
+        // Constraints keep balance and ledger consistent.
         ("delete from credit_accounts", "foreign key"),
         (
             "update credit_accounts set balance = -1",
@@ -836,7 +874,10 @@ async fn credits_change_only_through_the_three_functions() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
     let conversation = harbor.receives(MAYA, "Hi").await;
-    let message = texts(&sam, &harbor, &conversation, "Hello").await.is(202)["message"].clone();
+    let message = send_text(&sam, &harbor, &conversation, "Hello")
+        .await
+        .is(202)["message"]
+        .clone();
     hub.sends().await;
     for who in [&sam, &harbor.admin] {
         for statement in [
@@ -869,17 +910,17 @@ async fn credits_change_only_through_the_three_functions() {
     };
     let bay = hub.workspace("Bay Optics").await;
     assert_eq!(grants(&sam, &harbor, &sam).await, 0, "an agent");
-    assert_eq!(grants(&bay.admin, &harbor, &sam).await, 0, "a stranger");
-    assert_eq!(grants(&bay.admin, &bay, &sam).await, 0, "to a stranger");
+    assert_eq!(grants(&bay.admin, &harbor, &sam).await, 0, "not a member");
+    assert_eq!(grants(&bay.admin, &bay, &sam).await, 0, "for a non-member");
     assert_eq!(balance(&harbor, &sam).await, 9);
     assert_eq!(
         grants(&harbor.admin, &harbor, &sam).await,
         1,
-        "it would work"
+        "an admin can"
     );
     assert_eq!(balance(&harbor, &sam).await, 1009);
 
-    // In a workspace that is not theirs there is nothing to spend.
+    // In a foreign workspace there is no balance to spend.
     let mut tx = hub.with_rights_of(&sam, &bay).await;
     let refused = sqlx::query("select spend_credit(gen_random_uuid())")
         .execute(&mut *tx)
@@ -890,7 +931,7 @@ async fn credits_change_only_through_the_three_functions() {
         "{refused}"
     );
 
-    // A text that was sent holds its credit, whoever asks for it.
+    // A sent text is not refunded, whoever calls the function.
     let mut tx = hub.with_rights_of(&sam, &harbor).await;
     let back: i64 = sqlx::query_scalar("select count(*) from return_credit($1::uuid, $2::uuid)")
         .bind(&harbor.id)
@@ -912,14 +953,17 @@ async fn credits_change_only_through_the_three_functions() {
     }
 }
 
-/// Also where something is due, strangers neither get it nor hear of it.
+/// A due refund is neither given nor disclosed to other workspaces.
 #[tokio::test]
 async fn refund_is_limited_to_its_workspace() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
     let bay = hub.workspace("Bay Optics").await;
     let conversation = harbor.receives(MAYA, "Hi").await;
-    let message = texts(&sam, &harbor, &conversation, "Hello").await.is(202)["message"].clone();
+    let message = send_text(&sam, &harbor, &conversation, "Hello")
+        .await
+        .is(202)["message"]
+        .clone();
     hub.executes_sql("update messages set status = 'canceled' where direction = 'outbound'")
         .await;
     let gives_back = async |who: &Person, place: &Workspace<'_>, unset: bool| -> i64 {

@@ -1,4 +1,4 @@
-//! The demo workspace: it fills an empty database, once, and touches no other.
+//! The demo workspace: seeds an empty database once and leaves any other alone.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::hub::empty_database;
 
-/// A server that does not listen.
+/// An app without a listener.
 async fn app(database: &PgConnectOptions, settings: &[(&str, &str)]) -> App {
     let secrets = [
         ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
@@ -73,7 +73,7 @@ async fn empty_database_gets_the_demo_inbox() {
             "select sum(unread_count) from conversations",
         ),
         (
-            "a failure in words",
+            "a failure with a reason",
             "select count(*) from messages where status in ('failed', 'undelivered') and error_message <> ''",
         ),
         ("an opt-out", "select count(*) from opt_outs"),
@@ -95,7 +95,7 @@ async fn empty_database_gets_the_demo_inbox() {
             "select count(*) from messages where direction = 'note'",
         ),
         (
-            "a text for later",
+            "a scheduled text",
             "select count(*) from messages where status = 'scheduled'",
         ),
         (
@@ -118,7 +118,7 @@ async fn demo_rows_are_consistent() {
 
     for (wrong, query) in [
         (
-            "the newest text is another one",
+            "the newest text differs",
             "select count(*) from conversations v
                join lateral (select * from messages m where m.conversation_id = v.id and m.direction <> 'note' and m.status <> 'scheduled'
                               order by m.id desc limit 1) l on true
@@ -128,7 +128,7 @@ async fn demo_rows_are_consistent() {
                         else left(trim(regexp_replace(l.content, '\\s+', ' ', 'g')), 160) end",
         ),
         (
-            "more is unread than came since we wrote",
+            "more unread texts than received since our last one",
             "select count(*) from conversations v
               where v.unread_count > (select count(*) from messages m
                      where m.conversation_id = v.id and m.direction = 'inbound'
@@ -142,13 +142,13 @@ async fn demo_rows_are_consistent() {
                 and not exists (select from opt_outs o where o.contact_id = m.contact_id and o.number_id = m.number_id)",
         ),
         (
-            "an opt-out that nobody asked for",
+            "an opt-out without proof",
             "select count(*) from opt_outs o
               where not exists (select from messages m where m.contact_id = o.contact_id and m.number_id = o.number_id
                                    and o.proof in (m.content, m.error_code))",
         ),
         (
-            "a text that waits to be sent, or one whose time has come",
+            "a queued text, or a due scheduled text",
             "select count(*) from messages
               where status in ('queued', 'sending') or lease_until is not null
                  or case when status = 'scheduled' then due_at <= now() or due_at <> scheduled_at or expires_at is not null else due_at is not null end",
@@ -178,7 +178,7 @@ async fn demo_rows_are_consistent() {
             "select count(*) - count(distinct (conversation_id, created_at)) from messages",
         ),
         (
-            "somebody at work on a number that is not theirs",
+            "an agent active on a number without access",
             "select count(*) from (select number_id, assignee_id from conversations union
                                    select number_id, created_by from messages) t (number_id, user_id)
                join workspace_members w using (user_id)
@@ -186,7 +186,7 @@ async fn demo_rows_are_consistent() {
                 and not exists (select from number_members a where a.number_id = t.number_id and a.user_id = t.user_id)",
         ),
         (
-            "a picture on a text that is said to have none, or the other way round",
+            "media and message type disagree",
             "select count(*) from messages m
               where (m.message_type = 'media') <> exists (select from message_media d where d.message_id = m.id)",
         ),
@@ -220,7 +220,7 @@ async fn second_start_changes_nothing_and_prints_the_sign_in() {
         .unwrap();
     assert!(
         demo::seed(&app).await.unwrap().is_none(),
-        "whoever took another password knows it"
+        "a changed password is not printed"
     );
 }
 
@@ -239,7 +239,7 @@ async fn demo_password_is_random_where_others_can_connect() {
     }
     assert!(
         demo::seed(&public).await.unwrap().is_none(),
-        "it is said once"
+        "the password is printed once"
     );
 }
 

@@ -1,4 +1,4 @@
-//! The documentation names only what exists: linked pages, cited files, cited names.
+//! The documentation cites only existing pages, files and names.
 
 use std::collections::HashSet;
 use std::fs;
@@ -13,7 +13,6 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files below `folder` whose names end with one of `extensions`, with their text.
 fn files(folder: &str, extensions: &[&str]) -> Vec<(PathBuf, String)> {
     let (mut open, mut found) = (vec![root().join(folder)], Vec::new());
     while let Some(path) = open.pop() {
@@ -33,7 +32,7 @@ fn files(folder: &str, extensions: &[&str]) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// Every page, with its folder. Blocks of code are left out.
+/// Every Markdown page with its text, without code blocks.
 fn pages() -> Vec<(PathBuf, String)> {
     let mut pages = files("docs", &["md"]);
     pages.extend(files("migrations", &["md"]));
@@ -48,11 +47,10 @@ fn pages() -> Vec<(PathBuf, String)> {
     for (_, text) in &mut pages {
         *text = block.replace_all(text, "").into_owned();
     }
-    assert!(pages.len() > 10, "the pages are found");
+    assert!(pages.len() > 10, "too few pages");
     pages
 }
 
-/// What stands between backticks.
 fn spans(text: &str) -> impl Iterator<Item = &str> {
     let span = Regex::new(r"`([^`\n]+)`").unwrap();
     let found: Vec<_> = span
@@ -86,7 +84,7 @@ fn every_link_leads_to_a_page_and_a_heading() {
                 "" => page.clone(),
                 path => page.parent().unwrap().join(path),
             };
-            let is_good = match (target.exists(), fragment) {
+            let is_valid = match (target.exists(), fragment) {
                 (exists, "") => exists,
                 (true, fragment) => {
                     let there = fs::read_to_string(&target).unwrap_or_default();
@@ -95,7 +93,7 @@ fn every_link_leads_to_a_page_and_a_heading() {
                 }
                 (false, _) => false,
             };
-            if !is_good {
+            if !is_valid {
                 broken.push(format!("{}: {link}", page.display()));
             }
         }
@@ -103,7 +101,7 @@ fn every_link_leads_to_a_page_and_a_heading() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
-/// `src/web.rs` from the root; in TESTING also `send.rs`, from `tests/it/`.
+/// Paths from the root, such as `src/web.rs`; in TESTING.md also files below `tests/it/`.
 #[test]
 fn every_cited_file_exists() {
     let cited = Regex::new(&format!(r"^(?:{FOLDERS})/[\w./*-]+$")).unwrap();
@@ -126,11 +124,11 @@ fn every_cited_file_exists() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// Names with an underscore or a path, such as `my_numbers` and `domain::members::Role`, are words of the code.
+/// Names with an underscore or `::`, such as `my_numbers` and `domain::members::Role`, must occur in the code.
 #[test]
 fn every_cited_name_is_in_the_code() {
     let name = Regex::new(r"^\w+(?:(?:::|\.)\w+)*$").unwrap();
-    let mut words = HashSet::new();
+    let mut identifiers = HashSet::new();
     let sources: [(&str, &[&str]); 7] = [
         ("src", &["rs"]),
         ("tests", &["rs", "mjs"]),
@@ -149,11 +147,11 @@ fn every_cited_name_is_in_the_code() {
                 continue;
             }
             let found = text.split(|c: char| !c.is_alphanumeric() && c != '_');
-            words.extend(found.map(str::to_owned));
+            identifiers.extend(found.map(str::to_owned));
         }
     }
-    // Of other programs.
-    words.extend(["POSTGRES_PASSWORD", "pg_dump"].map(str::to_owned));
+    // Names of other programs.
+    identifiers.extend(["POSTGRES_PASSWORD", "pg_dump"].map(str::to_owned));
     let mut missing = Vec::new();
     for (page, text) in pages() {
         for span in spans(&text) {
@@ -163,7 +161,7 @@ fn every_cited_name_is_in_the_code() {
             let Some(last) = is_name.then(|| span.rsplit([':', '.']).next()).flatten() else {
                 continue;
             };
-            if !words.contains(last) {
+            if !identifiers.contains(last) {
                 missing.push(format!("{}: {span}", page.display()));
             }
         }

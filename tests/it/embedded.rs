@@ -1,4 +1,4 @@
-//! The server's own PostgreSQL, on real clusters: first start, kills of every kind, and what it refuses.
+//! The embedded PostgreSQL on real clusters: first start, kills, and refusals.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -14,7 +14,7 @@ use nix::unistd::{Pid, Uid};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
-/// A data directory in its own temporary one, which PostgreSQL's account may pass through.
+/// A data directory in a temporary one that PostgreSQL's user may traverse.
 struct ClusterDir(TempDir);
 
 impl ClusterDir {
@@ -47,7 +47,7 @@ impl ClusterDir {
     }
 }
 
-/// Without fsync: none of these tests cuts the power.
+/// Without fsync: no test here cuts the power.
 async fn start(data_dir: &Path) -> Result<Embedded, Error> {
     Embedded::start_with(data_dir, &[("fsync", "off")]).await
 }
@@ -78,26 +78,25 @@ async fn read(database: &Embedded) -> Vec<String> {
         .expect("rows")
 }
 
-/// Waits for what comes by itself, such as a restart.
 async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, attempt: impl Fn() -> F) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(value) = attempt().await {
             return value;
         }
-        assert!(Instant::now() < deadline, "in vain: {what}");
+        assert!(Instant::now() < deadline, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 async fn came_back(database: &Embedded) -> PgConnection {
-    eventually("PostgreSQL comes back", async || {
+    eventually("PostgreSQL restarts", async || {
         PgConnection::connect_with(&database.options()).await.ok()
     })
     .await
 }
 
-/// Whether the process runs; one that has ended and that nobody has asked about yet does not.
+/// Whether the process runs; a zombie does not.
 fn alive(pid: Pid) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
@@ -108,8 +107,8 @@ async fn gone(pid: Pid) {
 
 #[tokio::test]
 async fn first_start_creates_a_durable_private_cluster() {
-    let place = ClusterDir::new();
-    let database = Embedded::start(&place.data()).await.expect("a start");
+    let cluster_dir = ClusterDir::new();
+    let database = Embedded::start(&cluster_dir.data()).await.expect("a start");
 
     let mut connection = connect(&database).await;
     for (setting, value) in [
@@ -138,7 +137,7 @@ async fn first_start_creates_a_durable_private_cluster() {
     let stranger = database.options().password("wrong");
     assert!(PgConnection::connect_with(&stranger).await.is_err());
     for file in ["postgres.password", "postgres.log", "lock"] {
-        let mode = fs::metadata(place.file(file)).expect(file).mode();
+        let mode = fs::metadata(cluster_dir.file(file)).expect(file).mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
     drop(connection);
@@ -147,8 +146,8 @@ async fn first_start_creates_a_durable_private_cluster() {
 
 #[tokio::test]
 async fn login_role_can_run_migrations() {
-    let place = ClusterDir::new();
-    let database = place.start().await;
+    let cluster_dir = ClusterDir::new();
+    let database = cluster_dir.start().await;
     let mut connection = connect(&database).await;
     for statement in [
         "create role people nologin",
@@ -169,8 +168,8 @@ async fn login_role_can_run_migrations() {
 
 #[tokio::test]
 async fn url_works_for_postgresql_client_programs() {
-    let place = ClusterDir::new();
-    let database = place.start().await;
+    let cluster_dir = ClusterDir::new();
+    let database = cluster_dir.start().await;
     let psql = programs().expect("programs").join("psql");
     let output = tokio::process::Command::new(psql)
         .args([
@@ -193,31 +192,31 @@ async fn url_works_for_postgresql_client_programs() {
 
 #[tokio::test]
 async fn restart_keeps_data() {
-    let place = ClusterDir::new();
-    let database = place.start().await;
+    let cluster_dir = ClusterDir::new();
+    let database = cluster_dir.start().await;
     write(&database, "kept").await;
-    let postmaster = place.postmaster();
+    let postmaster = cluster_dir.postmaster();
     assert!(alive(postmaster));
     database.stop().await;
     assert!(!alive(postmaster), "a stop waits for the end");
-    assert!(!place.file("postgres/postmaster.pid").exists());
+    assert!(!cluster_dir.file("postgres/postmaster.pid").exists());
 
-    let database = place.start().await;
+    let database = cluster_dir.start().await;
     assert_eq!(read(&database).await, ["kept"]);
     database.stop().await;
 }
 
 #[tokio::test]
 async fn killed_postmaster_restarts_with_committed_data() {
-    let place = ClusterDir::new();
-    let database = place.start().await;
+    let cluster_dir = ClusterDir::new();
+    let database = cluster_dir.start().await;
     for round in 1..=2 {
         write(&database, "committed").await;
-        let killed = place.postmaster();
+        let killed = cluster_dir.postmaster();
         kill(killed, Signal::SIGKILL).expect("it was there");
 
         eventually("another postmaster", async || {
-            let file = fs::read_to_string(place.file("postgres/postmaster.pid")).ok()?;
+            let file = fs::read_to_string(cluster_dir.file("postgres/postmaster.pid")).ok()?;
             (!file.starts_with(&killed.to_string())).then_some(())
         })
         .await;
@@ -229,14 +228,14 @@ async fn killed_postmaster_restarts_with_committed_data() {
 
 #[tokio::test]
 async fn restart_waits_for_backends_of_the_killed_postmaster() {
-    let place = ClusterDir::new();
-    let database = place.start().await;
+    let cluster_dir = ClusterDir::new();
+    let database = cluster_dir.start().await;
     let mut busy = connect(&database).await;
     let backend: i32 = sqlx::query_scalar("select pg_backend_pid()")
         .fetch_one(&mut busy)
         .await
         .expect("its pid");
-    // It counts, deaf to the death of its postmaster.
+    // It keeps counting and does not notice the death of its postmaster.
     let counting = tokio::spawn(async move {
         sqlx::query("select count(*) from generate_series(1, 12000000) a(i) where i % 7 = 0")
             .execute(&mut busy)
@@ -244,19 +243,19 @@ async fn restart_waits_for_backends_of_the_killed_postmaster() {
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
 
-    kill(place.postmaster(), Signal::SIGKILL).expect("it was there");
-    eventually("PostgreSQL sees that one lingers", async || {
-        let log = fs::read_to_string(place.file("postgres.log")).ok()?;
+    kill(cluster_dir.postmaster(), Signal::SIGKILL).expect("it was there");
+    eventually("PostgreSQL reports the old backend", async || {
+        let log = fs::read_to_string(cluster_dir.file("postgres.log")).ok()?;
         log.contains("shared memory block").then_some(())
     })
     .await;
     came_back(&database).await;
-    assert!(!alive(Pid::from_raw(backend)), "no two generations at once");
+    assert!(!alive(Pid::from_raw(backend)), "the old backend has ended");
     let _ = counting.await;
     database.stop().await;
 }
 
-/// Not a test of its own: the process that the next one kills.
+/// Not a test: the process that the next test kills.
 #[tokio::test]
 #[ignore = "runs in a child process of another test"]
 async fn a_server_to_be_killed() {
@@ -269,11 +268,11 @@ async fn a_server_to_be_killed() {
     std::future::pending::<()>().await;
 }
 
-fn server_to_be_killed(place: &ClusterDir) -> Child {
+fn server_to_be_killed(cluster_dir: &ClusterDir) -> Child {
     let mut child = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "embedded::a_server_to_be_killed"])
         .args(["--ignored", "--nocapture"])
-        .env("DATA_DIR_OF_THE_KILLED", place.data())
+        .env("DATA_DIR_OF_THE_KILLED", cluster_dir.data())
         .stdout(Stdio::piped())
         .spawn()
         .expect("a child");
@@ -287,32 +286,32 @@ fn server_to_be_killed(place: &ClusterDir) -> Child {
 
 #[tokio::test]
 async fn next_server_replaces_an_orphaned_postmaster() {
-    let place = ClusterDir::new();
-    let mut server = server_to_be_killed(&place);
-    let orphan = place.postmaster();
+    let cluster_dir = ClusterDir::new();
+    let mut server = server_to_be_killed(&cluster_dir);
+    let orphan = cluster_dir.postmaster();
     server.kill().expect("killed");
     server.wait().expect("reaped");
-    assert!(alive(orphan), "PostgreSQL lives on");
+    assert!(alive(orphan), "PostgreSQL still runs");
 
-    let database = place.start().await;
+    let database = cluster_dir.start().await;
     gone(orphan).await;
-    assert_ne!(place.postmaster(), orphan);
+    assert_ne!(cluster_dir.postmaster(), orphan);
     assert_eq!(read(&database).await, ["before the kill"]);
     database.stop().await;
 }
 
 #[tokio::test]
 async fn pid_file_of_another_process_is_ignored() {
-    let place = ClusterDir::new();
-    place.start().await.stop().await;
-    let cluster = fs::metadata(place.file("postgres")).expect("the cluster");
+    let cluster_dir = ClusterDir::new();
+    cluster_dir.start().await.stop().await;
+    let cluster = fs::metadata(cluster_dir.file("postgres")).expect("the cluster");
     let mut sleep = Command::new("sleep");
     sleep.arg("600");
     if Uid::effective().is_root() {
-        sleep.uid(cluster.uid()); // PostgreSQL only minds a process of its own account
+        sleep.uid(cluster.uid()); // PostgreSQL checks only processes of its own user
     }
-    let mut stranger = sleep.spawn().expect("a stranger");
-    let dir = place.file("postgres");
+    let mut stranger = sleep.spawn().expect("another process");
+    let dir = cluster_dir.file("postgres");
     for name in ["postmaster.pid", ".s.PGSQL.5432.lock"] {
         let file = dir.join(name);
         let text = format!("{}\n{}\n1700000000\n5432\n", stranger.id(), dir.display());
@@ -320,10 +319,10 @@ async fn pid_file_of_another_process_is_ignored() {
         chown(&file, Some(cluster.uid()), Some(cluster.gid())).expect("its owner");
     }
 
-    let database = place.start().await;
+    let database = cluster_dir.start().await;
     assert!(
         stranger.try_wait().expect("its state").is_none(),
-        "the stranger lives"
+        "the other process still runs"
     );
     stranger.kill().expect("killed");
     stranger.wait().expect("reaped");
@@ -332,33 +331,34 @@ async fn pid_file_of_another_process_is_ignored() {
 
 #[tokio::test]
 async fn second_server_on_the_directory_is_refused() {
-    let place = ClusterDir::new();
-    let data_dir = place.data();
+    let cluster_dir = ClusterDir::new();
+    let data_dir = cluster_dir.data();
     let (first, at_once) = tokio::join!(start(&data_dir), start(&data_dir));
     let first = first.expect("a start");
     assert!(matches!(at_once, Err(Error::InUse { .. })));
 
-    let refusal = place.refusal().await;
+    let refusal = cluster_dir.refusal().await;
     assert!(matches!(refusal, Error::InUse { .. }), "{refusal}");
     assert_eq!(
         refusal.to_string(),
         format!(
             "another server already runs on {}: stop it, or set DATA_DIR to a directory of this one's own",
-            place.data().display()
+            cluster_dir.data().display()
         )
     );
     write(&first, "untroubled").await;
     first.stop().await;
-    place.start().await.stop().await;
+    cluster_dir.start().await.stop().await;
 }
 
 #[tokio::test]
 async fn copied_directory_gets_its_own_cluster() {
-    let place = ClusterDir::new();
+    let cluster_dir = ClusterDir::new();
     let copy = ClusterDir::new();
-    let first = place.start().await;
+    let first = cluster_dir.start().await;
     fs::create_dir(copy.data()).expect("a directory");
-    std::os::unix::fs::symlink(place.file("postgres"), copy.file("postgres")).expect("a link");
+    std::os::unix::fs::symlink(cluster_dir.file("postgres"), copy.file("postgres"))
+        .expect("a link");
 
     let refusal = copy.refusal().await;
     assert!(matches!(refusal, Error::InUse { .. }), "{refusal}");
@@ -368,20 +368,20 @@ async fn copied_directory_gets_its_own_cluster() {
 
 #[tokio::test]
 async fn cluster_of_another_major_version_is_refused() {
-    let place = ClusterDir::new();
-    fs::create_dir_all(place.file("postgres")).expect("a directory");
-    fs::write(place.file("postgres/PG_VERSION"), "13\n").expect("written");
+    let cluster_dir = ClusterDir::new();
+    fs::create_dir_all(cluster_dir.file("postgres")).expect("a directory");
+    fs::write(cluster_dir.file("postgres/PG_VERSION"), "13\n").expect("written");
 
-    let refusal = place.refusal().await;
+    let refusal = cluster_dir.refusal().await;
     assert!(matches!(refusal, Error::OtherMajor { .. }), "{refusal}");
     assert!(refusal.to_string().contains("made by PostgreSQL 13"));
 }
 
 #[tokio::test]
 async fn unwritable_directory_is_refused() {
-    let place = ClusterDir::new();
-    fs::write(place.data(), "a file, not a directory").expect("written");
-    let refusal = place.refusal().await;
+    let cluster_dir = ClusterDir::new();
+    fs::write(cluster_dir.data(), "a file, not a directory").expect("written");
+    let refusal = cluster_dir.refusal().await;
     assert!(matches!(refusal, Error::Unusable { .. }), "{refusal}");
 
     let refusal = start(Path::new("/proc/messagehub")).await.err();
@@ -392,48 +392,48 @@ async fn unwritable_directory_is_refused() {
 
 #[tokio::test]
 async fn foreign_files_in_the_cluster_directory_are_left_alone() {
-    let place = ClusterDir::new();
-    fs::create_dir_all(place.file("postgres")).expect("a directory");
-    fs::write(place.file("postgres/thesis.txt"), "years of work").expect("written");
+    let cluster_dir = ClusterDir::new();
+    fs::create_dir_all(cluster_dir.file("postgres")).expect("a directory");
+    fs::write(cluster_dir.file("postgres/thesis.txt"), "years of work").expect("written");
 
-    let refusal = place.refusal().await;
+    let refusal = cluster_dir.refusal().await;
     assert!(matches!(refusal, Error::Unusable { .. }), "{refusal}");
-    assert!(place.file("postgres/thesis.txt").exists());
+    assert!(cluster_dir.file("postgres/thesis.txt").exists());
 }
 
 #[tokio::test]
 async fn incomplete_cluster_is_recreated() {
-    let place = ClusterDir::new();
-    let half = place.file("postgres.new/cluster");
+    let cluster_dir = ClusterDir::new();
+    let half = cluster_dir.file("postgres.new/cluster");
     fs::create_dir_all(half.join("base")).expect("a directory");
     fs::write(half.join("PG_VERSION"), "15\n").expect("written");
-    fs::write(place.file("postgres.password"), "").expect("written");
+    fs::write(cluster_dir.file("postgres.password"), "").expect("written");
 
-    let database = place.start().await;
+    let database = cluster_dir.start().await;
     write(&database, "whole").await;
-    assert!(!place.file("postgres.new").exists());
+    assert!(!cluster_dir.file("postgres.new").exists());
     database.stop().await;
 }
 
 #[tokio::test]
 async fn lost_password_is_replaced() {
-    let place = ClusterDir::new();
-    let database = place.start().await;
+    let cluster_dir = ClusterDir::new();
+    let database = cluster_dir.start().await;
     write(&database, "still mine").await;
     database.stop().await;
-    fs::remove_file(place.file("postgres.password")).expect("it was there");
+    fs::remove_file(cluster_dir.file("postgres.password")).expect("it was there");
 
-    let database = place.start().await;
+    let database = cluster_dir.start().await;
     assert_eq!(read(&database).await, ["still mine"]);
     database.stop().await;
-    place.start().await.stop().await;
+    cluster_dir.start().await.stop().await;
 }
 
 #[tokio::test]
 async fn invalid_setting_is_named() {
-    let place = ClusterDir::new();
+    let cluster_dir = ClusterDir::new();
     let refusal = Embedded::start_with(
-        &place.data(),
+        &cluster_dir.data(),
         &[("fsync", "off"), ("max_connections", "none")],
     )
     .await
@@ -443,15 +443,19 @@ async fn invalid_setting_is_named() {
         refusal.to_string(),
         format!(
             "PostgreSQL did not start: invalid value for parameter \"max_connections\": \"none\" (more in {})",
-            place.file("postgres.log").display()
+            cluster_dir.file("postgres.log").display()
         )
     );
 }
 
 #[tokio::test]
 async fn path_longer_than_a_unix_socket_allows_works() {
-    let place = ClusterDir::new();
-    let deep = place.0.path().join("d".repeat(120)).join("data, \"mine\"");
+    let cluster_dir = ClusterDir::new();
+    let deep = cluster_dir
+        .0
+        .path()
+        .join("d".repeat(120))
+        .join("data, \"mine\"");
     let database = start(&deep).await.expect("a start");
     write(&database, "deep").await;
     let socket_dir = database.options().get_socket().expect("a socket").clone();
@@ -466,15 +470,15 @@ async fn as_root_the_cluster_is_placed_where_the_postgres_user_can_reach_it() {
     if !Uid::effective().is_root() {
         return;
     }
-    let place = ClusterDir::new();
-    fs::set_permissions(place.0.path(), PermissionsExt::from_mode(0o700)).expect("its mode");
-    let database = place.start().await;
+    let cluster_dir = ClusterDir::new();
+    fs::set_permissions(cluster_dir.0.path(), PermissionsExt::from_mode(0o700)).expect("its mode");
+    let database = cluster_dir.start().await;
     write(&database, "elsewhere").await;
     database.stop().await;
-    let elsewhere = fs::read_link(place.file("postgres")).expect("a link");
+    let elsewhere = fs::read_link(cluster_dir.file("postgres")).expect("a link");
     assert!(elsewhere.starts_with("/var/lib/messagehub"));
 
-    let database = place.start().await;
+    let database = cluster_dir.start().await;
     assert_eq!(read(&database).await, ["elsewhere"]);
     assert_ne!(fs::metadata(&elsewhere).expect("the cluster").uid(), 0);
     database.stop().await;
@@ -483,9 +487,9 @@ async fn as_root_the_cluster_is_placed_where_the_postgres_user_can_reach_it() {
 
 #[tokio::test]
 async fn dropped_server_stops_its_postmaster() {
-    let place = ClusterDir::new();
-    let database = place.start().await;
-    let postmaster = place.postmaster();
+    let cluster_dir = ClusterDir::new();
+    let database = cluster_dir.start().await;
+    let postmaster = cluster_dir.postmaster();
     assert!(alive(postmaster));
     drop(database);
     gone(postmaster).await;
@@ -493,11 +497,11 @@ async fn dropped_server_stops_its_postmaster() {
 
 #[tokio::test]
 async fn ended_runtime_stops_its_postmaster() {
-    let place = ClusterDir::new();
+    let cluster_dir = ClusterDir::new();
     let server = || {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        std::mem::forget(runtime.block_on(place.start()));
-        let postmaster = place.postmaster();
+        std::mem::forget(runtime.block_on(cluster_dir.start()));
+        let postmaster = cluster_dir.postmaster();
         assert!(alive(postmaster));
         postmaster
     };
@@ -507,41 +511,43 @@ async fn ended_runtime_stops_its_postmaster() {
 
 #[tokio::test]
 async fn large_log_is_truncated() {
-    let place = ClusterDir::new();
-    fs::create_dir(place.data()).expect("a directory");
-    fs::write(place.file("postgres.log"), vec![b'x'; 11 << 20]).expect("written");
-    place.start().await.stop().await;
-    let size = |name| fs::metadata(place.file(name)).expect("a log").len();
+    let cluster_dir = ClusterDir::new();
+    fs::create_dir(cluster_dir.data()).expect("a directory");
+    fs::write(cluster_dir.file("postgres.log"), vec![b'x'; 11 << 20]).expect("written");
+    cluster_dir.start().await.stop().await;
+    let size = |name| fs::metadata(cluster_dir.file(name)).expect("a log").len();
     assert!(size("postgres.log") < 1 << 20);
     assert_eq!(size("postgres.log.1"), 11 << 20);
 }
 
 #[test]
 fn server_starts_after_a_kill_during_its_first_start() {
-    // First where it hurts: while the programs of the killed one are still at work.
+    // Kills while programs create or start the cluster.
     for point in ["while the cluster is made", "while PostgreSQL starts"] {
-        let place = crate::process::DataDir::new();
+        let data_dir = crate::process::DataDir::new();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime");
-        runtime.block_on(crate::process::dies(&place.data(), &[("DIES_AT", point)]));
-        let server = crate::process::Process::start(&place.data(), &[]);
+        runtime.block_on(crate::process::run_until_abort(
+            &data_dir.data(),
+            &[("DIES_AT", point)],
+        ));
+        let server = crate::process::Process::start(&data_dir.data(), &[]);
         let (code, _) = server.terminate();
         assert_eq!(code, Some(0), "after it was killed {point}");
-        assert_eq!(incomplete_clusters(&place.data()), 0, "{point}");
+        assert_eq!(incomplete_clusters(&data_dir.data()), 0, "{point}");
     }
-    // Then anywhere.
     for after in [60, 250, 500, 900, 1400] {
-        let place = crate::process::DataDir::new();
-        crate::process::Process::start_and_kill(&place.data(), Duration::from_millis(after));
-        let server = crate::process::Process::start(&place.data(), &[]);
+        let data_dir = crate::process::DataDir::new();
+        crate::process::Process::start_and_kill(&data_dir.data(), Duration::from_millis(after));
+        let server = crate::process::Process::start(&data_dir.data(), &[]);
         let (code, _) = server.terminate();
         assert_eq!(code, Some(0), "after it was killed within {after} ms");
     }
 }
 
-/// Directories that a cluster was to be made in.
+/// Directories of unfinished clusters.
 fn incomplete_clusters(data: &Path) -> usize {
     let entries = fs::read_dir(data).expect("the data directory");
     let names = entries.map(|entry| entry.expect("an entry").file_name());

@@ -1,5 +1,5 @@
-//! Twilio on loopback: it checks what it is sent, remembers it, calls webhooks with real signatures,
-//! and fails on demand in every way in which the real one does.
+//! Twilio on loopback: validates requests, stores messages, calls webhooks with real signatures, and injects faults
+//! on demand.
 
 mod api;
 pub mod media;
@@ -34,17 +34,16 @@ struct State {
     services: Vec<Service>,
     for_sale: Vec<ForSale>,
     messages: Vec<Message>,
-    /// What came from handsets, whether or not a webhook was told.
+    /// Inbound texts, whether or not their webhook was called.
     received: Vec<Message>,
-    /// Who texted STOP to which number.
+    /// (contact, number) pairs that have texted STOP.
     opted_out: HashSet<(String, String)>,
-    /// By their SID.
     media: HashMap<String, media::Media>,
-    /// What it got of what we sent.
+    /// Our media files, as fetched.
     fetched: Vec<media::Fetched>,
     failures: VecDeque<Failure>,
     dice: Option<Dice>,
-    on_taken: Option<Taken>,
+    on_accepted: Option<AcceptedCallback>,
     lists_after: Option<Duration>,
     calls: Vec<String>,
     delivers_by_itself: bool,
@@ -62,7 +61,6 @@ struct Account {
     kind: &'static str,
 }
 
-/// A number that is nobody's yet.
 struct ForSale {
     country: &'static str,
     /// `Local`, `Mobile` or `TollFree`.
@@ -91,7 +89,7 @@ struct Service {
     numbers: Vec<String>,
 }
 
-/// A message that Twilio took: what it will deliver, whatever became of its answer.
+/// An accepted message: Twilio delivers it even if the response is lost.
 #[derive(Debug, Clone)]
 pub struct Message {
     pub sid: String,
@@ -101,42 +99,41 @@ pub struct Message {
     pub body: String,
     pub media: Vec<String>,
     pub status_callback: Option<String>,
-    /// How many seconds it may wait, if that was said.
+    /// `ValidityPeriod` in seconds, if given.
     pub validity: Option<u64>,
     pub status: String,
     pub error_code: Option<u32>,
     pub created_at: DateTime<Utc>,
 }
 
-/// Decides what becomes of each call, such as `POST /v2/messages`, that is not spoken for.
+/// Chooses the fault of each call, such as `POST /v2/messages`, that has no queued fault.
 pub type Dice = Box<dyn FnMut(&str) -> Option<Failure> + Send>;
-/// Hears of each message that is taken, by its id at the provider, before its answer leaves.
-pub type Taken = Arc<dyn Fn(String) + Send + Sync>;
+/// Called with the provider id of each accepted message, before the response is sent.
+pub type AcceptedCallback = Arc<dyn Fn(String) + Send + Sync>;
 
-/// What becomes of a call.
 #[derive(Debug, Clone)]
 pub enum Failure {
-    /// Answered in Twilio's JSON, and not done.
+    /// Error in Twilio's JSON; not executed.
     Refuse {
         code: u32,
         status: StatusCode,
     },
-    /// 429 with `Retry-After`, and not done.
+    /// 429 with `Retry-After`; not executed.
     Busy {
         retry_after: Option<u64>,
     },
-    /// A bare status, as gateways answer; not done.
+    /// Bare status, as a gateway answers; not executed.
     Status(StatusCode),
-    /// Done, and answered with a bare status all the same.
+    /// Executed, then answered with a bare status.
     AcceptThenStatus(StatusCode),
     AcceptThenDrop,
     AcceptThenHang,
-    /// Done, but the answer is cut off in the middle of its JSON.
+    /// Executed, then the response is cut off within its JSON.
     AcceptThenGarble,
     AcceptWithoutSid,
-    /// Done, and answered so much later: its reports come before.
+    /// Executed, then answered after this delay: reports arrive first.
     AcceptThenSlow(Duration),
-    /// The connection closes after the request was read; nothing is done.
+    /// The connection closes after the request is read; not executed.
     Drop,
     Hang,
     Slow(Duration),
@@ -159,12 +156,10 @@ impl Emulator {
         emulator
     }
 
-    /// For `TWILIO_API_BASE_URL`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// An account in good standing.
     pub fn account(&self, sid: &str, token: &str) -> Customer {
         self.state().accounts.push(Account {
             sid: sid.into(),
@@ -179,7 +174,6 @@ impl Emulator {
         }
     }
 
-    /// The console of an account that there is.
     pub fn console(&self, sid: &str) -> Customer {
         Customer {
             emulator: self.clone(),
@@ -187,7 +181,6 @@ impl Emulator {
         }
     }
 
-    /// Puts a number up for sale.
     pub fn sells(&self, country: &'static str, kind: &'static str, phone_number: &str) -> &Self {
         self.state().for_sale.push(ForSale {
             country,
@@ -197,18 +190,17 @@ impl Emulator {
         self
     }
 
-    /// The next call is done as if nothing had been said; it is the one after it that fails.
+    /// Executes the next call without a fault; the next queued fault applies to the call after it.
     pub fn does_one(&self) -> &Self {
         self.fails(Failure::Slow(Duration::ZERO))
     }
 
-    /// What becomes of the next call that is not spoken for yet.
+    /// Queues a fault for the next call without one.
     pub fn fails(&self, failure: Failure) -> &Self {
         self.state().failures.push_back(failure);
         self
     }
 
-    /// From now on nothing fails any more.
     pub fn recovers(&self) -> &Self {
         let mut state = self.state();
         state.failures.clear();
@@ -222,12 +214,12 @@ impl Emulator {
         self
     }
 
-    pub fn on_request(&self, on_taken: Taken) -> &Self {
-        self.state().on_taken = Some(on_taken);
+    pub fn on_request(&self, on_accepted: AcceptedCallback) -> &Self {
+        self.state().on_accepted = Some(on_accepted);
         self
     }
 
-    /// A message is missing from the list until it is so old.
+    /// Lists sent messages only once they are this old.
     pub fn lists_after(&self, age: Duration) -> &Self {
         self.state().lists_after = Some(age);
         self
@@ -246,49 +238,45 @@ impl Emulator {
         self.fails(Failure::Status(StatusCode::from_u16(status).unwrap()))
     }
 
-    /// Everything accepted from now on is reported sent and delivered, in the background.
+    /// Reports every message accepted from now on as sent and delivered, in the background.
     pub fn delivers_by_itself(&self) -> &Self {
         self.state().delivers_by_itself = true;
         self
     }
 
-    /// Sent messages are missing from the list, as they are for a moment after sending.
+    /// Hides sent messages from the list, as Twilio does for a moment after sending.
     pub fn hides_sent(&self, hides: bool) -> &Self {
         self.state().hides_sent = hides;
         self
     }
 
-    /// Pages have at most this many entries, whatever is asked for.
+    /// Limits the page size, whatever the client asks for.
     pub fn pages_by(&self, size: usize) -> &Self {
         self.state().page_size = Some(size);
         self
     }
 
-    /// The link to the next page leads back to the same one.
+    /// The link to the next page points to the same page.
     pub fn repeats_pages(&self) -> &Self {
         self.state().repeats_pages = true;
         self
     }
 
-    /// Everything it took, in order.
     pub fn messages(&self) -> Vec<Message> {
         self.state().messages.clone()
     }
 
-    /// The files that came with what it took, as it got them.
     pub fn fetched(&self) -> Vec<media::Fetched> {
         self.state().fetched.clone()
     }
 
-    /// The messages with exactly this text.
     pub fn sent(&self, body: &str) -> Vec<Message> {
         let mut messages = self.messages();
         messages.retain(|message| message.body == body);
         messages
     }
 
-    /// How many calls there were, such as `POST /2010-04-01/Accounts/AC…/Messages.json`, with all of
-    /// `parts` in them.
+    /// Number of calls, such as `POST /2010-04-01/Accounts/AC…/Messages.json`, that contain all of `parts`.
     pub fn calls(&self, parts: &[&str]) -> usize {
         let state = self.state();
         let calls = state.calls.iter();
@@ -310,14 +298,14 @@ impl State {
     }
 }
 
-/// An account at Twilio, seen from its owner's side of the console.
+/// An account at Twilio, as its owner sees it in the console.
 pub struct Customer {
     emulator: Emulator,
     pub sid: String,
 }
 
 impl Customer {
-    /// Buys a number, with no webhook yet.
+    /// Buys a number without a webhook.
     pub fn number(&self, phone_number: &str) -> &Self {
         let mut state = self.emulator.state();
         let number = Number {
@@ -345,17 +333,15 @@ impl Customer {
         self.change(|account| account.kind = "Trial")
     }
 
-    /// From now on the old token is refused.
     pub fn changes_token(&self, token: &str) -> &Self {
         self.change(|account| account.token = token.into())
     }
 
-    /// Sets a number's webhook by hand in the console.
     pub fn points(&self, phone_number: &str, url: &str) -> &Self {
         self.change_number(phone_number, |number| number.sms_url = url.into())
     }
 
-    /// The number goes back to the provider.
+    /// Releases the number.
     pub fn gives_up(&self, phone_number: &str) -> &Self {
         let mut state = self.emulator.state();
         state
@@ -365,7 +351,7 @@ impl Customer {
         self
     }
 
-    /// Its numbers, as on its bill.
+    /// The account's numbers, as billed.
     pub fn pays_for(&self) -> Vec<String> {
         let state = self.emulator.state();
         let mine = state
@@ -375,7 +361,6 @@ impl Customer {
         mine.map(|number| number.phone_number.clone()).collect()
     }
 
-    /// Takes a number out of whatever messaging service it is in.
     pub fn leaves_services(&self, phone_number: &str) {
         let mut state = self.emulator.state();
         for service in &mut state.services {
@@ -398,17 +383,17 @@ impl Customer {
         })
     }
 
-    /// Puts numbers into a messaging service, which delivers their texts to `inbound_url`.
+    /// Creates a messaging service that delivers the numbers' texts to `inbound_url`.
     pub fn service(&self, name: &str, inbound_url: Option<&str>, numbers: &[&str]) -> String {
         self.new_service(name, inbound_url, false, numbers)
     }
 
-    /// Puts numbers into a messaging service that leaves delivery to their own webhooks.
+    /// Creates a messaging service that leaves delivery to the numbers' own webhooks.
     pub fn deferring_service(&self, name: &str, numbers: &[&str]) -> String {
         self.new_service(name, None, true, numbers)
     }
 
-    /// Where a number's texts are delivered to, fragment and all.
+    /// The webhook URL of a number, including the fragment.
     pub fn webhook_of(&self, phone_number: &str) -> String {
         let state = self.emulator.state();
         let mut numbers = state.numbers.iter();

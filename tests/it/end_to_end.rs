@@ -1,4 +1,4 @@
-//! A text comes in, an agent sees it at once, answers, and it is delivered.
+//! A text is received, shown live, answered and delivered.
 
 use serde_json::json;
 
@@ -30,7 +30,7 @@ async fn text_is_received_answered_and_delivered() {
     assert_eq!(
         live.receives("new_message").await["conversation"]["unread_count"],
         0,
-        "who answers has read it"
+        "replying marks it as read"
     );
 
     assert_eq!(hub.sends().await, 1);
@@ -124,7 +124,7 @@ async fn malformed_credentials_are_refused_by_field() {
 }
 
 #[tokio::test]
-async fn every_page_of_numbers_is_read_and_webhooks_are_set_or_explained() {
+async fn all_pages_of_numbers_are_read_and_webhooks_are_set_or_overrides_reported() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.pages_by(50).account(&harbor.account, TOKEN);

@@ -1,11 +1,11 @@
-//! The power goes at every step of the sender in turn. Afterwards each text went out exactly once, and says so.
+//! Aborts the sender at every step in turn. Afterwards each text was sent exactly once and has its status.
 
 use serde_json::Value;
 use sqlx::ConnectOptions;
 
 use crate::emulator::Failure;
 use crate::hub::{FRONT_DESK, Hub, KEYS, MAYA, Workspace};
-use crate::process::{DataDir, Process, dies};
+use crate::process::{DataDir, Process, run_until_abort};
 use crate::telnyx;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,11 +15,11 @@ enum At {
 }
 
 const BOTH: [At; 2] = [At::Twilio, At::Telnyx];
-/// The same one twice, for a repeat must find its own.
+/// Two equal texts: a repeat must match its own.
 const TEXTS: [&str; 3] = ["We have 3:30 free", "Ok", "Ok"];
 
-/// Texts of one conversation that wait, and a server that is up but sends nothing.
-async fn waiting(hub: &Hub, at: At) -> (Workspace<'_>, Vec<Value>) {
+/// Queued texts of one conversation, and a server that does not send by itself.
+async fn queue_texts(hub: &Hub, at: At) -> (Workspace<'_>, Vec<Value>) {
     let harbor = match at {
         At::Twilio => hub.workspace("Harbor Dental").await.with_front_desk().await,
         At::Telnyx => telnyx::front_desk(hub).await.0,
@@ -46,14 +46,14 @@ fn settings<'a>(hub: &'a Hub, url: &'a str, base: &'a str) -> Vec<(&'a str, &'a 
     settings
 }
 
-fn taken(hub: &Hub, at: At, text: &str) -> Vec<String> {
+fn accepted_ids(hub: &Hub, at: At, text: &str) -> Vec<String> {
     match at {
         At::Twilio => hub.twilio.sent(text).into_iter().map(|m| m.sid).collect(),
         At::Telnyx => hub.telnyx.sent(text).into_iter().map(|m| m.id).collect(),
     }
 }
 
-/// The next text meets with this; what else is asked does not.
+/// The next send has this fault; other calls succeed.
 fn next_text(hub: &Hub, at: At, failure: Failure) {
     let mut failure = Some(failure);
     let dice = Box::new(move |call: &str| failure.take_if(|_| call.starts_with("POST")));
@@ -63,8 +63,8 @@ fn next_text(hub: &Hub, at: At, failure: Failure) {
     }
 }
 
-/// A server that comes after it finishes what was begun; nobody helps but time.
-async fn mends(hub: &Hub) {
+/// This server finishes what the aborted one began; only time moves forward.
+async fn recover(hub: &Hub) {
     hub.executes_sql("update messages set lease_until = now() where status = 'sending'")
         .await;
     for _ in 0..100 {
@@ -79,12 +79,12 @@ async fn mends(hub: &Hub) {
         if hub.count(left).await == 0 {
             return;
         }
-        // What the dead one had locked is free once PostgreSQL notices.
+        // PostgreSQL releases the locks of the aborted server once it notices.
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }
 
-async fn each_went_out_once(
+async fn assert_each_sent_once(
     hub: &Hub,
     at: At,
     harbor: &Workspace<'_>,
@@ -92,9 +92,9 @@ async fn each_went_out_once(
     point: &str,
 ) {
     for text in ["We have 3:30 free", "Ok"] {
-        let wanted = TEXTS.iter().filter(|one| **one == text).count();
-        let sids = taken(hub, at, text);
-        assert_eq!(sids.len(), wanted, "{text:?} at {at:?}, died {point}");
+        let expected = TEXTS.iter().filter(|one| **one == text).count();
+        let sids = accepted_ids(hub, at, text);
+        assert_eq!(sids.len(), expected, "{text:?} at {at:?}, died {point}");
         for sid in sids {
             match at {
                 At::Twilio => hub.twilio.delivers(&sid).await,
@@ -108,22 +108,21 @@ async fn each_went_out_once(
         assert_eq!(now["status"], "delivered", "at {at:?}, died {point}: {now}");
         assert!(
             known.insert(now["provider_sid"].to_string()),
-            "each is one of its own"
+            "each has its own provider id"
         );
     }
 }
 
-/// `before` is what happened until the server came that dies.
-async fn survives(at: At, point: &str, before: impl AsyncFnOnce(&Hub)) {
-    let (hub, place) = (Hub::start().await, DataDir::new());
-    let (harbor, queued) = waiting(&hub, at).await;
+async fn assert_sent_once_after_abort(at: At, point: &str, before: impl AsyncFnOnce(&Hub)) {
+    let (hub, data_dir) = (Hub::start().await, DataDir::new());
+    let (harbor, queued) = queue_texts(&hub, at).await;
     before(&hub).await;
     let (url, base) = (hub.database.to_url_lossy().to_string(), hub.url(""));
-    let mut doomed = settings(&hub, &url, &base);
-    doomed.push(("DIES_AT", point));
-    dies(&place.data(), &doomed).await;
-    mends(&hub).await;
-    each_went_out_once(&hub, at, &harbor, &queued, point).await;
+    let mut aborting = settings(&hub, &url, &base);
+    aborting.push(("DIES_AT", point));
+    run_until_abort(&data_dir.data(), &aborting).await;
+    recover(&hub).await;
+    assert_each_sent_once(&hub, at, &harbor, &queued, point).await;
 }
 
 #[tokio::test]
@@ -137,7 +136,7 @@ async fn sender_abort_at_any_point_sends_once() {
             "before it is written down",
             "after it is written down",
         ] {
-            survives(at, point, async |_| {}).await;
+            assert_sent_once_after_abort(at, point, async |_| {}).await;
         }
     }
 }
@@ -147,10 +146,10 @@ async fn outcome_resolver_abort_at_any_point_sends_once() {
     for at in BOTH {
         for point in ["before asking", "after asking"] {
             for lost in [Failure::AcceptThenDrop, Failure::Drop] {
-                survives(at, point, async |hub| {
+                assert_sent_once_after_abort(at, point, async |hub| {
                     next_text(hub, at, lost.clone());
                     assert_eq!(hub.sends().await, 3);
-                    // It dies while it asks for the last time: what is found out then must not be lost with it.
+                    // It aborts during the last check, whose result must not be lost.
                     hub.executes_sql("update messages set due_at = now(), outcome_checks = 3 where status = 'unconfirmed'")
                         .await;
                 })
@@ -163,7 +162,7 @@ async fn outcome_resolver_abort_at_any_point_sends_once() {
 #[tokio::test]
 async fn orphan_recovery_survives_an_abort() {
     for at in BOTH {
-        survives(at, "while setting aside", async |hub| {
+        assert_sent_once_after_abort(at, "while setting aside", async |hub| {
             hub.executes_sql("update messages set status = 'sending', attempts = 1, lease_until = now() where content like 'We have%'")
                 .await;
         })
@@ -173,7 +172,7 @@ async fn orphan_recovery_survives_an_abort() {
 
 #[tokio::test]
 async fn expired_text_is_refunded_once_despite_an_abort() {
-    let (hub, place) = (Hub::start().await, DataDir::new());
+    let (hub, data_dir) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Hi").await;
     let sam = harbor.agent("Sam").await;
@@ -183,9 +182,9 @@ async fn expired_text_is_refunded_once_despite_an_abort() {
     hub.executes_sql("update messages set expires_at = now() where status = 'queued'")
         .await;
     let (url, base) = (hub.database.to_url_lossy().to_string(), hub.url(""));
-    let mut doomed = settings(&hub, &url, &base);
-    doomed.push(("DIES_AT", "while giving up"));
-    dies(&place.data(), &doomed).await;
+    let mut aborting = settings(&hub, &url, &base);
+    aborting.push(("DIES_AT", "while giving up"));
+    run_until_abort(&data_dir.data(), &aborting).await;
     assert_eq!(harbor.message(&text["id"]).await["status"], "queued");
     hub.sends().await;
     hub.sends().await;
@@ -199,23 +198,23 @@ async fn expired_text_is_refunded_once_despite_an_abort() {
 async fn kill_during_the_provider_request_sends_once() {
     for at in BOTH {
         for (failure, is_taken) in [(Failure::AcceptThenHang, true), (Failure::Hang, false)] {
-            let (hub, place) = (Hub::start().await, DataDir::new());
-            let (harbor, queued) = waiting(&hub, at).await;
+            let (hub, data_dir) = (Hub::start().await, DataDir::new());
+            let (harbor, queued) = queue_texts(&hub, at).await;
             next_text(&hub, at, failure);
             let (url, base) = (hub.database.to_url_lossy().to_string(), hub.url(""));
             let calls = || match at {
                 At::Twilio => hub.twilio.calls(&["POST", "Messages"]),
                 At::Telnyx => hub.telnyx.calls(&["POST", "messages"]),
             };
-            let server = Process::start(&place.data(), &settings(&hub, &url, &base));
-            while calls() == 0 || (is_taken && taken(&hub, at, TEXTS[0]).is_empty()) {
+            let server = Process::start(&data_dir.data(), &settings(&hub, &url, &base));
+            while calls() == 0 || (is_taken && accepted_ids(&hub, at, TEXTS[0]).is_empty()) {
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
             server.kill();
             let sending = "select count(*) from messages where status = 'sending'";
-            assert_eq!(hub.count(sending).await, 1, "it was under way");
-            mends(&hub).await;
-            each_went_out_once(&hub, at, &harbor, &queued, "while asked").await;
+            assert_eq!(hub.count(sending).await, 1, "one text is in flight");
+            recover(&hub).await;
+            assert_each_sent_once(&hub, at, &harbor, &queued, "while asked").await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A number that is down hands over to another one, where the workspace allows it.
+//! Failover: a failed number hands its texts over to another one where the workspace allows it.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ async fn two_providers<'a>(hub: &'a Hub, failover: bool) -> Workspace<'a> {
     harbor
 }
 
-/// Twilio takes nothing more.
+/// Twilio accepts nothing more.
 async fn twilio_is_down(hub: &Hub) {
     hub.executes_sql("update integrations set status = 'unhealthy', status_reason = 'Refused' where provider = 'twilio'")
         .await;
@@ -56,12 +56,12 @@ async fn queued_texts_of_a_failed_number_use_another_and_record_it() {
     assert_eq!(hub.sends().await, 2);
 
     let sent: Vec<_> = hub.telnyx.messages().into_iter().collect();
-    let words: Vec<_> = sent
+    let sent_texts: Vec<_> = sent
         .iter()
         .map(|m| (m.from.as_str(), m.to.as_str(), m.text.as_str()))
         .collect();
     assert_eq!(
-        words,
+        sent_texts,
         [
             (BILLING, MAYA, "We have 3:30 free"),
             (BILLING, MAYA, "Or 4:15")
@@ -97,7 +97,7 @@ async fn queued_texts_of_a_failed_number_use_another_and_record_it() {
         .get(&harbor.path(&format!("/credits/{}", sam.id)))
         .await
         .is(200);
-    assert_eq!(left["balance"], 3, "paid once each");
+    assert_eq!(left["balance"], 3, "each is charged once");
     let audit = harbor
         .admin
         .get(&harbor.path("/audit?action=text_handed_over"))
@@ -111,7 +111,7 @@ async fn queued_texts_of_a_failed_number_use_another_and_record_it() {
         .is(200);
     assert_eq!(
         shown["last_message_preview"], "Hi",
-        "what was last said there"
+        "the last text of that conversation"
     );
 }
 
@@ -130,7 +130,7 @@ async fn disabled_number_fails_over() {
 
 #[tokio::test]
 async fn failover_happens_only_where_allowed() {
-    // Not allowed by the workspace; not the writer's number; an opt-out there; an opt-out here.
+    // Not enabled by the workspace; no access of the author; an opt-out from either number; a sandbox number.
     for reason in [
         "workspace",
         "writer",
@@ -158,7 +158,7 @@ async fn failover_happens_only_where_allowed() {
         match reason {
             "opted out there" => opts_out(BILLING).await,
             "opted out here" => opts_out(FRONT_DESK).await,
-            // Nobody would ever get it.
+            // Sandbox texts reach nobody.
             "sandbox" => {
                 hub.executes_sql(
                     "update integrations set provider = 'sandbox' where provider = 'telnyx'",
@@ -173,7 +173,7 @@ async fn failover_happens_only_where_allowed() {
         assert_ne!(now["status"], "sent", "{reason}");
         assert_eq!(
             now["conversation_id"], maya["id"],
-            "{reason}: it waits where it is"
+            "{reason}: it stays in its conversation"
         );
         assert!(hub.telnyx.messages().is_empty(), "{reason}");
     }

@@ -1,4 +1,4 @@
-//! One tenant's provider hangs: nobody but that tenant notices.
+//! A hanging provider of one workspace does not delay other workspaces.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,14 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, PNG, TOKEN, Workspace};
 
 const OTHER_DESK: &str = "+16285550101";
 
-/// A second tenant, with an account and a number of its own.
+/// A second workspace with its own account and number.
 async fn bright(hub: &Hub) -> Workspace<'_> {
     let bright = hub.workspace("Bright Smiles").await;
     bright.connects_twilio(OTHER_DESK).await;
     bright
 }
 
-/// From now on this account's calls that contain `part` are never answered.
+/// Calls of this account that contain `part` are never answered from now on.
 fn hangs(hub: &Hub, workspace: &Workspace<'_>, part: &'static str) {
     let account = workspace.account.clone();
     hub.twilio.throws(Box::new(move |call| {
@@ -36,7 +36,7 @@ async fn until<F: Future<Output = bool>>(patience: Duration, what: &str, is: imp
     }
 }
 
-/// Texts of as many conversations that wait.
+/// Queues one reply in each of `count` new conversations.
 async fn answers_many(workspace: &Workspace<'_>, number: &str, count: usize) {
     let people: Vec<_> = (0..count).map(|nth| format!("+1415556{nth:04}")).collect();
     let twilio = &workspace.hub.twilio;
@@ -88,11 +88,7 @@ async fn texts_are_sent_within_a_second_while_another_provider_hangs() {
         async || !hub.twilio.sent("Yes, come").is_empty(),
     )
     .await;
-    assert!(
-        stuck() <= 8,
-        "of its own it has no more than its share: {}",
-        stuck()
-    );
+    assert!(stuck() <= 8, "the workspace exceeds its share: {}", stuck());
 }
 
 #[tokio::test]
@@ -219,13 +215,14 @@ async fn hanging_work_is_released_at_shutdown() {
     assert_eq!(
         unknown,
         i64::try_from(texts).unwrap(),
-        "they may have been taken"
+        "they may have been accepted"
     );
     let leased = "select count(*) from messages where status = 'sending'";
     assert_eq!(count(leased).await, 0);
-    let waiting = "select count(*) from message_media where fetch_at > now() and stored_at is null";
+    let unfetched =
+        "select count(*) from message_media where fetch_at > now() and stored_at is null";
     assert_eq!(
-        count(waiting).await,
+        count(unfetched).await,
         0,
         "another server may fetch it at once"
     );
@@ -240,7 +237,7 @@ async fn usage_sync_runs_while_another_provider_hangs() {
     let account = harbor.account.clone();
     drop(harbor);
     let other = bright(&hub).await.account;
-    // The one that hangs is due first.
+    // The account that hangs is due first.
     hub.executes_sql(
         "update integrations set usage_due_at = now() - interval '1 day' where account like 'AC%'",
     )
@@ -251,15 +248,15 @@ async fn usage_sync_runs_while_another_provider_hangs() {
     }));
     hub.server.send();
     let hub = hub;
-    let asked = |account: &str| hub.twilio.calls(&["GET", account, "Usage"]);
+    let usage_calls = |account: &str| hub.twilio.calls(&["GET", account, "Usage"]);
     until(Duration::from_secs(10), "its call hangs", async || {
-        asked(&account) > 0
+        usage_calls(&account) > 0
     })
     .await;
     until(
         Duration::from_secs(10),
         "the other one is asked",
-        async || asked(&other) > 0,
+        async || usage_calls(&other) > 0,
     )
     .await;
 }

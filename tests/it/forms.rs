@@ -1,5 +1,4 @@
-//! A form that was refused, shown again without scripts: it stands at the address that it was posted to, and whatever it offers
-//! leads on from there.
+//! Refused forms without scripts: the page stands at the URL of the form, and its links and actions are valid there.
 
 use reqwest::{Method, Url};
 use serde_json::json;
@@ -7,11 +6,10 @@ use serde_json::json;
 use crate::hub::{Hub, MAYA, Person};
 use crate::matrix::{Office, office};
 
-/// A page as it came, and where it stands.
+/// A response and its URL.
 struct Page {
     at: Url,
     status: u16,
-    /// Where it sends on to.
     location: String,
     html: String,
 }
@@ -35,7 +33,6 @@ async fn posts(who: &Person, path: &str, body: &str) -> Page {
 }
 
 impl Page {
-    /// What stands in this attribute of these elements.
     fn values(&self, element: &str, attribute: &str) -> Vec<String> {
         let opening = format!("<{element} ");
         let tags = self.html.split(&opening).skip(1);
@@ -56,7 +53,7 @@ impl Page {
         values.collect()
     }
 
-    /// Addresses as a browser reads them: from where the page stands.
+    /// Same-origin URLs, resolved against the page's URL as a browser does.
     fn addresses(&self, element: &str, attribute: &str) -> Vec<Url> {
         let mut all: Vec<_> = self
             .values(element, attribute)
@@ -72,7 +69,7 @@ impl Page {
 }
 
 #[tokio::test]
-async fn refused_form_keeps_its_links() {
+async fn links_and_actions_of_a_refused_form_are_valid() {
     let hub = Hub::start().await;
     let Office {
         workspace: harbor,
@@ -219,7 +216,7 @@ async fn refused_form_keeps_its_links() {
             page.html
         );
         for form in forms {
-            // Whoever asks in a way that nobody takes is told which are taken.
+            // A 405 lists the allowed methods.
             let answer = jo.ask(jo.request(Method::PATCH, form.path())).await;
             let allowed = answer.headers.get("allow");
             let allowed = allowed.map(|allowed| allowed.to_str().unwrap());
@@ -230,13 +227,12 @@ async fn refused_form_keeps_its_links() {
             );
         }
     }
-    assert!(shown >= 24, "{shown} of them are shown again");
+    assert!(shown >= 24, "{shown} forms are shown again");
 
-    // What it offers is what it does.
     let (path, body) = &refused[0];
     let page = posts(jo, path, body).await;
     let forms = page.addresses("form", "action");
-    let does = async |end: &str, body: &str| {
+    let submit = async |end: &str, body: &str| {
         let form = forms
             .iter()
             .find(|form| form.path().ends_with(end))
@@ -245,7 +241,7 @@ async fn refused_form_keeps_its_links() {
         assert_eq!(done.status, 303, "{form}");
         assert!(done.location.starts_with(&talk), "{}", done.location);
     };
-    does("/status", "status=done").await;
+    submit("/status", "status=done").await;
     let now = jo
         .get(&harbor.path(&format!("/conversations/{}", id("conversation_id"))))
         .await
@@ -260,11 +256,11 @@ async fn sent_text_deletes_only_its_own_draft() {
     let maya = harbor.receives(MAYA, "Hi").await;
     let jo = &harbor.admin;
     let maya = maya["id"].as_str().unwrap();
-    let of_maya = harbor.path(&format!("/conversations/{maya}/draft"));
+    let maya_draft = harbor.path(&format!("/conversations/{maya}/draft"));
     let new = harbor.path("/drafts/new");
     let content = async |draft: &str| jo.get(draft).await.is(200)["content"].clone();
     for (draft, said) in [
-        (&of_maya, json!({"content": "To Maya"})),
+        (&maya_draft, json!({"content": "To Maya"})),
         (&new, json!({"to": "Tom", "content": "To Tom"})),
     ] {
         let request = jo.request(Method::PUT, draft).json(&said);
@@ -279,11 +275,11 @@ async fn sent_text_deletes_only_its_own_draft() {
 
     // From a contact's page.
     sends("one", "").await;
-    assert_eq!(content(&of_maya).await, "To Maya");
+    assert_eq!(content(&maya_draft).await, "To Maya");
     assert_eq!(content(&new).await, "To Tom");
     // From the conversation with another number.
     sends("two", maya).await;
-    assert_eq!(content(&of_maya).await, "");
+    assert_eq!(content(&maya_draft).await, "");
     assert_eq!(content(&new).await, "To Tom");
     sends("three", "new").await;
     assert_eq!(content(&new).await, "");

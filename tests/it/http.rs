@@ -1,4 +1,4 @@
-//! What HTTP itself asks of a server (RFC 9110 and 9112), byte by byte: no client in between that would put things right.
+//! HTTP semantics (RFC 9110 and 9112), byte by byte, without a client library.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::hub::{Hub, PASSWORD, PNG, Person};
 use crate::matrix::{fill, office, routes};
 
-/// What came back on a connection that is closed afterwards.
+/// A response on a connection that is closed afterwards.
 #[derive(Debug)]
 struct Reply {
     status: u16,
@@ -37,15 +37,15 @@ impl Reply {
     }
 }
 
-/// Sends these very bytes and no more, and reads what comes back until the server closes.
-async fn sends(hub: &Hub, request: impl AsRef<[u8]>) -> Reply {
+/// Sends exactly these bytes, and reads until the server closes.
+async fn send_raw(hub: &Hub, request: impl AsRef<[u8]>) -> Reply {
     let mut stream = TcpStream::connect(hub.server.address).await.unwrap();
     stream.write_all(request.as_ref()).await.unwrap();
     let mut bytes = Vec::new();
     let read = stream.read_to_end(&mut bytes);
     tokio::time::timeout(Duration::from_secs(30), read)
         .await
-        .expect("it is answered, and the connection closed")
+        .expect("a response and a closed connection")
         .unwrap();
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
     let end = end.unwrap_or_else(|| panic!("no head: {:?}", String::from_utf8_lossy(&bytes)));
@@ -62,8 +62,8 @@ async fn sends(hub: &Hub, request: impl AsRef<[u8]>) -> Reply {
     }
 }
 
-/// A request with a right head, and these lines in it.
-async fn asks(hub: &Hub, method: &str, path: &str, lines: &[&str], body: &str) -> Reply {
+/// Sends a request with a valid head and these header lines.
+async fn send_request(hub: &Hub, method: &str, path: &str, lines: &[&str], body: &str) -> Reply {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n");
     for line in lines {
         head += &format!("{line}\r\n");
@@ -71,7 +71,7 @@ async fn asks(hub: &Hub, method: &str, path: &str, lines: &[&str], body: &str) -
     if !body.is_empty() {
         head += &format!("Content-Length: {}\r\n", body.len());
     }
-    sends(hub, format!("{head}\r\n{body}")).await
+    send_raw(hub, format!("{head}\r\n{body}")).await
 }
 
 fn bearer(person: &Person) -> String {
@@ -102,18 +102,21 @@ async fn unknown_methods_add_no_metric_labels() {
         answered += 100;
         assert!(
             !read.contains("INVENTED"),
-            "nothing of a method is said back"
+            "no response contains the method"
         );
     }
     assert_eq!(answered, 3_000);
     let metrics = Person::nobody(&hub).get("/metrics").await.body;
     assert!(!metrics.contains("INVENTED"));
-    // Other tests ask in this process, too: what these came to at one address, whatever they were called.
+    // Tests in this process share the metrics: counts only what these requests added at one route.
     let others = metrics
         .lines()
         .filter(|line| line.contains("_OTHER") && line.contains("route=\"/login\""));
     let others = others.count();
-    assert!((1..50).contains(&others), "{others} lines for all of them");
+    assert!(
+        (1..50).contains(&others),
+        "{others} lines for all unknown methods"
+    );
 }
 
 #[tokio::test]
@@ -141,7 +144,7 @@ async fn request_has_exactly_one_valid_host() {
     ] {
         let lines: String = hosts.iter().map(|host| format!("{host}\r\n")).collect();
         let request = format!("GET /healthz HTTP/{version}\r\nConnection: close\r\n{lines}\r\n");
-        let reply = sends(&hub, request).await;
+        let reply = send_raw(&hub, request).await;
         assert_eq!(reply.status, status, "HTTP/{version} {hosts:?}");
         if status == 400 {
             assert_eq!(reply.json()["code"], "malformed");
@@ -172,7 +175,7 @@ async fn truncated_body_is_malformed_not_a_timeout() {
             let head = format!(
                 "POST {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n{bearer}\r\n{kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
             );
-            let reply = sends(&hub, format!("{head}{body}")).await;
+            let reply = send_raw(&hub, format!("{head}{body}")).await;
             assert_eq!(reply.status, 400, "{path} {body:?}: {reply:?}");
         }
     }
@@ -233,7 +236,7 @@ async fn method_not_allowed_lists_the_methods() {
             if methods.contains(&method.to_lowercase()) {
                 continue;
             }
-            let reply = asks(&hub, method, &path, &[], "").await;
+            let reply = send_request(&hub, method, &path, &[], "").await;
             assert_eq!(reply.status, 405, "{method} {path}");
             assert_eq!(reply.lists("allow"), methods, "{method} {path}");
         }
@@ -266,8 +269,8 @@ async fn head_matches_get_without_body() {
     );
     paths.push(format!("/webhooks/twilio/{integration}/inbound"));
     for path in paths {
-        let get = asks(&hub, "GET", &path, &[&bearer], "").await;
-        let head = asks(&hub, "HEAD", &path, &[&bearer], "").await;
+        let get = send_request(&hub, "GET", &path, &[&bearer], "").await;
+        let head = send_request(&hub, "HEAD", &path, &[&bearer], "").await;
         assert_eq!(head.status, get.status, "{path}");
         assert!(head.body.is_empty(), "{path}");
         assert_eq!(
@@ -288,11 +291,11 @@ async fn array_is_not_accepted_as_object() {
     let renamed = renamed.json(&json!(["Mallory", "es"]));
     admin.ask(renamed).await.refused(422, "validation_failed");
     let description = admin.get("/api/openapi.json").await.is(200);
-    let mut asked = 0;
+    let mut checked = 0;
     for route in routes(&hub).await {
         let method = route.method.as_str().to_lowercase();
-        let taken = &description["paths"][&route.path][&method]["requestBody"]["content"];
-        if !taken["application/json"].is_object() {
+        let content = &description["paths"][&route.path][&method]["requestBody"]["content"];
+        if !content["application/json"].is_object() {
             continue;
         }
         let body: Value =
@@ -307,10 +310,9 @@ async fn array_is_not_accepted_as_object() {
             let refused = admin.ask(request).await.refused(422, "validation_failed");
             assert_eq!(refused["errors"][0]["field"], "body", "{path} {list}");
         }
-        asked += 1;
+        checked += 1;
     }
-    assert!(asked > 20, "{asked}");
-    // And no deeper either.
+    assert!(checked > 20, "{checked}");
     let nested = json!({"provider": "twilio", "credentials": ["AC00000000000000000000000000000000", "token"]});
     let path = office.workspace.path("/integrations");
     admin
@@ -330,24 +332,25 @@ async fn media_supports_ranges_and_conditions() {
     let bearer = bearer(&harbor.admin);
     let get = async |method: &str, lines: &[&str]| {
         let lines = [&[bearer.as_str()], lines].concat();
-        asks(&hub, method, &path, &lines, "").await
+        send_request(&hub, method, &path, &lines, "").await
     };
-    let whole = get("GET", &[]).await;
-    let (size, tag) = (whole.body.len(), whole.header("etag").unwrap());
-    assert!(whole.status == 200 && size > 20 && size <= PNG.len());
+    let full = get("GET", &[]).await;
+    let (size, tag) = (full.body.len(), full.header("etag").unwrap());
+    assert!(full.status == 200 && size > 20 && size <= PNG.len());
     assert!(tag.starts_with('"') && tag.ends_with('"'));
-    let kept = whole.header("cache-control").unwrap();
-    assert!(kept.contains("private") && kept.contains("no-cache") && !kept.contains("no-store"));
+    let cache_control = full.header("cache-control").unwrap();
+    assert!(
+        cache_control.contains("private")
+            && cache_control.contains("no-cache")
+            && !cache_control.contains("no-store")
+    );
 
     let part = get("GET", &["Range: bytes=-1000"]).await;
-    assert_eq!((part.status, &part.body), (206, &whole.body));
-    let said = part.header("content-range").unwrap();
-    assert_eq!(said, format!("bytes 0-{}/{size}", size - 1));
+    assert_eq!((part.status, &part.body), (206, &full.body));
+    let content_range = part.header("content-range").unwrap();
+    assert_eq!(content_range, format!("bytes 0-{}/{size}", size - 1));
     let part = get("GET", &["Range: bytes=-5"]).await;
-    assert_eq!(
-        (part.status, &part.body[..]),
-        (206, &whole.body[size - 5..])
-    );
+    assert_eq!((part.status, &part.body[..]), (206, &full.body[size - 5..]));
     let beyond = get("GET", &["Range: bytes=100000-"]).await;
     assert_eq!(
         (beyond.status, beyond.header("content-range")),
@@ -360,7 +363,7 @@ async fn media_supports_ranges_and_conditions() {
         "Range: bytes=x",
     ] {
         let reply = get("GET", &[ignored]).await;
-        assert_eq!((reply.status, &reply.body), (200, &whole.body), "{ignored}");
+        assert_eq!((reply.status, &reply.body), (200, &full.body), "{ignored}");
     }
 
     for range in [
@@ -399,16 +402,16 @@ async fn media_supports_ranges_and_conditions() {
             let known = get(method, &[&format!("If-None-Match: {known}"), range]).await;
             assert_eq!((known.status, known.body.len()), (304, 0));
             assert_eq!(known.header("etag").as_ref(), Some(&tag));
-            // These replace what the browser kept: a file's own, not a page's.
+            // A 304 updates the stored headers: they must be the file's, not a page's.
             for name in ["cache-control", "content-security-policy"] {
-                assert_eq!(known.header(name), whole.header(name));
+                assert_eq!(known.header(name), full.header(name));
             }
         }
     }
     let changed = get("GET", &["If-None-Match: \"x\""]).await;
     assert_eq!(changed.status, 200);
-    // A tag lets nobody in.
-    let stranger = asks(&hub, "GET", &path, &[&format!("If-None-Match: {tag}")], "").await;
+    // An entity tag grants no access.
+    let stranger = send_request(&hub, "GET", &path, &[&format!("If-None-Match: {tag}")], "").await;
     assert_eq!(stranger.status, 401);
 }
 
@@ -418,7 +421,7 @@ async fn empty_filter_is_ignored() {
     let office = office(&hub, "Harbor Dental").await;
     let admin = &office.workspace.admin;
     let description = admin.get("/api/openapi.json").await.is(200);
-    let mut asked = 0;
+    let mut checked = 0;
     for (path, item) in description["paths"].as_object().unwrap() {
         let filled = fill(path, &office.ids);
         for parameter in item["get"]["parameters"].as_array().into_iter().flatten() {
@@ -435,11 +438,11 @@ async fn empty_filter_is_ignored() {
                     "{path}?{name}{empty}"
                 );
             }
-            asked += 1;
+            checked += 1;
         }
     }
-    assert!(asked > 40, "{asked}");
-    // Another one is still read.
+    assert!(checked > 40, "{checked}");
+    // A filter with a value is still applied.
     let wrong = office.workspace.path("/conversations?tag=none");
     admin.get(&wrong).await.refused(422, "validation_failed");
     let right = office.workspace.path(&format!(
@@ -461,7 +464,7 @@ async fn responses_send_vary_and_accepted_encodings() {
     for accepted in ["br", "gzip", "identity", "*", "zstd"] {
         let accept = format!("Accept-Encoding: {accepted}");
         for path in ["/login", script, "/api/openapi.json"] {
-            let reply = asks(&hub, "GET", path, &[&accept], "").await;
+            let reply = send_request(&hub, "GET", path, &[&accept], "").await;
             assert_eq!(reply.status, 200, "{path} {accepted}");
             assert!(
                 reply.lists("vary").contains("accept-encoding"),
@@ -471,7 +474,9 @@ async fn responses_send_vary_and_accepted_encodings() {
     }
     for path in ["/login", "/nowhere", "/w/nobody/inbox"] {
         for accept in ["Accept: text/html", "Accept: */*"] {
-            let vary = asks(&hub, "GET", path, &[accept], "").await.lists("vary");
+            let vary = send_request(&hub, "GET", path, &[accept], "")
+                .await
+                .lists("vary");
             assert!(vary.contains("accept"), "{path} {accept}: {vary:?}");
         }
     }
@@ -482,15 +487,15 @@ async fn responses_send_vary_and_accepted_encodings() {
         "identity;q=0.0, gzip;q=0, br;q=0",
     ] {
         let refused = format!("Accept-Encoding: {refused}");
-        let reply = asks(&hub, "GET", script, &[&refused], "").await;
+        let reply = send_request(&hub, "GET", script, &[&refused], "").await;
         assert_eq!(reply.status, 406, "{refused}");
         assert!(reply.body.len() < 1_000, "{refused}");
         assert_eq!(reply.header("cache-control").unwrap(), "no-store");
         assert!(reply.lists("vary").contains("accept-encoding"));
-        // What was done is not said to have failed.
+        // A completed request is not reported as failed.
         let login = json!({"email": harbor.admin.email, "password": PASSWORD}).to_string();
         let lines = ["Content-Type: application/json", &refused];
-        let reply = asks(&hub, "POST", "/api/auth/login", &lines, &login).await;
+        let reply = send_request(&hub, "POST", "/api/auth/login", &lines, &login).await;
         assert_eq!(reply.status, 200, "{refused}");
         assert_eq!(reply.json()["user"]["email"], harbor.admin.email);
     }

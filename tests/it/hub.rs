@@ -1,7 +1,5 @@
-//! A whole server on a database of its own, and the people who use it.
-//!
-//! One PostgreSQL serves the run; each hub gets a database cloned from a migrated template. Helpers speak the trade and go
-//! through the public doors.
+//! The test harness: a server on its own database, cloned from a migrated template in one PostgreSQL per run. Helpers
+//! use the public API.
 
 mod database;
 mod people;
@@ -29,7 +27,7 @@ pub use post::Post;
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-/// Of every server, so that several can work on one database.
+/// Shared by all servers, so that several can use one database.
 pub const KEYS: [(&str, &str); 2] = [
     ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
     (
@@ -43,10 +41,10 @@ pub struct Hub {
     pub telnyx: Telnyx,
     pub post: Post,
     pub server: Server,
-    /// The owner's own look into the database, past every role and policy: for what no door tells.
+    /// Superuser connection: bypasses roles and row-level security.
     pub raw: PgPool,
     pub database: PgConnectOptions,
-    /// Where its pictures lie, unless a test says otherwise.
+    /// Media directory, unless a test sets `MEDIA_URL`.
     pub media: tempfile::TempDir,
 }
 
@@ -59,7 +57,6 @@ impl Hub {
         Self::start_with(database, &[]).await
     }
 
-    /// With `more` settings.
     pub async fn start_with(database: PgConnectOptions, more: &[(&str, &str)]) -> Self {
         let twilio = Emulator::start().await;
         let post = Post::start().await;
@@ -88,7 +85,7 @@ impl Hub {
         format!("http://{}{path}", self.server.address)
     }
 
-    /// A workspace with its first admin, made by signing up.
+    /// Signs up: creates a workspace with its first admin.
     pub async fn workspace(&self, name: &str) -> Workspace<'_> {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -109,23 +106,23 @@ impl Hub {
         }
     }
 
-    /// Fetches whatever files are due, and says how many are kept now.
+    /// Fetches all due media; returns how many files were stored.
     pub async fn keeps(&self) -> usize {
         self.server.media_fetcher.run_once().await.unwrap()
     }
 
-    /// Takes whatever rows of contacts wait to be taken.
+    /// Processes all pending contact import rows.
     pub async fn imports(&self) {
         let app = &self.server.app;
         messagehub::workers::importer::run_once(app).await.unwrap();
     }
 
-    /// Sends whatever is due, and says how many texts that were.
+    /// Sends all due texts; returns how many.
     pub async fn sends(&self) -> usize {
         self.server.sender.run_once().await
     }
 
-    /// At the database itself with the rights that the server gives `person` in `workspace`: for what no door would ask.
+    /// A transaction with the database rights of `person` in `workspace`, to test row-level security.
     pub async fn with_rights_of(
         &self,
         person: &Person,
@@ -141,7 +138,7 @@ impl Hub {
         tx
     }
 
-    /// As if the link in the mail to this address had been followed.
+    /// Marks the address as verified, as the mailed link does.
     pub async fn has_verified(&self, email: &str) {
         sqlx::query("update users set email_verified_at = now() where email = $1")
             .bind(email)
@@ -150,18 +147,18 @@ impl Hub {
             .unwrap();
     }
 
-    /// Changes rows past every role and policy: time that passes, things that go wrong.
+    /// Executes SQL as superuser, to move time forward or to cause faults.
     pub async fn executes_sql(&self, sql: &'static str) {
         sqlx::query(sql).execute(&self.raw).await.unwrap();
     }
 
-    /// A number out of the database, for what no door tells.
+    /// Runs a query as superuser that returns one number.
     pub async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.raw).await.unwrap()
     }
 }
 
-/// A server of this very build in this process, with `settings` on top of those of every test.
+/// Starts a server of this build in this process, with `settings` over the test defaults.
 pub async fn serve(
     database: &PgConnectOptions,
     twilio: &Emulator,
@@ -201,7 +198,6 @@ pub async fn serve(
     messagehub::start(app, listener).unwrap()
 }
 
-/// PostgreSQL's superuser on the same database: row-level security hides nothing from it.
 pub fn superuser(database: &PgConnectOptions) -> PgConnectOptions {
     database.clone().username("postgres")
 }
@@ -211,11 +207,11 @@ pub struct Workspace<'a> {
     pub id: String,
     pub slug: String,
     pub admin: Person,
-    /// Its account at Twilio.
+    /// Account SID at Twilio.
     pub account: String,
 }
 
-/// One red dot.
+/// A PNG of one red pixel.
 pub const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\0\0\0\x0cIDATx\x9cc\xf8\xcf\xc0\0\0\x03\x01\x01\0\xc9\xfe\x92\xef\0\0\0\0IEND\xaeB`\x82";
 
 pub const FRONT_DESK: &str = "+16285550100";
@@ -226,7 +222,6 @@ impl Workspace<'_> {
         format!("/api/workspaces/{}{path}", self.id)
     }
 
-    /// Opens an account at Twilio with this number, and connects it. Answers the integration and its numbers.
     pub async fn connects_twilio(&self, number: &str) -> Value {
         self.hub.twilio.account(&self.account, TOKEN).number(number);
         self.connects_with(TOKEN).await.is(201)
@@ -242,13 +237,13 @@ impl Workspace<'_> {
             .await
     }
 
-    /// With Twilio and the front desk's number.
+    /// Connects Twilio with the front desk's number.
     pub async fn with_front_desk(self) -> Self {
         self.connects_twilio(FRONT_DESK).await;
         self
     }
 
-    /// A colleague who sees the numbers that are assigned to them: none yet.
+    /// Creates an agent without assigned numbers, with 1,000 credits.
     pub async fn agent(&self, name: &str) -> Person {
         let email = format!("{}.{}@harbor.test", name.to_lowercase(), &self.id[24..]);
         let password = SecretString::from(PASSWORD);
@@ -267,7 +262,7 @@ impl Workspace<'_> {
         agent
     }
 
-    /// Sets what an agent has to spend.
+    /// Sets an agent's balance.
     pub async fn credits(&self, agent: &Person, balance: i64) {
         let path = self.path(&format!("/credits/{}", agent.id));
         let change = json!({"balance": balance, "reason": "November"});
@@ -275,7 +270,7 @@ impl Workspace<'_> {
         assert_eq!(account["balance"], balance);
     }
 
-    /// Invites somebody; what the link in the answer carries.
+    /// Invites a user; returns the token of the link.
     pub async fn invites(&self, email: &str, role: &str) -> String {
         let form = json!({"email": email, "role": role});
         let answer = self.admin.post(&self.path("/members"), form).await.is(201);
@@ -292,7 +287,6 @@ impl Workspace<'_> {
         self.admin.put(&path).await.is(204);
     }
 
-    /// The id of one of our numbers.
     pub async fn number(&self, phone: &str) -> String {
         let numbers = self.admin.get(&self.path("/numbers")).await.is(200);
         let mut numbers = numbers["data"].as_array().unwrap().iter();
@@ -302,14 +296,14 @@ impl Workspace<'_> {
         number["id"].as_str().unwrap().into()
     }
 
-    /// A customer texts the front desk; answers the conversation.
+    /// Delivers an inbound text to the front desk; returns the conversation.
     pub async fn receives(&self, from: &str, body: &str) -> Value {
         let answer = self.hub.twilio.text(from, FRONT_DESK, body).await;
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
         self.conversation_with(from).await
     }
 
-    /// Maya sends a picture; the id of the picture.
+    /// Delivers an inbound picture from Maya; returns the media id.
     pub async fn gets_a_picture(&self) -> String {
         let sid = format!("MM{}", &self.account[2..]);
         let url = self
@@ -335,7 +329,7 @@ impl Workspace<'_> {
         let mut conversations = conversations["data"].as_array().unwrap().iter();
         let found =
             conversations.find(|conversation| conversation["contact"]["phone_number"] == phone);
-        found.expect("there is such a conversation").clone()
+        found.expect("the conversation exists").clone()
     }
 
     /// The texts of a conversation, oldest first.
@@ -350,14 +344,13 @@ impl Workspace<'_> {
         texts
     }
 
-    /// A new tag's id.
     pub async fn tag(&self, name: &str) -> String {
         let draft = json!({"name": name});
         let tag = self.admin.post(&self.path("/tags"), draft).await.is(201);
         tag["id"].as_str().unwrap().into()
     }
 
-    /// A table of contacts, as a browser sends it; only looked at where `preview` is `true`.
+    /// Uploads a table of contacts as a browser does; only previews it if `preview` is `true`.
     pub async fn uploads_contacts(&self, table: impl AsRef<[u8]>, preview: &str) -> Answer {
         self.uploads_contacts_with(table.as_ref(), &[("preview", preview)])
             .await
@@ -389,7 +382,7 @@ impl Workspace<'_> {
         self.admin.get(&path).await.is(200)
     }
 
-    /// A note of the admin's; the message.
+    /// Adds a note as admin; returns the message.
     pub async fn notes(&self, conversation: &Value, content: &str) -> Value {
         let id = conversation["id"].as_str().unwrap();
         let path = self.path(&format!("/conversations/{id}/notes"));
@@ -397,7 +390,6 @@ impl Workspace<'_> {
         note.is(201)
     }
 
-    /// What became of a conversation, oldest first.
     pub async fn activity(&self, conversation: &Value) -> Vec<Value> {
         let id = conversation["id"].as_str().unwrap();
         let path = self.path(&format!("/conversations/{id}/events?limit=200"));
@@ -409,7 +401,7 @@ impl Workspace<'_> {
         lines
     }
 
-    /// An answer, queued; the message.
+    /// Queues a reply; returns the message.
     pub async fn answers(&self, who: &Person, conversation: &Value, content: &str) -> Value {
         let draft = json!({"conversation_id": conversation["id"], "content": content});
         who.post(&self.path("/messages"), draft).await.is(202)["message"].clone()

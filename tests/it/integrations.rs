@@ -1,4 +1,4 @@
-//! Accounts at providers: kept in step, changed, and let go.
+//! Provider accounts: sync, changes, credential rotation and disconnecting.
 
 use messagehub::workers::housekeeping::tidy;
 use serde_json::{Value, json};
@@ -10,7 +10,6 @@ const RECALL: &str = "+16285550101";
 const NEW_LINE: &str = "+16285550102";
 
 impl Workspace<'_> {
-    /// The same account at Twilio, seen from its console.
     fn console(&self) -> Customer {
         self.hub.twilio.console(&self.account)
     }
@@ -20,25 +19,25 @@ impl Workspace<'_> {
         list["data"][0].clone()
     }
 
-    async fn at_integration(&self, verb: &str) -> String {
+    async fn integration_path(&self, verb: &str) -> String {
         let integration = self.integration().await;
         let id = integration["id"].as_str().unwrap();
         self.path(&format!("/integrations/{id}{verb}"))
     }
 
     async fn syncs(&self) -> Value {
-        let path = self.at_integration("/sync").await;
+        let path = self.integration_path("/sync").await;
         self.admin.post(&path, json!({})).await.is(200)
     }
 
-    async fn numbered(&self, phone: &str) -> Value {
+    async fn find_number(&self, phone: &str) -> Value {
         let numbers = self.admin.get(&self.path("/numbers")).await.is(200);
         let mut numbers = numbers["data"].as_array().unwrap().iter();
         let found = numbers.find(|number| number["phone_number"] == phone);
         found.expect("the workspace has this number").clone()
     }
 
-    async fn says_in_audit(&self, action: &str) -> Vec<Value> {
+    async fn audit_entries(&self, action: &str) -> Vec<Value> {
         let path = self.path(&format!("/audit?action={action}"));
         let entries = self.admin.get(&path).await.is(200);
         entries["data"].as_array().unwrap().clone()
@@ -70,10 +69,10 @@ async fn sync_adds_updates_and_removes_numbers() {
     assert_eq!(counts(&synced), [1, 1, 1]);
     assert_eq!(synced["numbers"].as_array().unwrap().len(), 3);
     assert_eq!(
-        harbor.numbered(RECALL).await["capabilities"]["mms"],
+        harbor.find_number(RECALL).await["capabilities"]["mms"],
         json!(false)
     );
-    let fresh = harbor.numbered(NEW_LINE).await;
+    let fresh = harbor.find_number(NEW_LINE).await;
     assert_eq!(fresh["webhook"], "configured");
     let ours = harbor.integration().await["webhook_url"].clone();
     assert!(
@@ -81,13 +80,13 @@ async fn sync_adds_updates_and_removes_numbers() {
             .webhook_of(NEW_LINE)
             .starts_with(ours.as_str().unwrap())
     );
-    let gone = harbor.numbered(FRONT_DESK).await;
+    let gone = harbor.find_number(FRONT_DESK).await;
     assert_eq!(
         (&gone["status"], &gone["is_default"]),
         (&json!("inactive"), &json!(false))
     );
     assert!(gone["gone_at"].is_string());
-    assert_eq!(harbor.thread(&maya).await.len(), 1, "what was said stays");
+    assert_eq!(harbor.thread(&maya).await.len(), 1, "the history stays");
     let draft = json!({"conversation_id": maya["id"], "content": "Yes"});
     harbor
         .admin
@@ -99,7 +98,7 @@ async fn sync_adds_updates_and_removes_numbers() {
         .patch(&path, json!({"status": "active"}))
         .await
         .refused(422, "validation_failed");
-    let result = harbor.says_in_audit("integration_synced").await;
+    let result = harbor.audit_entries("integration_synced").await;
     assert_eq!(
         result[0]["after"],
         json!({"added": 1, "updated": 1, "removed": 1})
@@ -107,7 +106,7 @@ async fn sync_adds_updates_and_removes_numbers() {
 
     account.number(FRONT_DESK);
     assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
-    let back = harbor.numbered(FRONT_DESK).await;
+    let back = harbor.find_number(FRONT_DESK).await;
     assert_eq!(
         (&back["id"], &back["status"], &back["friendly_name"]),
         (&json!(number), &json!("active"), &json!("Front desk"))
@@ -133,7 +132,7 @@ async fn sync_restores_a_changed_webhook() {
     );
     account.gives_to_application(FRONT_DESK, "AP00000000000000000000000000000001");
     assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
-    assert_eq!(harbor.numbered(FRONT_DESK).await["webhook"], "shadowed");
+    assert_eq!(harbor.find_number(FRONT_DESK).await["webhook"], "shadowed");
 }
 
 #[tokio::test]
@@ -146,7 +145,7 @@ async fn sync_keeps_numbers_disabled_by_an_admin() {
 
     assert_eq!(counts(&harbor.syncs().await), [0, 0, 0]);
 
-    assert_eq!(harbor.numbered(FRONT_DESK).await["status"], "inactive");
+    assert_eq!(harbor.find_number(FRONT_DESK).await["status"], "inactive");
 }
 
 #[tokio::test]
@@ -154,7 +153,7 @@ async fn failed_sync_changes_nothing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.console().gives_up(FRONT_DESK);
-    let path = harbor.at_integration("/sync").await;
+    let path = harbor.integration_path("/sync").await;
 
     hub.twilio.answers(500);
     harbor
@@ -169,9 +168,13 @@ async fn failed_sync_changes_nothing() {
         .await
         .refused(422, "invalid_credentials");
 
-    assert_eq!(harbor.numbered(FRONT_DESK).await["status"], "active");
-    assert!(harbor.says_in_audit("integration_synced").await.is_empty());
-    assert_eq!(counts(&harbor.syncs().await), [0, 0, 1], "but it could");
+    assert_eq!(harbor.find_number(FRONT_DESK).await["status"], "active");
+    assert!(harbor.audit_entries("integration_synced").await.is_empty());
+    assert_eq!(
+        counts(&harbor.syncs().await),
+        [0, 0, 1],
+        "the next sync succeeds"
+    );
 }
 
 #[tokio::test]
@@ -223,7 +226,7 @@ async fn sync_result_is_shown_on_the_page() {
     assert!(refused.body.contains("busy right now"), "{}", refused.body);
 }
 
-/// Posts a form and follows to the page that comes after it.
+/// Posts a form; returns the page that it redirects to.
 async fn posts(who: &Person, path: &str, fields: &[(&str, &str)]) -> String {
     let request = who.request(reqwest::Method::POST, path).form(fields);
     let answer = who.ask(request).await;
@@ -241,7 +244,7 @@ const NEW_TOKEN: &str = "fedcba9876543210fedcba9876543210";
 async fn integration_can_be_renamed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let path = harbor.at_integration("").await;
+    let path = harbor.integration_path("").await;
 
     let changed = harbor
         .admin
@@ -257,7 +260,7 @@ async fn integration_can_be_renamed() {
             .await
             .refused(422, "validation_failed");
     }
-    let result = harbor.says_in_audit("integration_changed").await;
+    let result = harbor.audit_entries("integration_changed").await;
     assert_eq!(result[0]["after"]["name"], "Main line");
 }
 
@@ -266,7 +269,7 @@ async fn rotated_token_replaces_the_old_one_and_resumes_the_queue() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    let path = harbor.at_integration("").await;
+    let path = harbor.integration_path("").await;
     harbor.console().changes_token(NEW_TOKEN);
     let text = harbor.answers(&harbor.admin, &maya, "Yes").await;
     hub.sends().await;
@@ -289,7 +292,7 @@ async fn rotated_token_replaces_the_old_one_and_resumes_the_queue() {
     assert_eq!(
         harbor.integration().await["status"],
         "unhealthy",
-        "refused ones change nothing"
+        "refused credentials change nothing"
     );
 
     let changed = harbor
@@ -306,13 +309,13 @@ async fn rotated_token_replaces_the_old_one_and_resumes_the_queue() {
         .await;
     assert_eq!(hub.sends().await, 1);
     assert_eq!(harbor.message(&text["id"]).await["status"], "sent");
-    let result = harbor.says_in_audit("integration_changed").await;
+    let result = harbor.audit_entries("integration_changed").await;
     assert_eq!(result[0]["after"]["credentials"], "replaced");
     let shown = format!("{result:?} {changed}");
     assert!(!shown.contains(NEW_TOKEN) && !shown.contains(TOKEN));
 }
 
-/// Maya texts the front desk, by a request that is signed with `token`; the answer's status.
+/// Delivers a text signed with `token`; returns the status.
 async fn signed_with(harbor: &Workspace<'_>, token: &str) -> u16 {
     let webhook = harbor.integration().await["webhook_url"].clone();
     let text = harbor.hub.twilio.texting(MAYA, FRONT_DESK, "Hello?");
@@ -324,26 +327,30 @@ async fn signed_with(harbor: &Workspace<'_>, token: &str) -> u16 {
 async fn previous_token_verifies_for_a_day_and_is_destroyed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let path = harbor.at_integration("").await;
+    let path = harbor.integration_path("").await;
     harbor.console().changes_token(NEW_TOKEN);
-    assert_eq!(signed_with(&harbor, NEW_TOKEN).await, 403, "not ours yet");
+    assert_eq!(
+        signed_with(&harbor, NEW_TOKEN).await,
+        403,
+        "the new token is not stored yet"
+    );
     let fresh = json!({"credentials": {"account_sid": harbor.account, "auth_token": NEW_TOKEN}});
     let kept = "select count(*) from integrations where former_credentials is not null";
 
     harbor.admin.patch(&path, fresh.clone()).await.is(200);
     assert_eq!(signed_with(&harbor, TOKEN).await, 200);
     assert_eq!(signed_with(&harbor, NEW_TOKEN).await, 200);
-    // The same once more does not push the old one out.
+    // Saving the same credentials again keeps the previous ones.
     harbor.admin.patch(&path, fresh).await.is(200);
     assert_eq!(signed_with(&harbor, TOKEN).await, 200);
     hub.executes_sql("update integrations set former_until = now() + interval '1 minute'")
         .await;
     tidy(&hub.server.app).await.unwrap();
-    assert_eq!(hub.count(kept).await, 1, "its day is not over");
+    assert_eq!(hub.count(kept).await, 1, "the day is not over");
 
     hub.executes_sql("update integrations set former_until = now() - interval '1 second'")
         .await;
-    // Whatever changes is looked up anew.
+    // Any change invalidates the cached credentials.
     harbor
         .admin
         .patch(&path, json!({"name": "Main line"}))
@@ -379,13 +386,13 @@ async fn credential_check_resumes_account_and_queue() {
         mail = hub.post.mail_to(&harbor.admin.email).await;
     }
     assert!(mail.text.contains("“Check now”"), "{}", mail.text);
-    assert!(result.contains("Check now"), "the page has what it names");
+    assert!(result.contains("Check now"), "the page has the button");
 
     harbor.console().is("active");
     let result = posts(&harbor.admin, &check, &[]).await;
     assert!(result.contains("Checked: the provider takes"), "{result}");
     assert_eq!(harbor.integration().await["status"], "healthy");
-    assert_eq!(hub.sends().await, 1, "what was not refused itself is due");
+    assert_eq!(hub.sends().await, 1, "texts that were not refused are due");
     assert_eq!(harbor.message(&waits["id"]).await["status"], "sent");
     hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
@@ -404,7 +411,7 @@ async fn disconnect_restores_the_shared_webhook() {
     let form = json!({"provider": "telnyx", "credentials": with(TELNYX_KEY)});
     let numbers = harbor.path("/integrations");
     harbor.admin.post(&numbers, form).await.is(201);
-    let path = harbor.at_integration("").await;
+    let path = harbor.integration_path("").await;
     let ours = harbor.integration().await["webhook_url"].clone();
     assert_eq!(customer.webhook_of(RECALL), ours.as_str().unwrap());
 
@@ -430,7 +437,7 @@ async fn disabled_integration_queues_until_enabled() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    let path = harbor.at_integration("").await;
+    let path = harbor.integration_path("").await;
     let text = harbor.answers(&harbor.admin, &maya, "Yes").await;
 
     let off = harbor
@@ -478,7 +485,7 @@ async fn disconnect_keeps_history_and_deletes_secrets() {
     harbor.credits(&sam, 5).await;
     let text = harbor.answers(&sam, &maya, "Yes").await;
     let webhook = harbor.integration().await["webhook_url"].clone();
-    let path = harbor.at_integration("").await;
+    let path = harbor.integration_path("").await;
 
     harbor.admin.delete(&path).await.is(204);
 
@@ -488,7 +495,7 @@ async fn disconnect_keeps_history_and_deletes_secrets() {
         0
     );
     assert!(harbor.integration().await.is_null(), "it is not listed");
-    assert_eq!(harbor.numbered(FRONT_DESK).await["status"], "inactive");
+    assert_eq!(harbor.find_number(FRONT_DESK).await["status"], "inactive");
     assert_eq!(account.webhook_of(FRONT_DESK), "https://old.example/sms");
     assert_eq!(account.webhook_of(RECALL), "");
     let late = hub.twilio.texting(MAYA, FRONT_DESK, "Hello?");
@@ -509,8 +516,8 @@ async fn disconnect_keeps_history_and_deletes_secrets() {
     let mine = harbor.path(&format!("/credits/{}", sam.id));
     assert_eq!(sam.get(&mine).await.is(200)["balance"], 5);
     assert!(hub.twilio.sent("Yes").is_empty());
-    assert_eq!(harbor.thread(&maya).await.len(), 2, "what was said stays");
-    let result = harbor.says_in_audit("integration_disconnected").await;
+    assert_eq!(harbor.thread(&maya).await.len(), 2, "the history stays");
+    let result = harbor.audit_entries("integration_disconnected").await;
     assert_eq!(result[0]["before"]["numbers"], 2);
     harbor.admin.delete(&path).await.refused(404, "not_found");
     harbor
@@ -526,7 +533,7 @@ async fn disconnect_keeps_history_and_deletes_secrets() {
 async fn unreachable_account_can_be_disconnected() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let path = harbor.at_integration("").await;
+    let path = harbor.integration_path("").await;
     hub.twilio.answers(500);
 
     harbor.admin.delete(&path).await.is(204);
@@ -559,19 +566,19 @@ async fn integration_page_changes_and_disconnects() {
     posts(&harbor.admin, &page, &[("secret", NEW_TOKEN)]).await;
     let disconnect = format!("{page}/disconnect");
     let request = harbor.admin.request(reqwest::Method::POST, &disconnect);
-    let unsure = request.form(&[("typed_name", "Main")]);
-    let refused = harbor.admin.ask(unsure).await;
+    let wrong_name = request.form(&[("typed_name", "Main")]);
+    let refused = harbor.admin.ask(wrong_name).await;
     assert_eq!(refused.status, 422);
     assert!(refused.body.contains("type its name: Main line"));
-    let sure = [("typed_name", "Main line")];
-    let result = posts(&harbor.admin, &disconnect, &sure).await;
+    let right_name = [("typed_name", "Main line")];
+    let result = posts(&harbor.admin, &disconnect, &right_name).await;
     assert!(
         result.contains("Disconnected") && !result.contains("Main line"),
         "{result}"
     );
 }
 
-/// As many numbers as a small chain of practices has.
+/// The numbers of a small chain of practices.
 const MANY: usize = 230;
 
 #[tokio::test]
@@ -585,24 +592,24 @@ async fn sync_makes_no_request_per_number() {
     account.points("+16285550003", "https://old.example/sms");
     let lists = || hub.twilio.calls(&["GET", "IncomingPhoneNumbers.json"]);
     let single = || hub.twilio.calls(&["GET", "IncomingPhoneNumbers/"]);
-    let writes = || hub.twilio.calls(&["POST", "IncomingPhoneNumbers/"]);
+    let updates = || hub.twilio.calls(&["POST", "IncomingPhoneNumbers/"]);
 
     harbor.connects_with(TOKEN).await.is(201);
-    assert_eq!((lists(), single(), writes()), (2, 0, MANY));
+    assert_eq!((lists(), single(), updates()), (2, 0, MANY));
     assert!(account.webhook_of("+16285550229").contains(&hub.url("")));
 
     // Nothing has changed: nothing is written.
     assert_eq!(counts(&harbor.syncs().await), [0, 0, 0]);
-    assert_eq!((lists(), single(), writes()), (4, 0, MANY));
+    assert_eq!((lists(), single(), updates()), (4, 0, MANY));
     account.points("+16285550007", "https://else.example/sms");
     assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
-    assert_eq!((lists(), single(), writes()), (6, 0, MANY + 1));
+    assert_eq!((lists(), single(), updates()), (6, 0, MANY + 1));
 
-    // What somebody else has set since stays as it is.
+    // Webhooks that others have changed since are left alone.
     account.points("+16285550009", "https://theirs.example/sms");
-    let integration = harbor.at_integration("").await;
+    let integration = harbor.integration_path("").await;
     harbor.admin.delete(&integration).await.is(204);
-    assert_eq!((lists(), single(), writes()), (8, 0, 2 * MANY));
+    assert_eq!((lists(), single(), updates()), (8, 0, 2 * MANY));
     for (number, url) in [
         ("+16285550003", "https://old.example/sms"),
         ("+16285550007", "https://else.example/sms"),
@@ -643,7 +650,7 @@ async fn shared_messaging_profile_is_configured_once() {
 
     harbor.syncs().await;
     assert!(single() <= 6, "{}", single());
-    let integration = harbor.at_integration("").await;
+    let integration = harbor.integration_path("").await;
     harbor.admin.delete(&integration).await.is(204);
     assert!(single() <= 9, "{}", single());
     assert_eq!(hub.telnyx.calls(&["PATCH"]), 2);
@@ -656,11 +663,11 @@ async fn change_invalidates_only_the_directory_of_its_workspace() {
     let bright = hub.workspace("Bright Smiles").await;
     bright.connects_twilio(RECALL).await;
     harbor.receives(MAYA, "It is known from now on").await;
-    // Whoever looked it up now could not open it.
+    // A new lookup would fail to decrypt the credentials.
     hub.executes_sql("update integrations set credentials = '\\x00' where name <> '' and workspace_id = (select id from workspaces where name = 'Harbor Dental')")
         .await;
 
-    let path = bright.at_integration("").await;
+    let path = bright.integration_path("").await;
     for name in ["One", "Two", "Three"] {
         bright
             .admin
@@ -673,11 +680,11 @@ async fn change_invalidates_only_the_directory_of_its_workspace() {
     let named = json!({"friendly_name": "Recall"});
     bright.admin.patch(&path, named).await.is(200);
     bright.syncs().await;
-    // The changes have been heard of when the changed workspace answers by them.
+    // Waits until the changes have reached the cache.
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
 
     harbor.receives(MAYA, "Still known").await;
-    let path = harbor.at_integration("").await;
+    let path = harbor.integration_path("").await;
     let change = json!({"name": "Renamed"});
     harbor.admin.patch(&path, change).await.is(200);
     let mut status = 200;
@@ -693,7 +700,7 @@ async fn change_invalidates_only_the_directory_of_its_workspace() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    assert_ne!(status, 200, "its own change is noticed");
+    assert_ne!(status, 200, "its own change invalidates the cache");
 }
 
 #[tokio::test]

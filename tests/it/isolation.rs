@@ -1,4 +1,4 @@
-//! No row, event or byte crosses a workspace, nor an agent's numbers.
+//! Isolation: no row, event or byte crosses a workspace, or leaves the numbers of an agent.
 
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
@@ -6,9 +6,9 @@ use sqlx::{Connection, PgConnection};
 use crate::hub::{
     Answer, FRONT_DESK, Hub, MAYA, Person, TOKEN, Workspace, empty_database, superuser,
 };
-use crate::matrix::{self, Ids, Office, Route, SECRETS, Who, everything_of, office};
+use crate::matrix::{self, Ids, Office, Route, SECRETS, Who, office, workspace_checksums};
 
-/// Nothing in `answer` is for members alone, and nothing broke.
+/// Asserts that `answer` discloses no member data and is no unexpected error.
 #[track_caller]
 fn discloses_nothing(answer: &Answer, route: &Route, who: &str) {
     hides_all(answer, route, who);
@@ -21,13 +21,12 @@ fn discloses_nothing(answer: &Answer, route: &Route, who: &str) {
     );
 }
 
-/// Nothing in `answer` is for members alone.
 #[track_caller]
 fn hides_all(answer: &Answer, route: &Route, who: &str) {
     for secret in SECRETS {
         assert!(
             !answer.body.contains(secret),
-            "{} {} tells {who}: {}",
+            "{} {} discloses to {who}: {}",
             route.method,
             route.path,
             answer.body
@@ -35,16 +34,16 @@ fn hides_all(answer: &Answer, route: &Route, who: &str) {
     }
 }
 
-/// Who asks, in this order.
+/// The caller, in the order of `REFUSALS`.
 #[derive(Clone, Copy)]
-enum Asker {
+enum Caller {
     Lin,
     Sam,
     Admin,
 }
 
-/// What members who may do it are refused all the same: the body says nothing, or somebody before them has done it. Route, and
-/// what Lin, Sam and the admin are answered; 0: it is done.
+/// Refusals of callers who have the right: the body is invalid, or an earlier caller has done it. Route, and status
+/// for Lin, Sam and the admin; 0: success.
 const REFUSALS: &[(&str, [u16; 3])] = &[
     ("DELETE ~", [0, 0, 422]),
     ("POST ~/contacts", [0, 422, 422]),
@@ -65,18 +64,18 @@ const REFUSALS: &[(&str, [u16; 3])] = &[
     ("POST ~/tags", [0, 422, 422]),
 ];
 
-/// Whether `answer` is the one that is right for who may.
-fn is_right(answer: &Answer, route: &Route, asker: Asker) -> bool {
+/// Whether `answer` is the expected one for a caller who has the right.
+fn is_expected(answer: &Answer, route: &Route, caller: Caller) -> bool {
     let path = route.path.replace("/api/workspaces/{workspace_id}", "~");
     let name = format!("{} {path}", route.method);
     let refused = REFUSALS.iter().find(|(refused, _)| *refused == name);
-    match refused.map_or(0, |(_, statuses)| statuses[asker as usize]) {
+    match refused.map_or(0, |(_, statuses)| statuses[caller as usize]) {
         0 => answer.status < 300,
         status => answer.status == status,
     }
 }
 
-fn ends_the_session(route: &Route) -> bool {
+fn ends_session(route: &Route) -> bool {
     route.path == "/api/auth/logout"
         || (route.path.starts_with("/api/auth/sessions") && route.method == "DELETE")
 }
@@ -99,36 +98,36 @@ async fn non_members_get_nothing_from_any_route() {
     } = office(&hub, "Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
     let (nobody, stranger) = (Person::nobody(&hub), stranger(&bay).await);
-    let before = everything_of(&hub, &harbor.id).await;
+    let before = workspace_checksums(&hub, &harbor.id).await;
     for route in matrix::routes(&hub).await {
         if route.who != Who::Anyone {
-            let answer = route.asked_by(&nobody, &ids).await;
+            let answer = route.call_as(&nobody, &ids).await;
             discloses_nothing(&answer, &route, "nobody");
             answer.refused(401, "unauthenticated");
         }
-        if !route.is_of_a_workspace() {
+        if !route.is_in_workspace() {
             continue;
         }
         for (who, person) in [
             ("a stranger", &stranger),
             ("another workspace's admin", &bay.admin),
         ] {
-            let answer = route.asked_by(person, &ids).await;
+            let answer = route.call_as(person, &ids).await;
             discloses_nothing(&answer, &route, who);
             answer.refused(403, "not_a_member");
         }
-        // Whether a workspace exists is nobody's business.
+        // The answer does not reveal whether a workspace exists.
         let mut nowhere = ids.clone();
         nowhere[0].1 = uuid::Uuid::now_v7().to_string();
         route
-            .asked_by(&stranger, &nowhere)
+            .call_as(&stranger, &nowhere)
             .await
             .refused(403, "not_a_member");
     }
     assert_eq!(
-        everything_of(&hub, &harbor.id).await,
+        workspace_checksums(&hub, &harbor.id).await,
         before,
-        "and nothing was changed"
+        "nothing changed"
     );
 }
 
@@ -138,20 +137,20 @@ async fn foreign_and_invented_ids_are_not_found() {
     let harbor = office(&hub, "Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
     bay.connects_twilio("+16285550177").await;
-    let before = everything_of(&hub, &harbor.workspace.id).await;
-    let made_up: Ids = harbor
+    let before = workspace_checksums(&hub, &harbor.workspace.id).await;
+    let invented: Ids = harbor
         .ids
         .iter()
         .map(|(name, _)| (*name, uuid::Uuid::now_v7().to_string()))
         .collect();
     for route in matrix::routes(&hub).await {
-        if !route.names_a_thing() || route.who == Who::Anyone {
+        if !route.names_a_resource() || route.who == Who::Anyone {
             continue;
         }
-        for ids in [&harbor.ids, &made_up] {
+        for ids in [&harbor.ids, &invented] {
             let mut ids = ids.clone();
             ids[0].1 = bay.id.clone();
-            let answer = route.asked_by(&bay.admin, &ids).await;
+            let answer = route.call_as(&bay.admin, &ids).await;
             discloses_nothing(&answer, &route, "another workspace's admin, at home");
             assert_eq!(
                 answer.status, 404,
@@ -170,9 +169,9 @@ async fn foreign_and_invented_ids_are_not_found() {
             .refused(404, "not_found");
     }
     assert_eq!(
-        everything_of(&hub, &harbor.workspace.id).await,
+        workspace_checksums(&hub, &harbor.workspace.id).await,
         before,
-        "and nothing was changed"
+        "nothing changed"
     );
 }
 
@@ -187,19 +186,19 @@ async fn agents_get_their_numbers_and_admins_everything() {
     } = office(&hub, "Harbor Dental").await;
     let mut wrong = Vec::new();
     for route in matrix::routes(&hub).await {
-        if ends_the_session(&route) {
+        if ends_session(&route) {
             continue;
         }
         let name = format!("{} {}", route.method, route.path);
-        let without = route.asked_by(&lin, &ids).await;
+        let without = route.call_as(&lin, &ids).await;
         discloses_nothing(&without, &route, "an agent without the number");
-        let with = route.asked_by(&sam, &ids).await;
-        let admin = route.asked_by(&harbor.admin, &ids).await;
+        let with = route.call_as(&sam, &ids).await;
+        let admin = route.call_as(&harbor.admin, &ids).await;
         match route.who {
             Who::Anyone | Who::SignedIn => {}
             Who::Member => {
-                for (answer, asker) in [(without, Asker::Lin), (with, Asker::Sam)] {
-                    if !is_right(&answer, &route, asker) {
+                for (answer, caller) in [(without, Caller::Lin), (with, Caller::Sam)] {
+                    if !is_expected(&answer, &route, caller) {
                         wrong.push(format!(
                             "{name} by an agent: {} {}",
                             answer.status, answer.body
@@ -209,17 +208,17 @@ async fn agents_get_their_numbers_and_admins_everything() {
             }
             Who::WithNumber => {
                 assert_eq!(without.status, 404, "{name}: {}", without.body);
-                if !is_right(&with, &route, Asker::Sam) {
+                if !is_expected(&with, &route, Caller::Sam) {
                     wrong.push(format!("{name} by an agent: {} {}", with.status, with.body));
                 }
             }
-            Who::Own => {
+            Who::Owner => {
                 without.refused(404, "not_found");
                 assert!(with.status < 300, "{name}: {}", with.body);
                 admin.refused(404, "not_found");
                 continue;
             }
-            Who::AdminOfSeen => {
+            Who::AdminWithAccess => {
                 discloses_nothing(&with, &route, "an agent where an admin is needed");
                 assert_eq!(without.status, 404, "{name}: {}", without.body);
                 with.refused(403, "admin_only");
@@ -230,7 +229,7 @@ async fn agents_get_their_numbers_and_admins_everything() {
                 with.refused(403, "admin_only");
             }
         }
-        if route.is_of_a_workspace() && !is_right(&admin, &route, Asker::Admin) {
+        if route.is_in_workspace() && !is_expected(&admin, &route, Caller::Admin) {
             wrong.push(format!(
                 "{name} by an admin: {} {}",
                 admin.status, admin.body
@@ -240,7 +239,7 @@ async fn agents_get_their_numbers_and_admins_everything() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Token, link and socket die with the session, the membership and the assignment.
+/// Tokens, links and sockets end with the session, the membership and the assignment.
 #[tokio::test]
 async fn revocation_takes_effect_at_once() {
     let hub = Hub::start().await;
@@ -271,7 +270,7 @@ async fn revocation_takes_effect_at_once() {
     };
     let nobody = Person::nobody(&hub);
 
-    // The assignment.
+    // Losing the assignment.
     let link = link_of(&sam).await;
     let mut socket = sam.listens(&harbor).await;
     let shown = nobody.get(&link).await;
@@ -281,7 +280,7 @@ async fn revocation_takes_effect_at_once() {
             shown.headers["content-type"].to_str().unwrap()
         ),
         (200, "image/png"),
-        "the test can see"
+        "the link works before"
     );
     assert_eq!(sam.get(&thread).await.status, 200);
     harbor.admin.delete(&assignment).await.is(204);
@@ -291,7 +290,7 @@ async fn revocation_takes_effect_at_once() {
     hub.twilio.text(MAYA, FRONT_DESK, "Not for Sam").await;
     assert!(socket.received_so_far(&harbor).await.is_empty());
 
-    // The membership.
+    // Losing the membership.
     harbor.admin.put(&assignment).await.is(204);
     let link = link_of(&sam).await;
     let mut socket = sam.listens(&harbor).await;
@@ -309,7 +308,7 @@ async fn revocation_takes_effect_at_once() {
         json!([])
     );
 
-    // The session, with its token and its cookie.
+    // Losing the session, with its token and cookie.
     let link = link_of(&harbor.admin).await;
     let mut socket = harbor.admin.listens(&harbor).await;
     assert_eq!(nobody.get(&link).await.status, 200);
@@ -339,10 +338,10 @@ async fn revocation_takes_effect_at_once() {
     assert_eq!(socket.closes().await, 1008);
 }
 
-/// In a build without the middleware's check a stranger passes as an admin; the database still gives them nothing.
+/// In a build without the membership check a non-member passes as an admin; the database still returns nothing.
 #[cfg(feature = "no-membership-check")]
 #[tokio::test]
-async fn the_database_holds_without_the_middleware() {
+async fn database_isolates_workspaces_without_the_membership_check() {
     let hub = Hub::start().await;
     let Office {
         workspace: harbor,
@@ -351,20 +350,20 @@ async fn the_database_holds_without_the_middleware() {
     } = office(&hub, "Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
     let stranger = stranger(&bay).await;
-    let before = everything_of(&hub, &harbor.id).await;
+    let before = workspace_checksums(&hub, &harbor.id).await;
     let mut passed = 0;
     for route in matrix::routes(&hub).await {
-        if !route.is_of_a_workspace() {
+        if !route.is_in_workspace() {
             continue;
         }
         for person in [&stranger, &bay.admin] {
             let mut route = route.clone();
             if route.path == "/api/workspaces/{workspace_id}" && route.method == "DELETE" {
-                route.body = json!({"name": "Harbor Dental"}); // the right name, this time
+                route.body = json!({"name": "Harbor Dental"}); // the correct name
             }
-            let answer = route.asked_by(person, &ids).await;
+            let answer = route.call_as(person, &ids).await;
             passed += usize::from(!answer.body.contains("not_a_member"));
-            // Writing ends in the database's own refusal, which no door expects: hence no look at the status.
+            // Writes fail with an unmapped database error, so the status is not checked.
             hides_all(&answer, &route, "a stranger without the middleware");
             assert!(
                 !answer.body.contains(&harbor.admin.email),
@@ -377,9 +376,9 @@ async fn the_database_holds_without_the_middleware() {
     }
     assert!(passed > 40, "the middleware let {passed} requests pass");
     assert_eq!(
-        everything_of(&hub, &harbor.id).await,
+        workspace_checksums(&hub, &harbor.id).await,
         before,
-        "and nothing was changed"
+        "nothing changed"
     );
 }
 
@@ -412,7 +411,7 @@ async fn agents_see_only_assigned_numbers() {
     harbor.answers(&sam, &conversation, "Hello").await;
 }
 
-/// Reads the catalogue, so that no table that comes later is missed.
+/// Reads the catalog, so that new tables are included.
 #[tokio::test]
 async fn every_tenant_table_has_row_level_security() {
     let hub = Hub::start().await;
@@ -438,14 +437,11 @@ async fn every_tenant_table_has_row_level_security() {
     assert!(tables.len() >= 8, "{tables:?}");
     for (table, enabled, forced, policy, key, closed) in tables {
         assert!(enabled && forced, "{table}: row-level security is forced");
-        assert!(
-            policy,
-            "{table}: a policy for people asks for their workspace"
-        );
+        assert!(policy, "{table}: a policy for members checks the workspace");
         assert!(key, "{table}: the primary key begins with workspace_id");
         assert!(
             closed,
-            "{table}: every policy for people asks for their workspace"
+            "{table}: every policy for members checks the workspace"
         );
     }
     let loose: Vec<(String,)> = sqlx::query_as(
@@ -471,11 +467,11 @@ async fn every_tenant_table_has_row_level_security() {
     .unwrap();
     assert!(
         uncovered.is_empty(),
-        "global tables are walled in too: {uncovered:?}"
+        "global tables have forced row-level security too: {uncovered:?}"
     );
 }
 
-/// The database alone, without any of our code, shows a stranger nothing.
+/// The database alone hides other workspaces, without any application code.
 #[tokio::test]
 async fn row_level_security_hides_other_workspaces() {
     let hub = Hub::start().await;
@@ -484,7 +480,7 @@ async fn row_level_security_hides_other_workspaces() {
     let bay = hub.workspace("Bay Optics").await;
     let sam = harbor.agent("Sam").await;
     let mut conn = PgConnection::connect_with(&hub.database).await.unwrap();
-    let mut seen_as = async |workspace: &str, user: &str| {
+    let mut counts_as = async |workspace: &str, user: &str| {
         let mut tx = conn.begin().await.unwrap();
         sqlx::query("select set_config('role', 'messagehub_people', true), set_config('app.workspace_id', $1, true), set_config('app.user_id', $2, true)")
             .bind(workspace)
@@ -511,19 +507,23 @@ async fn row_level_security_hides_other_workspaces() {
         seen
     };
     assert_eq!(
-        seen_as(&harbor.id, &harbor.admin.id).await,
+        counts_as(&harbor.id, &harbor.admin.id).await,
         [1, 1, 1, 1, 1, 2],
-        "the test can see"
+        "the admin sees rows"
     );
     assert_eq!(
-        seen_as(&harbor.id, &bay.admin.id).await,
+        counts_as(&harbor.id, &bay.admin.id).await,
         [0; 6],
-        "a stranger who names the workspace"
+        "a non-member who names the workspace"
     );
-    assert_eq!(seen_as(&harbor.id, "").await, [0; 6], "nobody");
-    assert_eq!(seen_as("", &harbor.admin.id).await, [0; 6], "no workspace");
+    assert_eq!(counts_as(&harbor.id, "").await, [0; 6], "nobody");
     assert_eq!(
-        seen_as(&harbor.id, &sam.id).await,
+        counts_as("", &harbor.admin.id).await,
+        [0; 6],
+        "no workspace"
+    );
+    assert_eq!(
+        counts_as(&harbor.id, &sam.id).await,
         [0, 0, 0, 0, 1, 2],
         "an agent without a number"
     );
@@ -554,7 +554,7 @@ async fn people_role_cannot_read_credentials_sessions_or_passwords() {
     }
 }
 
-/// People's role owns nothing and passes by nothing; and where it could, the server does not start.
+/// The role of members owns and bypasses nothing; otherwise the server does not start.
 #[tokio::test]
 async fn server_refuses_a_role_that_bypasses_row_level_security() {
     let database = empty_database().await;
@@ -584,7 +584,7 @@ async fn server_refuses_a_role_that_bypasses_row_level_security() {
             .map(drop)
             .map_err(|error| error.to_string())
     };
-    assert_eq!(start().await, Ok(()), "the test can start");
+    assert_eq!(start().await, Ok(()), "the server starts");
 
     sqlx::query("alter table contacts owner to messagehub_people")
         .execute(&mut owner)

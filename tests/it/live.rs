@@ -1,4 +1,4 @@
-//! What happens is seen at once, by those who may see it.
+//! Live events over the WebSocket, limited to members with access.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -21,7 +21,7 @@ async fn socket_requires_authentication() {
 }
 
 #[tokio::test]
-async fn send_is_the_same_by_api_page_and_socket() {
+async fn send_by_socket_is_idempotent_and_reports_errors() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let conversation = harbor.receives(MAYA, "Hi").await;
@@ -38,7 +38,7 @@ async fn send_is_the_same_by_api_page_and_socket() {
         (Some("ref-1"), Some("queued"))
     );
     assert!(sent["credits_remaining"].is_null());
-    // The line broke before the answer came: the same again is the same message.
+    // A repeat after a lost connection returns the same message.
     live.says(text).await;
     assert_eq!(
         live.receives("message_sent").await["message"]["id"],
@@ -197,7 +197,7 @@ async fn slow_client_receives_resync() {
     slow.says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
         .await;
     slow.receives("workspace_joined").await;
-    // Eight megabytes of frames: more than the system's buffers and the socket's queue take while nobody reads.
+    // Eight megabytes of frames: more than the socket buffers and the queue hold while the client does not read.
     let contact = harbor.receives(MAYA, "Hi").await["contact_id"].clone();
     let path = harbor.path(&format!("/contacts/{}", contact.as_str().unwrap()));
     let notes = json!({"notes": "👋".repeat(5_000)});
@@ -205,7 +205,6 @@ async fn slow_client_receives_resync() {
         join_all((0..50).map(|_| harbor.admin.patch(&path, notes.clone()))).await;
     }
     slow.receives("resync").await;
-    // And after it everything is heard again.
     hub.twilio.text(MAYA, FRONT_DESK, "Fresh").await;
     loop {
         if slow.receives("new_message").await["message"]["content"] == "Fresh" {
@@ -234,7 +233,7 @@ async fn browser_receives_events_as_html_fragments() {
     assert!(html.contains("<turbo-stream"), "{html}");
     assert!(
         html.contains("Tom &") && !html.contains("<b>Maya</b>"),
-        "what customers write is no markup: {html}"
+        "customer text is escaped: {html}"
     );
 }
 

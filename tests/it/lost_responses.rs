@@ -1,4 +1,4 @@
-//! A text whose answer was lost is asked about until it is certain, and sent again only then; or by a person.
+//! Texts whose response was lost: looked up until the outcome is certain, and resent only then or by a user.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -6,33 +6,38 @@ use serde_json::{Value, json};
 use crate::emulator::Failure;
 use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
 
-/// The time for the next question has come.
-async fn time_passes(hub: &Hub) {
+/// Makes the next lookup due.
+async fn make_due(hub: &Hub) {
     sqlx::query("update messages set due_at = now(), updated_at = now() - interval '1 minute' where status in ('queued', 'unconfirmed')")
         .execute(&hub.raw)
         .await
         .unwrap();
 }
 
-async fn asks(hub: &Hub) -> usize {
-    time_passes(hub).await;
+async fn resolve_due(hub: &Hub) -> usize {
+    make_due(hub).await;
     hub.server.outcome_resolver.run_once().await.unwrap()
 }
 
-async fn is(harbor: &Workspace<'_>, message: &Value) -> String {
+async fn status_of(harbor: &Workspace<'_>, message: &Value) -> String {
     harbor.message(&message["id"]).await["status"]
         .as_str()
         .unwrap()
         .to_owned()
 }
 
-/// A text that is `unconfirmed`, for this reason.
-async fn loses(hub: &Hub, harbor: &Workspace<'_>, text: &str, failure: Failure) -> Value {
+/// A text whose outcome is `unconfirmed`.
+async fn send_unconfirmed(
+    hub: &Hub,
+    harbor: &Workspace<'_>,
+    text: &str,
+    failure: Failure,
+) -> Value {
     let maya = harbor.conversation_with(MAYA).await;
     let message = harbor.answers(&harbor.admin, &maya, text).await;
     hub.twilio.fails(failure);
     assert_eq!(hub.sends().await, 1);
-    assert_eq!(is(harbor, &message).await, "unconfirmed");
+    assert_eq!(status_of(harbor, &message).await, "unconfirmed");
     message
 }
 
@@ -46,19 +51,19 @@ async fn unconfirmed_text_is_resolved_by_asking_the_provider() {
         0,
         "nothing to ask about"
     );
-    let message = loses(&hub, &harbor, "Hello", Failure::AcceptThenDrop).await;
+    let message = send_unconfirmed(&hub, &harbor, "Hello", Failure::AcceptThenDrop).await;
     assert_eq!(
         hub.server.outcome_resolver.run_once().await.unwrap(),
         0,
         "a callback has 15 seconds to come first"
     );
 
-    assert_eq!(asks(&hub).await, 1);
+    assert_eq!(resolve_due(&hub).await, 1);
 
     let settled = harbor.message(&message["id"]).await;
     assert_eq!(settled["status"], "sent");
     assert_eq!(settled["provider_sid"], hub.twilio.sent("Hello")[0].sid);
-    time_passes(&hub).await;
+    make_due(&hub).await;
     assert_eq!(hub.sends().await, 0);
     assert_eq!(hub.twilio.sent("Hello").len(), 1, "exactly one text");
 }
@@ -68,17 +73,17 @@ async fn unaccepted_text_is_resent_only_after_the_last_check() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.receives(MAYA, "Hi").await;
-    let message = loses(&hub, &harbor, "Hello", Failure::Drop).await;
-    for look in 1..=3 {
-        assert_eq!(asks(&hub).await, 0, "look {look}");
-        assert_eq!(is(&harbor, &message).await, "unconfirmed");
-        time_passes(&hub).await;
+    let message = send_unconfirmed(&hub, &harbor, "Hello", Failure::Drop).await;
+    for lookup in 1..=3 {
+        assert_eq!(resolve_due(&hub).await, 0, "lookup {lookup}");
+        assert_eq!(status_of(&harbor, &message).await, "unconfirmed");
+        make_due(&hub).await;
         assert_eq!(hub.sends().await, 0);
     }
-    assert_eq!(asks(&hub).await, 1, "the last look");
-    assert_eq!(is(&harbor, &message).await, "queued");
+    assert_eq!(resolve_due(&hub).await, 1, "the last lookup");
+    assert_eq!(status_of(&harbor, &message).await, "queued");
     assert_eq!(hub.sends().await, 1);
-    assert_eq!(is(&harbor, &message).await, "sent");
+    assert_eq!(status_of(&harbor, &message).await, "sent");
     assert_eq!(hub.twilio.sent("Hello").len(), 1, "exactly one text");
 }
 
@@ -87,19 +92,19 @@ async fn unavailable_provider_does_not_count_as_not_sent() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.receives(MAYA, "Hi").await;
-    let message = loses(&hub, &harbor, "Hello", Failure::AcceptThenDrop).await;
+    let message = send_unconfirmed(&hub, &harbor, "Hello", Failure::AcceptThenDrop).await;
     for _ in 0..8 {
         hub.twilio
             .fails(Failure::Status(reqwest::StatusCode::BAD_GATEWAY));
-        assert_eq!(asks(&hub).await, 0);
+        assert_eq!(resolve_due(&hub).await, 0);
     }
     assert_eq!(
-        is(&harbor, &message).await,
+        status_of(&harbor, &message).await,
         "unconfirmed",
-        "however often it could not be asked"
+        "failed lookups prove nothing"
     );
-    assert_eq!(asks(&hub).await, 1);
-    assert_eq!(is(&harbor, &message).await, "sent");
+    assert_eq!(resolve_due(&hub).await, 1);
+    assert_eq!(status_of(&harbor, &message).await, "sent");
     assert_eq!(hub.twilio.sent("Hello").len(), 1);
 }
 
@@ -109,28 +114,27 @@ async fn texts_with_equal_content_are_matched_individually() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Hi").await;
     harbor.answers(&harbor.admin, &maya, "Ok").await;
-    assert_eq!(hub.sends().await, 1, "the first one is known");
-    let dropped = loses(&hub, &harbor, "Ok", Failure::Drop).await;
-    let taken = loses(&hub, &harbor, "Ok", Failure::AcceptThenDrop).await;
-    // Which of the two lost ones the provider has cannot be told; that it has one of them can.
-    // Both are asked about at once: what one of them takes costs the other a look.
+    assert_eq!(hub.sends().await, 1, "the first text is sent");
+    let dropped = send_unconfirmed(&hub, &harbor, "Ok", Failure::Drop).await;
+    let taken = send_unconfirmed(&hub, &harbor, "Ok", Failure::AcceptThenDrop).await;
+    // The provider cannot tell which of the two lost texts it has, only that it has one of them. Both are looked up
+    // at once: a match for one costs the other a lookup.
     for _ in 0..6 {
-        asks(&hub).await;
+        resolve_due(&hub).await;
     }
-    time_passes(&hub).await;
+    make_due(&hub).await;
     hub.sends().await;
     assert_eq!(
-        (is(&harbor, &dropped).await, is(&harbor, &taken).await),
+        (
+            status_of(&harbor, &dropped).await,
+            status_of(&harbor, &taken).await
+        ),
         ("sent".into(), "sent".into())
     );
-    assert_eq!(
-        hub.twilio.sent("Ok").len(),
-        3,
-        "three texts were written, and three went out"
-    );
+    assert_eq!(hub.twilio.sent("Ok").len(), 3, "three texts are sent");
 }
 
-async fn retries(who: &Person, harbor: &Workspace<'_>, message: &Value) -> crate::hub::Answer {
+async fn retry(who: &Person, harbor: &Workspace<'_>, message: &Value) -> crate::hub::Answer {
     let path = harbor.path(&format!(
         "/messages/{}/retry",
         message["id"].as_str().unwrap()
@@ -151,17 +155,17 @@ async fn failed_text_is_retried_once_however_often_requested() {
         .await
         .is(200);
     let message = harbor.answers(&sam, &maya, "Hello").await;
-    retries(&sam, &harbor, &message)
+    retry(&sam, &harbor, &message)
         .await
         .refused(409, "too_late");
     hub.twilio.refuses(21614, 400);
     hub.sends().await;
-    assert_eq!(is(&harbor, &message).await, "failed");
+    assert_eq!(status_of(&harbor, &message).await, "failed");
 
-    retries(&lin, &harbor, &message)
+    retry(&lin, &harbor, &message)
         .await
         .refused(404, "not_found");
-    let answers = join_all((0..10).map(|_| retries(&sam, &harbor, &message))).await;
+    let answers = join_all((0..10).map(|_| retry(&sam, &harbor, &message))).await;
     let again: Vec<_> = answers
         .into_iter()
         .map(|answer| answer.is(202)["message"]["id"].clone())
@@ -170,9 +174,9 @@ async fn failed_text_is_retried_once_however_often_requested() {
     assert_eq!(hub.sends().await, 1);
     assert_eq!(hub.twilio.sent("Hello\nSam").len(), 1, "with one signature");
     assert_eq!(
-        is(&harbor, &message).await,
+        status_of(&harbor, &message).await,
         "failed",
-        "what happened to the first one stays as it was"
+        "the first text stays failed"
     );
     let balance = sam
         .get(&harbor.path(&format!("/credits/{}", sam.id)))
@@ -186,18 +190,18 @@ async fn user_can_give_up_on_an_unconfirmed_text() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.receives(MAYA, "Hi").await;
-    let message = loses(&hub, &harbor, "Hello", Failure::Drop).await;
-    retries(&harbor.admin, &harbor, &message).await.is(202);
+    let message = send_unconfirmed(&hub, &harbor, "Hello", Failure::Drop).await;
+    retry(&harbor.admin, &harbor, &message).await.is(202);
     assert_eq!(hub.sends().await, 1);
     assert_eq!(
         harbor.message(&message["id"]).await["error_code"],
         "given_up"
     );
-    assert_eq!(asks(&hub).await, 0, "nobody asks about it any more");
+    assert_eq!(resolve_due(&hub).await, 0, "it is not looked up again");
     assert_eq!(hub.twilio.sent("Hello").len(), 1);
     let maya = harbor.conversation_with(MAYA).await;
     let received = &harbor.thread(&maya).await[0];
-    retries(&harbor.admin, &harbor, received)
+    retry(&harbor.admin, &harbor, received)
         .await
         .refused(409, "too_late");
 }

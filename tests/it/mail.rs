@@ -1,4 +1,4 @@
-//! Mails: delivered, tried again, given up, and never in anybody's way.
+//! E-mail: delivered, retried, given up, and never blocking.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -55,7 +55,7 @@ async fn mail_is_delivered_as_written() {
     assert_eq!(
         hub.post.unread_of("sam@harbor.test"),
         0,
-        "each is handed out once"
+        "`mail_to` returns each mail once"
     );
 }
 
@@ -85,7 +85,7 @@ async fn temporary_relay_errors_are_retried_and_permanent_ones_are_not() {
     assert_eq!(
         hub.post.asked_about("kim@harbor.test"),
         4,
-        "and then it is given up"
+        "given up after four tries"
     );
 }
 
@@ -94,7 +94,7 @@ async fn stuck_mail_does_not_block_others() {
     let hub = Hub::start().await;
     hub.post.has_no_mail_for("stuck@harbor.test");
     hub.server.app.mail.send(to("stuck@harbor.test"));
-    until("the relay was asked", || {
+    until("the relay got the recipient", || {
         hub.post.asked_about("stuck@harbor.test") == 1
     })
     .await;
@@ -110,9 +110,9 @@ async fn stuck_mail_does_not_block_others() {
 async fn unresponsive_relay_delays_no_request() {
     let hub = Hub::start().await;
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    // Takes connections and says nothing.
-    let deaf = format!("smtp://{}", nobody.local_addr().unwrap());
-    for url in ["smtp://127.0.0.1:1", &deaf] {
+    // Accepts connections and never answers.
+    let silent_relay = format!("smtp://{}", nobody.local_addr().unwrap());
+    for url in ["smtp://127.0.0.1:1", &silent_relay] {
         let server = serve(&hub.database, &hub.twilio, &[("SMTP_URL", url)]).await;
         let began = Instant::now();
         for _ in 0..50 {
@@ -157,7 +157,7 @@ async fn without_a_relay_no_connection_is_made() {
     assert_eq!(hub.post.connections(), 0);
     hub.server.app.mail.send(to("sam@harbor.test"));
     hub.post.mail_to("sam@harbor.test").await;
-    assert_eq!(hub.post.connections(), 1, "with one, it is");
+    assert_eq!(hub.post.connections(), 1, "with a relay there is one");
 }
 
 #[tokio::test]

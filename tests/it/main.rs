@@ -1,13 +1,10 @@
-//! Every chapter of the contract, from outside: real PostgreSQL, real HTTP, real sockets, a real browser.
+//! Integration tests against real PostgreSQL, HTTP, WebSockets and a browser.
 
 #![allow(
     clippy::disallowed_methods,
-    reason = "tests and the database run on one machine: its clock will do"
+    reason = "tests and the database share one clock"
 )]
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper that cannot go on has failed its test"
-)]
+#![allow(clippy::unwrap_used, reason = "a panic in a helper fails its test")]
 
 mod emulator;
 mod hub;

@@ -1,4 +1,4 @@
-//! Every route of the API, who may use it, and what it is asked with. A route that is missing here fails the tests.
+//! Every route of the API with the role it requires and a request. A route that is missing here fails the tests.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -11,13 +11,13 @@ pub enum Who {
     Anyone,
     SignedIn,
     Member,
-    /// A member who may see the number that it is about.
+    /// A member with access to the number.
     WithNumber,
-    /// Whose it is: here Sam.
-    Own,
+    /// The owner of the resource: here Sam.
+    Owner,
     Admin,
-    /// An admin; whoever does not even see it hears that there is no such thing.
-    AdminOfSeen,
+    /// An admin; callers without access to the resource get 404.
+    AdminWithAccess,
 }
 
 #[derive(Clone)]
@@ -28,7 +28,6 @@ pub struct Route {
     pub body: Value,
 }
 
-/// What the description lists, each with what the test knows of it.
 pub async fn routes(hub: &Hub) -> Vec<Route> {
     let description = Person::nobody(hub).get("/api/openapi.json").await.is(200);
     let mut routes = Vec::new();
@@ -36,7 +35,7 @@ pub async fn routes(hub: &Hub) -> Vec<Route> {
         for method in operations.as_object().unwrap().keys() {
             let name = format!("{} {path}", method.to_uppercase());
             let short = name.replace("/api/workspaces/{workspace_id}", "~");
-            let (who, body) = known(&short);
+            let (who, body) = expectation(&short);
             routes.push(Route {
                 method: Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(),
                 path: path.clone(),
@@ -45,12 +44,12 @@ pub async fn routes(hub: &Hub) -> Vec<Route> {
             });
         }
     }
-    assert!(routes.len() > 50, "the description lists the routes");
-    routes.sort_by_key(Route::takes_away);
+    assert!(routes.len() > 50, "too few routes");
+    routes.sort_by_key(Route::deletes_shared_resource);
     routes
 }
 
-fn known(route: &str) -> (Who, Value) {
+fn expectation(route: &str) -> (Who, Value) {
     use Who::*;
     let nothing = Value::Null;
     match route {
@@ -89,7 +88,7 @@ fn known(route: &str) -> (Who, Value) {
         "DELETE /api/auth/two-factor" => (SignedIn, json!({"password": "not this one"})),
         "GET /api/workspaces" => (SignedIn, nothing),
         "POST /api/workspaces" => (SignedIn, json!({"name": ""})),
-        // These end what the test goes on with: asked last, and only by nobody and for others.
+        // These end sessions that the test needs: called last, anonymously or for other sessions only.
         "POST /api/auth/logout"
         | "DELETE /api/auth/sessions"
         | "DELETE /api/auth/sessions/{session_id}" => (SignedIn, nothing),
@@ -128,7 +127,7 @@ fn known(route: &str) -> (Who, Value) {
             json!({"phone_number": "+14155550111", "name": "Tom"}),
         ),
 
-        "DELETE ~/pushes/{push_id}" => (Own, nothing),
+        "DELETE ~/pushes/{push_id}" => (Owner, nothing),
 
         "GET ~/contacts/{contact_id}"
         | "GET ~/conversations/{conversation_id}"
@@ -141,9 +140,9 @@ fn known(route: &str) -> (Who, Value) {
         | "PUT ~/contacts/{contact_id}/tags/{tag_id}"
         | "DELETE ~/contacts/{contact_id}/tags/{tag_id}"
         | "GET ~/contacts/{contact_id}/consent" => (WithNumber, nothing),
-        // With itself: for whoever may, that is what is wrong with it.
+        // With itself, which is refused for callers with access.
         "POST ~/contacts/{contact_id}/merge" => (WithNumber, json!({"contact_id": "{contact_id}"})),
-        "DELETE ~/contacts/{contact_id}" => (AdminOfSeen, nothing),
+        "DELETE ~/contacts/{contact_id}" => (AdminWithAccess, nothing),
         "PATCH ~/contacts/{contact_id}" => (WithNumber, json!({"notes": "Mine now"})),
         "POST ~/contacts/{contact_id}/consent" => (
             WithNumber,
@@ -167,7 +166,7 @@ fn known(route: &str) -> (Who, Value) {
             WithNumber,
             json!({"conversation_id": "{conversation_id}", "content": "Mine now"}),
         ),
-        // A file in a form: see `asked_by`.
+        // A multipart upload: see `call_as`.
         "POST ~/media" => (Member, nothing),
         "POST ~/media/{media_id}/link"
         | "POST ~/messages/{message_id}/send-now"
@@ -195,7 +194,7 @@ fn known(route: &str) -> (Who, Value) {
         "POST ~/contact-fields" => (Admin, json!({"name": "Insurance", "kind": "text"})),
         "PATCH ~/contact-fields/{field_id}" => (Admin, json!({"name": "Mine now"})),
         "POST ~/contacts/imports/{import_id}/start" => (Admin, json!({})),
-        // Without a file, or whose it is: for whoever may, that is what is wrong with it.
+        // Without a file or a number, which is refused for callers with access.
         "POST ~/opt-outs/import" | "POST ~/opt-outs/lift" | "POST ~/contacts/import" => {
             (Admin, json!({}))
         }
@@ -203,9 +202,9 @@ fn known(route: &str) -> (Who, Value) {
         | "POST ~/quarantine/{quarantine_id}/discard"
         | "POST ~/quarantine/release"
         | "POST ~/quarantine/discard" => (Admin, json!({})),
-        // Of somebody else's: one's own every member may see.
+        // Of another member; every member may read their own.
         "GET ~/credits/{user_id}" | "GET ~/credits/{user_id}/ledger" => (Admin, nothing),
-        // Shared by an admin: an agent is neither its maker nor an admin.
+        // Shared by an admin: an agent is neither its author nor an admin.
         "PATCH ~/templates/{template_id}" => (Admin, json!({"name": "Mine now"})),
         "DELETE ~/templates/{template_id}" => (Admin, nothing),
         "PATCH ~" => (Admin, json!({"name": "Harbor Dental"})),
@@ -230,11 +229,11 @@ fn known(route: &str) -> (Who, Value) {
         "PUT ~/numbers/{number_id}/members/{user_id}"
         | "DELETE ~/numbers/{number_id}/members/{user_id}" => (Admin, nothing),
         "PATCH ~/credits/{user_id}" => (Admin, json!({"delta": 5, "reason": "Mine now"})),
-        _ => panic!("{route} is new: say here who may use it, and what it is asked with"),
+        _ => panic!("{route} is missing: add its role and a request"),
     }
 }
 
-/// What stands in for each `{…}` of a path or body.
+/// The value of each `{…}` placeholder in paths and bodies.
 pub type Ids = Vec<(&'static str, String)>;
 
 pub fn fill(text: &str, ids: &Ids) -> String {
@@ -246,14 +245,14 @@ pub fn fill(text: &str, ids: &Ids) -> String {
 }
 
 impl Route {
-    /// Whether it names a thing, beside the workspace.
-    pub fn names_a_thing(&self) -> bool {
+    /// Whether it names a resource besides the workspace.
+    pub fn names_a_resource(&self) -> bool {
         let path = self.path.replace("{workspace_id}", "");
         path.contains('{') || self.body.to_string().contains("_id}")
     }
 
-    /// What the other routes are about: asked last.
-    fn takes_away(&self) -> bool {
+    /// Deletes what other routes need: called last.
+    fn deletes_shared_resource(&self) -> bool {
         let last = [
             "/templates/{template_id}",
             "{workspace_id}/tags/{tag_id}",
@@ -265,15 +264,15 @@ impl Route {
         self.method == Method::DELETE && last.iter().any(|path| self.path.ends_with(path))
     }
 
-    pub fn is_of_a_workspace(&self) -> bool {
+    pub fn is_in_workspace(&self) -> bool {
         self.path.contains("{workspace_id}")
     }
 
-    pub async fn asked_by(&self, person: &Person, ids: &Ids) -> Answer {
+    pub async fn call_as(&self, person: &Person, ids: &Ids) -> Answer {
         let path = fill(&self.path, ids);
         assert!(
             !path.contains('{'),
-            "a new kind of id: give the test one for {}",
+            "unknown placeholder: add an id for {}",
             self.path
         );
         if self.method == Method::POST && path.ends_with("/media") {
@@ -291,7 +290,7 @@ impl Route {
     }
 }
 
-/// A workspace with one of everything, and what must never be seen by others.
+/// A workspace with one of every resource, and secrets that others must never see.
 pub struct Office<'a> {
     pub workspace: Workspace<'a>,
     /// Sees the front desk's number.
@@ -301,7 +300,7 @@ pub struct Office<'a> {
     pub ids: Ids,
 }
 
-/// What only members who see the front desk may read.
+/// Readable only by members with access to the front desk.
 pub const SECRETS: &[&str] = &["4711", MAYA, "Maya Okafor", FRONT_DESK, "Gate code"];
 
 pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
@@ -379,7 +378,7 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
     }
 }
 
-/// A browser whose push service nobody ever reaches.
+/// A subscription at a push service that is unreachable.
 pub fn a_browser() -> Value {
     json!({
         "endpoint": "https://push.invalid/1",
@@ -390,18 +389,18 @@ pub fn a_browser() -> Value {
     })
 }
 
-/// Everything in the database that belongs to a workspace, as one number.
-pub async fn everything_of(hub: &Hub, workspace: &str) -> Vec<(String, i64)> {
+pub async fn workspace_checksums(hub: &Hub, workspace: &str) -> Vec<(String, i64)> {
     let tables: Vec<String> = sqlx::query_scalar(
         "select c.relname::text from pg_class c
           where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace
             and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'workspace_id' and not a.attisdropped)
-            and c.relname <> 'credential_access_log' -- the server writes in it when it likes
+            and c.relname <> 'credential_access_log' -- written asynchronously
           order by 1",
     )
     .fetch_all(&hub.raw)
     .await
     .unwrap();
+    assert!(tables.len() > 10, "{tables:?}");
     let mut sums = Vec::new();
     for table in tables {
         let sql = format!(

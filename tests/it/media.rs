@@ -1,4 +1,4 @@
-//! Pictures and files: fetched, kept, shown and removed.
+//! Media: fetched, stored, served and removed.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::hub::{
     Answer, FRONT_DESK, Hub, MAYA, PNG, Person, TOKEN, Workspace, empty_database, serve,
 };
 
-/// A photo as a phone takes it: large, and with the place in it.
+/// A photo as a phone takes it: large, and with its location.
 pub fn photo() -> Vec<u8> {
     let mut seed = 7u32;
     let picture = image::RgbImage::from_fn(1280, 854, |x, y| {
@@ -30,12 +30,12 @@ pub fn photo() -> Vec<u8> {
     jpeg.encoder().bytes().to_vec()
 }
 
-pub fn says_where(bytes: &[u8]) -> bool {
+pub fn has_location(bytes: &[u8]) -> bool {
     bytes.windows(11).any(|found| found == b"GPSLatitude")
 }
 
-/// Maya sends a file, which Twilio has the `late`th time it is asked; the text.
-async fn gets(harbor: &Workspace<'_>, kind: &str, bytes: &[u8], late: u32) -> Value {
+/// Delivers an inbound file, for which Twilio answers 404 to the first `late` requests; returns the text.
+async fn receive_file(harbor: &Workspace<'_>, kind: &str, bytes: &[u8], late: u32) -> Value {
     let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
     let account = harbor.hub.twilio.account(&harbor.account, TOKEN);
     let url = account.late_media(&sid, kind, bytes, late);
@@ -54,8 +54,8 @@ fn url(text: &Value) -> String {
     text["media"][0]["url"].as_str().unwrap().into()
 }
 
-/// The pauses between two tries, and leases of whoever is gone.
-async fn time_passes(hub: &Hub) {
+/// Ends retry pauses and expired leases.
+async fn end_pauses(hub: &Hub) {
     hub.executes_sql("update message_media set fetch_at = now() where fetch_at is not null")
         .await;
     hub.executes_sql("update removed_files set due_at = now()")
@@ -77,25 +77,25 @@ async fn photo_is_stored_without_location_and_served_with_thumbnail() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let photo = photo();
-    assert!(says_where(&photo));
-    let text = gets(&harbor, "image/jpeg", &photo, 0).await;
+    assert!(has_location(&photo));
+    let text = receive_file(&harbor, "image/jpeg", &photo, 0).await;
     assert_eq!(text["content"], "Look", "before anything is fetched");
     let (_, _, early) = harbor.admin.opens(&url(&text), None).await;
     assert!(
-        !early.is_empty() && !says_where(&early),
-        "from the provider"
+        !early.is_empty() && !has_location(&early),
+        "proxied from the provider"
     );
 
     assert_eq!(hub.keeps().await, 1);
 
-    let asked = hub.twilio.calls(&["/Media/"]);
+    let calls_before = hub.twilio.calls(&["/Media/"]);
     let kept = newest(&harbor).await;
     assert_eq!(kept["media"][0]["content_type"], "image/jpeg");
     let pixels = (&kept["media"][0]["width"], &kept["media"][0]["height"]);
     assert_eq!(pixels, (&json!(1280), &json!(854)));
     assert_ne!(
         kept["updated_at"], text["updated_at"],
-        "whoever looks sees it"
+        "the change is visible"
     );
     let (status, headers, whole) = harbor.admin.opens(&url(&kept), None).await;
     assert_eq!(status, 200);
@@ -106,7 +106,7 @@ async fn photo_is_stored_without_location_and_served_with_thumbnail() {
         headers["content-security-policy"],
         "sandbox; default-src 'none'"
     );
-    assert!(!says_where(&whole));
+    assert!(!has_location(&whole));
     assert_eq!(
         image::load_from_memory(&whole).unwrap(),
         image::load_from_memory(&photo).unwrap()
@@ -115,7 +115,7 @@ async fn photo_is_stored_without_location_and_served_with_thumbnail() {
     let thumb = format!("{}?size=thumb", url(&kept));
     let (status, _, small) = harbor.admin.opens(&thumb, None).await;
     assert_eq!(status, 200);
-    assert!(small.len() < whole.len() / 2 && !says_where(&small));
+    assert!(small.len() < whole.len() / 2 && !has_location(&small));
     let small = image::load_from_memory(&small).unwrap();
     assert_eq!((small.width(), small.height()), (640, 427));
 
@@ -132,7 +132,7 @@ async fn photo_is_stored_without_location_and_served_with_thumbnail() {
 
     assert_eq!(
         hub.twilio.calls(&["/Media/"]),
-        asked,
+        calls_before,
         "Twilio is not asked again"
     );
     assert_eq!(files(hub.media.path()), 2);
@@ -142,13 +142,13 @@ async fn photo_is_stored_without_location_and_served_with_thumbnail() {
 async fn late_media_is_retried() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    gets(&harbor, "image/png", PNG, 2).await;
+    receive_file(&harbor, "image/png", PNG, 2).await;
     assert_eq!(hub.keeps().await, 0);
-    assert_eq!(hub.keeps().await, 0, "not at once");
+    assert_eq!(hub.keeps().await, 0, "not before the pause");
     assert_eq!(hub.twilio.calls(&["/Media/"]), 1);
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.keeps().await, 0);
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.keeps().await, 1);
     let text = newest(&harbor).await;
     assert_eq!(text["media"][0]["error"], Value::Null);
@@ -159,18 +159,22 @@ async fn late_media_is_retried() {
 async fn missing_media_is_given_up_with_a_reason_and_the_text_stays() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    gets(&harbor, "image/png", PNG, 1000).await;
+    receive_file(&harbor, "image/png", PNG, 1000).await;
     for _ in 0..10 {
         assert_eq!(newest(&harbor).await["media"][0]["error"], Value::Null);
         assert_eq!(hub.keeps().await, 0);
-        time_passes(&hub).await;
+        end_pauses(&hub).await;
     }
     hub.keeps().await;
-    let asked = hub.twilio.calls(&["/Media/"]);
-    assert!(asked > 5);
-    time_passes(&hub).await;
+    let calls_before = hub.twilio.calls(&["/Media/"]);
+    assert!(calls_before > 5);
+    end_pauses(&hub).await;
     hub.keeps().await;
-    assert_eq!(hub.twilio.calls(&["/Media/"]), asked, "it is given up");
+    assert_eq!(
+        hub.twilio.calls(&["/Media/"]),
+        calls_before,
+        "it is given up"
+    );
 
     let text = newest(&harbor).await;
     assert_eq!(text["content"], "Look");
@@ -183,7 +187,7 @@ async fn missing_media_is_given_up_with_a_reason_and_the_text_stays() {
 }
 
 #[tokio::test]
-async fn media_host_without_retention_is_not_asked_again() {
+async fn media_from_a_foreign_url_is_not_fetched() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let elsewhere = format!("{}/cdn/1", hub.twilio.url());
@@ -203,7 +207,7 @@ async fn media_is_fetched_by_one_of_several_servers() {
     let other = serve(&hub.database, &hub.twilio, &[("MEDIA_URL", &directory)]).await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for _ in 0..8 {
-        gets(&harbor, "image/png", PNG, 0).await;
+        receive_file(&harbor, "image/png", PNG, 0).await;
     }
     let (here, there) = tokio::join!(hub.keeps(), other.media_fetcher.run_once());
     assert_eq!(here + there.unwrap(), 8);
@@ -222,10 +226,10 @@ async fn content_type_is_detected_from_bytes() {
             "image/svg+xml",
             b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         ),
-        // As a photo begins, and nothing more.
+        // Starts like a photo and is cut off.
         ("image/jpeg", b"\xff\xd8\xff\xe1\xff\xff"),
     ] {
-        gets(&harbor, claimed, bytes, 0).await;
+        receive_file(&harbor, claimed, bytes, 0).await;
         for is_kept in [false, true] {
             let text = newest(&harbor).await;
             let (status, headers, shown) = harbor.admin.opens(&url(&text), None).await;
@@ -248,11 +252,11 @@ async fn bucket_storage_works_and_an_outage_loses_nothing() {
     let hub = Hub::start_with(empty_database().await, &settings).await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     store.is_down(true);
-    let text = gets(&harbor, "image/jpeg", &photo(), 0).await;
-    // However long that takes: it is not the file's fault.
+    let text = receive_file(&harbor, "image/jpeg", &photo(), 0).await;
+    // A storage outage of any length is not the file's fault.
     for _ in 0..12 {
         assert_eq!(hub.keeps().await, 0);
-        time_passes(&hub).await;
+        end_pauses(&hub).await;
         hub.executes_sql("update message_media set attempts = attempts + 1")
             .await;
     }
@@ -260,7 +264,7 @@ async fn bucket_storage_works_and_an_outage_loses_nothing() {
     assert_eq!(
         harbor.admin.opens(&url(&text), None).await.0,
         200,
-        "from the provider"
+        "proxied from the provider"
     );
 
     store.is_down(false);
@@ -270,7 +274,7 @@ async fn bucket_storage_works_and_an_outage_loses_nothing() {
     assert_eq!(store.names(), [name.clone(), format!("{name}.thumb")]);
     let (status, _, whole) = harbor.admin.opens(&url(&text), None).await;
     assert_eq!(status, 200);
-    assert!(!says_where(&whole) && !whole.is_empty());
+    assert!(!has_location(&whole) && !whole.is_empty());
 
     store.is_down(true);
     harbor
@@ -293,12 +297,12 @@ async fn deleted_workspace_removes_its_files_even_after_a_storage_outage() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
     bay.connects_twilio("+16285550101").await;
-    gets(&harbor, "image/jpeg", &photo(), 0).await;
-    gets(&harbor, "image/png", PNG, 0).await;
+    receive_file(&harbor, "image/jpeg", &photo(), 0).await;
+    receive_file(&harbor, "image/png", PNG, 0).await;
     assert_eq!(hub.keeps().await, 2);
-    let late = gets(&harbor, "image/png", PNG, 1).await;
+    let late = receive_file(&harbor, "image/png", PNG, 1).await;
     hub.keeps().await;
-    // Its fetching is under way at this moment: the file lies there, and nobody has written it down.
+    // As during a fetch: the file is stored and not yet recorded.
     let late = format!("{}/{}", harbor.id, late["media"][0]["id"].as_str().unwrap());
     hub.server
         .app
@@ -324,7 +328,7 @@ async fn deleted_workspace_removes_its_files_even_after_a_storage_outage() {
     assert_eq!(hub.keeps().await, 0);
     assert_eq!(store.names().len(), 5);
     store.is_down(false);
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     hub.keeps().await;
     assert_eq!(store.names(), [format!("{}/other", bay.id)]);
     assert_eq!(hub.count("select count(*) from removed_files").await, 0);
@@ -373,7 +377,7 @@ async fn sent_photo_has_no_location() {
     assert_eq!(text["media"], harbor.message(&text["id"]).await["media"]);
     let preview = &harbor.conversation_with(MAYA).await["last_message_preview"];
     assert_eq!(preview, "📷 Photo");
-    // Once it is in a text, whoever sees the conversation sees it, and it is in no other text.
+    // Once attached, it is visible to everyone with access to the conversation, and cannot be attached again.
     let seen = harbor
         .admin
         .opens(upload["url"].as_str().unwrap(), None)
@@ -386,18 +390,18 @@ async fn sent_photo_has_no_location() {
     assert!(which.contains(upload["id"].as_str().unwrap()), "{which}");
 
     assert_eq!(hub.sends().await, 1);
-    let took = &hub.twilio.messages()[0];
-    assert_eq!((took.media.len(), took.body.as_str()), (2, ""));
+    let accepted = &hub.twilio.messages()[0];
+    assert_eq!((accepted.media.len(), accepted.body.as_str()), (2, ""));
     let got = hub.twilio.fetched();
     assert_eq!(got[0].content_type, "image/jpeg");
     assert_eq!(got[0].bytes, mine.2);
-    assert!(!says_where(&got[0].bytes));
+    assert!(!has_location(&got[0].bytes));
     assert_eq!(
         (got[1].content_type.as_str(), got[1].bytes.as_slice()),
         ("image/png", PNG)
     );
 
-    // The link needs no cookie, opens one file, and dies: a day after the last that was heard of the text.
+    // The link needs no cookie, opens one file, and expires a day after the last change of the text.
     let nobody = Person::nobody(&hub);
     let link = got[0].url.strip_prefix(&hub.url("")).unwrap();
     assert_eq!(nobody.opens(link, None).await.0, 200);
@@ -405,7 +409,7 @@ async fn sent_photo_has_no_location() {
     nobody.get(&forged).await.refused(404, "not_found");
     let token = link.strip_prefix("/media/out/").unwrap();
     let (token, name) = token.split_once('/').unwrap();
-    assert_eq!(name, "holiday.jpg", "as its sender called it");
+    assert_eq!(name, "holiday.jpg", "the original file name");
     nobody
         .get(&format!("/media/{token}"))
         .await
@@ -461,9 +465,9 @@ async fn unsupported_file_type_is_refused_with_the_supported_ones() {
         .post(&harbor.path("/media"), json!({"file": "x"}))
         .await;
     json.refused(415, "unsupported_media_type");
-    // Nothing of all that stays.
+    // Nothing of these uploads is kept.
     hub.keeps().await;
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     hub.keeps().await;
     assert_eq!(hub.count("select count(*) from message_media").await, 0);
     assert_eq!(files(hub.media.path()), 0);
@@ -477,16 +481,16 @@ async fn only_own_uploads_up_to_the_limit_can_be_attached() {
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
     let maya = harbor.receives(MAYA, "Hi").await;
-    let of_bay = id_of_upload(&bay, &bay.admin, PNG).await;
-    let of_jo = id_of_upload(&harbor, &harbor.admin, PNG).await;
-    let theirs = gets(&harbor, "image/png", PNG, 0).await["media"][0]["id"].clone();
+    let bay_upload = id_of_upload(&bay, &bay.admin, PNG).await;
+    let jo_upload = id_of_upload(&harbor, &harbor.admin, PNG).await;
+    let theirs = receive_file(&harbor, "image/png", PNG, 0).await["media"][0]["id"].clone();
     let mine = id_of_upload(&harbor, &sam, PNG).await;
     let many: Vec<_> = (0..11)
         .map(|nth| format!("https://example.com/{nth}.jpg"))
         .collect();
     for (field, files) in [
-        ("media_ids", json!({"media_ids": [of_bay]})),
-        ("media_ids", json!({"media_ids": [mine, of_jo]})),
+        ("media_ids", json!({"media_ids": [bay_upload]})),
+        ("media_ids", json!({"media_ids": [mine, jo_upload]})),
         ("media_ids", json!({"media_ids": [theirs]})),
         ("media_ids", json!({"media_ids": [uuid::Uuid::now_v7()]})),
         ("media_ids", json!({"media_ids": [mine, mine]})),
@@ -526,7 +530,6 @@ async fn only_own_uploads_up_to_the_limit_can_be_attached() {
     let path = harbor.path(&format!("/credits/{}", sam.id));
     assert_eq!(sam.get(&path).await.is(200)["balance"], 1000);
 
-    // A number without MMS.
     hub.executes_sql("update numbers set mms = false").await;
     let draft = json!({"conversation_id": maya["id"], "content": "Look", "media_ids": [mine]});
     let answer = sam.post(&harbor.path("/messages"), draft.clone()).await;
@@ -534,7 +537,7 @@ async fn only_own_uploads_up_to_the_limit_can_be_attached() {
     assert_eq!(refusal["errors"][0]["field"], "media_ids");
     hub.executes_sql("update numbers set mms = true").await;
 
-    // Of two texts at once that name the same file, one gets it.
+    // Two concurrent texts with the same file: one succeeds.
     let path = harbor.path("/messages");
     let (one, other) = tokio::join!(sam.post(&path, draft.clone()), sam.post(&path, draft));
     let mut both = [one.status, other.status];
@@ -602,7 +605,7 @@ async fn failed_media_message_is_resent_unchanged() {
     assert_eq!(hub.twilio.fetched()[0].bytes, PNG);
     assert_eq!(hub.twilio.messages()[0].media[1], elsewhere);
     assert_eq!(harbor.admin.opens(&url(&again), None).await.2, PNG);
-    // One file, and two texts: it goes with the last of them.
+    // One file of two texts: it is removed with the last of them.
     assert_eq!(files(hub.media.path()), 1);
     hub.executes_sql("delete from message_media where copy_of is null and source_url is null")
         .await;
@@ -614,9 +617,9 @@ async fn failed_media_message_is_resent_unchanged() {
 }
 
 #[tokio::test]
-async fn media_requires_a_public_address() {
+async fn sending_media_requires_a_public_base_url() {
     let hub = Hub::start().await;
-    // The same machine, by an address that looks as if it were another one.
+    // Loopback, as an IPv4-mapped IPv6 address.
     let elsewhere = hub.twilio.url().replace("127.0.0.1", "[::ffff:127.0.0.1]");
     let directory = format!("file://{}", hub.media.path().display());
     let settings = [
@@ -643,12 +646,12 @@ async fn media_requires_a_public_address() {
     assert_eq!(
         sam.get(&path).await.is(200)["balance"],
         1000,
-        "the credit came back"
+        "the credit is refunded"
     );
     other.stop().await;
 }
 
-/// What phones send that browsers do not show, as heads of files that say what they are.
+/// File types that phones send and browsers do not show, recognized by their first bytes.
 #[tokio::test]
 async fn downloads_keep_type_and_file_extension() {
     let hub = Hub::start().await;
@@ -673,7 +676,7 @@ async fn downloads_keep_type_and_file_extension() {
             ".bin",
         ),
     ] {
-        gets(&harbor, claimed, &bytes, 0).await;
+        receive_file(&harbor, claimed, &bytes, 0).await;
         assert_eq!(hub.keeps().await, 1);
         let text = newest(&harbor).await;
         assert_eq!(text["media"][0]["content_type"], kind, "{claimed}");
@@ -700,8 +703,8 @@ async fn downloads_keep_type_and_file_extension() {
         );
         let page = harbor.admin.ask(request).await.body;
         let broken = format!("<img class=\"photo\" src=\"{}", url(&text));
-        assert!(!page.contains(&broken), "{kind} as a picture");
-        assert!(page.contains(&url(&text)), "{kind} is on the page");
+        assert!(!page.contains(&broken), "{kind} is shown as a picture");
+        assert!(page.contains(&url(&text)), "{kind} is not on the page");
     }
 }
 
@@ -712,7 +715,7 @@ async fn text_parts_are_message_text_and_layouts_are_dropped() {
     let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
     let account = hub.twilio.account(&harbor.account, TOKEN);
     let layout = account.late_media(&sid, "application/smil", b"<smil><head/></smil>", 0);
-    let words = account.late_media(
+    let text_part = account.late_media(
         &sid,
         "text/plain",
         "¿Está abierto el miércoles?\r\n".as_bytes(),
@@ -724,7 +727,7 @@ async fn text_parts_are_message_text_and_layouts_are_dropped() {
         .sid(&sid)
         .files(&[
             (&layout, "application/smil"),
-            (&words, "text/plain"),
+            (&text_part, "text/plain"),
             (&picture, "image/png"),
         ])
         .send()
@@ -748,11 +751,15 @@ async fn text_parts_are_message_text_and_layouts_are_dropped() {
         found["messages"]["data"][0]["message"]["id"], text["id"],
         "{found}"
     );
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     hub.keeps().await;
-    assert_eq!(files(hub.media.path()), 1, "no file is kept of the words");
+    assert_eq!(
+        files(hub.media.path()),
+        1,
+        "text parts are not stored as files"
+    );
 
-    // A wish to stop is not lost because it came in a part of its own.
+    // A STOP in a part of its own counts as well.
     assert!(maya["near_stop_id"].is_null());
     let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
     let blank = account.late_media(&sid, "text/plain", b" \r\n", 0);
@@ -774,10 +781,10 @@ async fn text_parts_are_message_text_and_layouts_are_dropped() {
     );
     hub.keeps().await;
     let maya = harbor.conversation_with(MAYA).await;
-    assert_eq!(maya["opted_out"], true, "STOP is STOP in any part");
+    assert_eq!(maya["opted_out"], true, "STOP applies in any part");
     assert!(maya["near_stop_id"].is_null());
 
-    // Beside other words, and after START: the agent is asked, and what was said later stands.
+    // Within other text, and after START: it is flagged for review, and the later START applies.
     hub.twilio.text(MAYA, FRONT_DESK, "START").await;
     let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
     let more = account.late_media(&sid, "text/plain", b"please stop texting me", 0);

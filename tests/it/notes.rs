@@ -1,17 +1,17 @@
-//! Internal notes: for colleagues alone, whom they call by name.
+//! Internal notes and mentions.
 
 use serde_json::{Value, json};
 
 use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
 
-async fn writes(who: &Person, harbor: &Workspace<'_>, to: &Value, note: Value) -> Answer {
+async fn add_note(who: &Person, harbor: &Workspace<'_>, to: &Value, note: Value) -> Answer {
     let id = to["id"].as_str().unwrap();
     who.post(&harbor.path(&format!("/conversations/{id}/notes")), note)
         .await
 }
 
-/// Where notes call `who`.
-async fn called(who: &Person, harbor: &Workspace<'_>) -> Vec<Value> {
+/// The conversations that mention `who`.
+async fn mentioning(who: &Person, harbor: &Workspace<'_>) -> Vec<Value> {
     let path = harbor.path("/conversations?mentioned=true");
     let found = who.get(&path).await.is(200)["data"].clone();
     found.as_array().unwrap().clone()
@@ -27,7 +27,7 @@ async fn note_is_internal_and_changes_nothing_else() {
     let mut live = harbor.admin.listens(&harbor).await;
 
     let note = json!({"content": " Ask Dr. Lin.\n\u{0} "});
-    let note = writes(&sam, &harbor, &maya, note).await.is(201);
+    let note = add_note(&sam, &harbor, &maya, note).await.is(201);
 
     assert_eq!(
         ["direction", "content", "status", "created_by"].map(|field| note[field].clone()),
@@ -41,10 +41,7 @@ async fn note_is_internal_and_changes_nothing_else() {
     let received = live.receives("new_message").await;
     assert_eq!(received["message"]["id"], note["id"]);
     let after = harbor.conversation_with(MAYA).await;
-    assert_eq!(
-        after, maya,
-        "unread, preview, place in the list: all as before"
-    );
+    assert_eq!(after, maya, "unread count, preview and order are unchanged");
     assert_eq!(hub.sends().await, 0);
     assert_eq!(harbor.thread(&maya).await.last().unwrap()["id"], note["id"]);
     let credits = harbor.path(&format!("/credits/{}", sam.id));
@@ -58,7 +55,7 @@ async fn repeated_note_is_stored_once() {
     let maya = harbor.receives(MAYA, "Hi").await;
     let id = maya["id"].as_str().unwrap();
     let path = harbor.path(&format!("/conversations/{id}/notes"));
-    let asks = async |content: &str| {
+    let post_note = async |content: &str| {
         let request = harbor.admin.request(reqwest::Method::POST, &path);
         let request = request.header("idempotency-key", "n-1");
         harbor
@@ -66,9 +63,9 @@ async fn repeated_note_is_stored_once() {
             .ask(request.json(&json!({"content": content})))
             .await
     };
-    let (one, other) = tokio::join!(asks("Once"), asks("Once"));
+    let (one, other) = tokio::join!(post_note("Once"), post_note("Once"));
     assert_eq!(one.is(201)["id"], other.is(201)["id"]);
-    asks("Something else")
+    post_note("Something else")
         .await
         .refused(422, "idempotency_key_reused");
     assert_eq!(
@@ -94,7 +91,7 @@ async fn mention_notifies_and_is_listed_until_seen() {
         "@sam and @[Somebody]({}), please. Not jo@sam.test",
         harbor.admin.id
     );
-    let note = writes(&harbor.admin, &harbor, &maya, json!({"content": content}))
+    let note = add_note(&harbor.admin, &harbor, &maya, json!({"content": content}))
         .await
         .is(201);
 
@@ -105,7 +102,7 @@ async fn mention_notifies_and_is_listed_until_seen() {
     assert_eq!(
         note["mentions"],
         json!([{"user_id": sam.id, "name": "Sam"}]),
-        "nobody calls themself"
+        "authors do not mention themselves"
     );
     let received = sams.receives("mentioned").await;
     assert_eq!(
@@ -119,19 +116,19 @@ async fn mention_notifies_and_is_listed_until_seen() {
         "{others:?}"
     );
 
-    let found = called(&sam, &harbor).await;
+    let found = mentioning(&sam, &harbor).await;
     assert_eq!((found.len(), &found[0]["id"]), (1, &maya["id"]));
-    assert!(called(&lin, &harbor).await.is_empty());
-    assert!(called(&harbor.admin, &harbor).await.is_empty());
+    assert!(mentioning(&lin, &harbor).await.is_empty());
+    assert!(mentioning(&harbor.admin, &harbor).await.is_empty());
     let unseen = "select count(*) from mentions where seen_at is null";
     let id = maya["id"].as_str().unwrap();
     let read = harbor.path(&format!("/conversations/{id}/read"));
     lin.post(&read, json!({})).await.is(204);
-    assert_eq!(hub.count(unseen).await, 1, "somebody else has looked");
+    assert_eq!(hub.count(unseen).await, 1, "another member has read it");
     sam.post(&read, json!({})).await.is(204);
     sams.receives("mentions_seen").await;
     assert_eq!(hub.count(unseen).await, 0);
-    assert_eq!(called(&sam, &harbor).await.len(), 1, "it is found again");
+    assert_eq!(mentioning(&sam, &harbor).await.len(), 1, "it stays listed");
 }
 
 #[tokio::test]
@@ -172,7 +169,7 @@ async fn mention_requires_access_and_a_unique_name() {
         (json!({"content": "x", "to": MAYA}), "to"),
         (json!({}), "content"),
     ] {
-        let problem = writes(&harbor.admin, &harbor, &maya, note.clone())
+        let problem = add_note(&harbor.admin, &harbor, &maya, note.clone())
             .await
             .refused(422, "validation_failed");
         assert!(problem.to_string().contains(says), "{note}: {problem}");
@@ -184,12 +181,12 @@ async fn mention_requires_access_and_a_unique_name() {
     );
     assert_eq!(hub.count("select count(*) from mentions").await, 0);
 
-    // Of two, the list says which. Who loses the number loses what they were called to.
+    // `mentions` resolves an ambiguous name. Members who lose the number lose its mentions.
     let note = json!({"content": "@Sam?", "mentions": [sam.id]});
-    writes(&harbor.admin, &harbor, &maya, note).await.is(201);
-    assert_eq!(called(&sam, &harbor).await.len(), 1);
+    add_note(&harbor.admin, &harbor, &maya, note).await.is(201);
+    assert_eq!(mentioning(&sam, &harbor).await.len(), 1);
     let number = harbor.number(FRONT_DESK).await;
     let path = harbor.path(&format!("/numbers/{number}/members/{}", sam.id));
     harbor.admin.delete(&path).await.is(204);
-    assert!(called(&sam, &harbor).await.is_empty());
+    assert!(mentioning(&sam, &harbor).await.is_empty());
 }

@@ -1,4 +1,4 @@
-//! Numbers that are searched, bought and given back.
+//! Numbers: search, purchase and release.
 
 mod doctor;
 
@@ -27,7 +27,7 @@ async fn offers(harbor: &Workspace<'_>, query: &str) -> Vec<Value> {
     found["data"].as_array().unwrap().clone()
 }
 
-/// Posts a form and follows to the page that comes after it.
+/// Posts a form; returns the page that it redirects to.
 async fn posts(who: &Person, path: &str, fields: &[(&str, &str)]) -> String {
     let request = who.request(reqwest::Method::POST, path).form(fields);
     let answer = who.ask(request).await;
@@ -53,15 +53,19 @@ async fn number_is_found_bought_and_receives_texts() {
     assert_eq!(found[0]["phone_number"], FOR_SALE);
     assert_eq!(found[0]["place"], "Oakland, CA");
     assert_eq!(found[0]["capabilities"]["sms"], json!(true));
-    assert_eq!(offers(&harbor, "").await.len(), 2, "the country is ours");
+    assert_eq!(
+        offers(&harbor, "").await.len(),
+        2,
+        "the country of the workspace"
+    );
     assert_eq!(offers(&harbor, "&contains=0143").await.len(), 1);
     assert_eq!(offers(&harbor, "&area_code=888").await.len(), 1);
     assert_eq!(offers(&harbor, "&country=GB").await.len(), 1);
     assert!(offers(&harbor, "&contains=9999").await.is_empty());
 
-    let wanted = purchase(&harbor, "(510) 555-0142").await;
+    let order = purchase(&harbor, "(510) 555-0142").await;
     let path = harbor.path("/numbers");
-    let bought = harbor.admin.post(&path, wanted.clone()).await.is(201);
+    let bought = harbor.admin.post(&path, order.clone()).await.is(201);
 
     assert_eq!(
         (
@@ -79,7 +83,7 @@ async fn number_is_found_bought_and_receives_texts() {
     );
     harbor
         .admin
-        .post(&path, wanted)
+        .post(&path, order)
         .await
         .refused(422, "validation_failed");
     let audit = harbor.path("/audit?action=number_bought");
@@ -96,7 +100,7 @@ async fn outside_north_america_area_code_is_a_prefix() {
         .sells("DE", "Local", "+493055501999")
         .sells("DE", "Local", "+494230142000")
         .sells("DE", "Mobile", "+4915123042000");
-    // More than fit on one page of offers before it.
+    // More than fit on one page before the match.
     for nth in 0..40 {
         hub.twilio
             .sells("GB", "Local", &format!("+44207946{nth:04}"));
@@ -140,21 +144,21 @@ async fn lost_response_buys_once() {
         let phone = format!("+1510555020{line}");
         hub.twilio.sells("US", "Local", &phone);
         hub.twilio.does_one().fails(failure);
-        let wanted = purchase(&harbor, &phone).await;
-        let bought = harbor.admin.post(&path, wanted).await.is(201);
+        let order = purchase(&harbor, &phone).await;
+        let bought = harbor.admin.post(&path, order).await.is(201);
         assert_eq!(bought["webhook"], "configured");
     }
     assert_eq!(account.pays_for().len(), 4);
 
-    // Not even the list can be asked: it is said that nobody knows, and asking again settles it.
+    // The list fails as well: the outcome is reported as unknown, and a repeat resolves it.
     let phone = "+15105550210";
     hub.twilio.sells("US", "Local", phone);
     hub.twilio
         .does_one()
         .fails(Failure::AcceptThenDrop)
         .fails(Failure::Drop);
-    let wanted = purchase(&harbor, phone).await;
-    let unknown = harbor.admin.post(&path, wanted.clone()).await;
+    let order = purchase(&harbor, phone).await;
+    let unknown = harbor.admin.post(&path, order.clone()).await;
     let unknown = unknown.refused(503, "provider_unavailable");
     assert!(
         unknown["detail"]
@@ -162,12 +166,12 @@ async fn lost_response_buys_once() {
             .unwrap()
             .contains("never bought twice")
     );
-    harbor.admin.post(&path, wanted.clone()).await.is(201);
+    harbor.admin.post(&path, order.clone()).await.is(201);
     assert_eq!(account.pays_for().len(), 5);
     let buys = ["POST", "IncomingPhoneNumbers.json"];
     assert_eq!(hub.twilio.calls(&buys), 4, "it was found, not bought again");
 
-    // Nobody took it: nothing is stored.
+    // The provider did not accept it: nothing is stored.
     hub.twilio.does_one().fails(Failure::Drop);
     let other = purchase(&harbor, FOR_SALE).await;
     harbor
@@ -186,12 +190,12 @@ async fn concurrent_purchases_of_one_number_pay_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     hub.twilio.sells("US", "Local", FOR_SALE);
-    let wanted = purchase(&harbor, FOR_SALE).await;
+    let order = purchase(&harbor, FOR_SALE).await;
     let path = harbor.path("/numbers");
 
     let (one, other) = tokio::join!(
-        harbor.admin.post(&path, wanted.clone()),
-        harbor.admin.post(&path, wanted.clone())
+        harbor.admin.post(&path, order.clone()),
+        harbor.admin.post(&path, order.clone())
     );
 
     for answer in [&one, &other] {
@@ -204,7 +208,7 @@ async fn concurrent_purchases_of_one_number_pay_once() {
 }
 
 #[tokio::test]
-async fn order_is_followed_and_not_repeated() {
+async fn order_is_awaited_and_not_repeated() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let customer = hub.telnyx.account(KEY);
@@ -222,11 +226,11 @@ async fn order_is_followed_and_not_repeated() {
         (&json!("1.00"), &json!("USD"))
     );
 
-    // What is looked at: the list, open orders, the profiles, the new profile; then the order, whose answer gets lost.
+    // Calls: the list, open orders, the profiles, the new profile; then the order, whose response is lost.
     hub.telnyx.does(4).fails(Failure::AcceptThenDrop);
     let path = harbor.path("/numbers");
-    let wanted = purchase(&harbor, FOR_SALE).await;
-    let bought = harbor.admin.post(&path, wanted).await.is(201);
+    let order = purchase(&harbor, FOR_SALE).await;
+    let bought = harbor.admin.post(&path, order).await.is(201);
     assert_eq!(
         (&bought["status"], &bought["webhook"]),
         (&json!("active"), &json!("configured"))
@@ -235,10 +239,10 @@ async fn order_is_followed_and_not_repeated() {
     let answer = hub.telnyx.text(MAYA, FOR_SALE, "Hello?").await;
     assert_eq!(answer.status(), 200);
 
-    // One that takes its time is stored as pending, is not ordered again, and a sync finds it.
+    // A slow order is stored as pending and not placed again.
     hub.telnyx.orders_take(11);
-    let wanted = purchase(&harbor, "+15105550143").await;
-    let slow = harbor.admin.post(&path, wanted.clone()).await.is(201);
+    let order = purchase(&harbor, "+15105550143").await;
+    let slow = harbor.admin.post(&path, order.clone()).await.is(201);
     assert_eq!(slow["status"], "pending");
     let id = slow["id"].as_str().unwrap();
     let number = harbor.path(&format!("/numbers/{id}"));
@@ -252,8 +256,8 @@ async fn order_is_followed_and_not_repeated() {
     let sync = integration(&harbor).await["id"].clone();
     let sync = harbor.path(&format!("/integrations/{}/sync", sync.as_str().unwrap()));
     let synced = harbor.admin.post(&sync, json!({})).await.is(200);
-    assert_eq!(synced["removed"], 0, "it has a day to come");
-    let again = harbor.admin.post(&path, wanted).await.is(201);
+    assert_eq!(synced["removed"], 0, "a pending order has a day");
+    let again = harbor.admin.post(&path, order).await.is(201);
     assert_eq!(
         (&again["id"], &again["status"]),
         (&slow["id"], &json!("active"))
@@ -285,7 +289,7 @@ async fn released_number_keeps_history_and_sends_nothing() {
         .await
         .refused(503, "provider_unavailable");
     assert_eq!(account.pays_for(), [FRONT_DESK]);
-    // The answer gets lost, the number is given back all the same.
+    // The response is lost, and the number is released all the same.
     hub.twilio.fails(Failure::AcceptThenDrop);
     harbor.admin.delete(&path).await.is(204);
 
@@ -304,16 +308,16 @@ async fn released_number_keeps_history_and_sends_nothing() {
     );
     let mine = harbor.path(&format!("/credits/{}", sam.id));
     assert_eq!(sam.get(&mine).await.is(200)["balance"], 5);
-    assert_eq!(harbor.thread(&maya).await.len(), 2, "what was said stays");
+    assert_eq!(harbor.thread(&maya).await.len(), 2, "the history stays");
     harbor.admin.delete(&path).await.is(204);
     let audit = harbor.path("/audit?action=number_released");
     let result = harbor.admin.get(&audit).await.is(200);
     assert_eq!(result["data"].as_array().unwrap().len(), 1);
 
-    // Somebody sells it again, and we are the ones who buy it.
+    // The number is for sale again, and the workspace buys it back.
     hub.twilio.sells("US", "Local", FRONT_DESK);
-    let wanted = purchase(&harbor, FRONT_DESK).await;
-    let back = harbor.admin.post(&harbor.path("/numbers"), wanted).await;
+    let order = purchase(&harbor, FRONT_DESK).await;
+    let back = harbor.admin.post(&harbor.path("/numbers"), order).await;
     let back = back.is(201);
     assert_eq!(
         (&back["id"], &back["status"], &back["gone_at"]),
@@ -326,11 +330,11 @@ async fn invalid_search_is_refused_with_reason() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let id = integration(&harbor).await["id"].clone();
-    let of = format!("integration_id={}", id.as_str().unwrap());
+    let integration_filter = format!("integration_id={}", id.as_str().unwrap());
     for (query, field) in [
-        (format!("{of}&country=USA"), "country"),
-        (format!("{of}&area_code=51a"), "area_code"),
-        (format!("{of}&contains=%25%25"), "contains"),
+        (format!("{integration_filter}&country=USA"), "country"),
+        (format!("{integration_filter}&area_code=51a"), "area_code"),
+        (format!("{integration_filter}&contains=%25%25"), "contains"),
         ("country=US".into(), "integration_id"),
     ] {
         let path = harbor.path(&format!("/numbers/available?{query}"));
@@ -340,8 +344,8 @@ async fn invalid_search_is_refused_with_reason() {
     }
     let path = harbor.path("/numbers");
     for phone in ["", "not a number", "+1510"] {
-        let wanted = purchase(&harbor, phone).await;
-        let wrong = harbor.admin.post(&path, wanted).await;
+        let order = purchase(&harbor, phone).await;
+        let wrong = harbor.admin.post(&path, order).await;
         let wrong = wrong.refused(422, "validation_failed");
         assert_eq!(wrong["errors"][0]["field"], "phone_number");
     }
@@ -359,8 +363,8 @@ async fn sandbox_sells_fictional_numbers() {
     assert_eq!(found[0]["phone_number"], "+14155550142");
 
     let path = harbor.path("/numbers");
-    let wanted = purchase(&harbor, "+14155550142").await;
-    let bought = harbor.admin.post(&path, wanted).await.is(201);
+    let order = purchase(&harbor, "+14155550142").await;
+    let bought = harbor.admin.post(&path, order).await.is(201);
     assert_eq!(bought["status"], "active");
     assert!(
         offers(&harbor, "&area_code=415&contains=0142")

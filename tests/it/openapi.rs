@@ -1,5 +1,4 @@
-//! The description is right by the rules of OpenAPI 3.1 and of those who make clients of it, and says of each body what the
-//! route takes: types of one name do not hide each other.
+//! The OpenAPI document is valid for linters and client generators, and describes every request body.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -44,7 +43,6 @@ fn resolved<'a>(description: &'a Value, schema: &'a Value) -> &'a Value {
     }
 }
 
-/// Each operation with its method and path.
 fn operations(description: &Value) -> Vec<(String, &Value)> {
     let mut operations = Vec::new();
     for (path, item) in description["paths"].as_object().unwrap() {
@@ -55,7 +53,7 @@ fn operations(description: &Value) -> Vec<(String, &Value)> {
     operations
 }
 
-/// Where `value` refers to.
+/// Collects the targets of all `$ref` in `value`.
 fn references(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
@@ -162,7 +160,7 @@ async fn every_reference_resolves_and_every_schema_is_used() {
     assert_eq!(reached, all);
 }
 
-/// Programs of the directory `tests/openapi`, which `npm ci` brings in: their versions stand in the lock file there.
+/// Runs a program of `tests/openapi`, which `npm ci` installs as locked there.
 fn runs(program: &str, arguments: &[&str]) -> Output {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new("bash")
@@ -185,9 +183,8 @@ fn runs(program: &str, arguments: &[&str]) -> Output {
     output
 }
 
-/// Redocly and Spectral with the rules that they recommend, of which a warning is an error; and a client in TypeScript that is
-/// made of the description, compiles, and works against this very server. Some ten seconds of a processor in all, most of it
-/// for starting four programs.
+/// Redocly and Spectral with their recommended rules, warnings as errors; and a generated TypeScript client that
+/// compiles and works against this server. Takes some ten seconds of CPU, mostly to start four programs.
 #[tokio::test]
 async fn linters_and_generated_client_accept_the_document() {
     let hub = Hub::start().await;

@@ -1,4 +1,4 @@
-//! Opted out means not texted; START means texted again; and every change of mind has its proof.
+//! Opt-outs by text: keywords, reviews, verbal opt-outs, and their proof.
 
 mod by_address;
 mod events;
@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 
 use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
 
-async fn texts(who: &Person, harbor: &Workspace<'_>, conversation: &Value) -> Answer {
+async fn send_text(who: &Person, harbor: &Workspace<'_>, conversation: &Value) -> Answer {
     let draft = json!({"conversation_id": conversation["id"], "content": "See you on Thursday"});
     who.post(&harbor.path("/messages"), draft).await
 }
 
-fn consent(harbor: &Workspace<'_>, conversation: &Value) -> String {
+fn consent_path(harbor: &Workspace<'_>, conversation: &Value) -> String {
     harbor.path(&format!(
         "/contacts/{}/consent",
         conversation["contact_id"].as_str().unwrap()
@@ -25,7 +25,7 @@ fn consent(harbor: &Workspace<'_>, conversation: &Value) -> String {
 async fn history(harbor: &Workspace<'_>, conversation: &Value) -> Vec<Value> {
     let history = harbor
         .admin
-        .get(&consent(harbor, conversation))
+        .get(&consent_path(harbor, conversation))
         .await
         .is(200);
     history["data"].as_array().unwrap().clone()
@@ -41,11 +41,11 @@ async fn help_changes_nothing() {
     }
     harbor.receives(MAYA, "STOP").await;
     let maya = harbor.receives(MAYA, "HELP").await;
-    assert_eq!(maya["opted_out"], true, "nor does it lift a STOP");
+    assert_eq!(maya["opted_out"], true, "HELP does not lift a STOP");
     assert_eq!(hub.sends().await, 0);
     assert!(
         hub.twilio.messages().is_empty(),
-        "a second answer beside the provider's"
+        "only the provider answers HELP"
     );
     assert_eq!(harbor.thread(&maya).await.len(), 5, "agents see them all");
 }
@@ -60,14 +60,14 @@ async fn stop_and_start_match_exactly_in_any_case() {
         ("unsubscribe", "unstop"),
         (" Stop all ", "yes"),
     ] {
-        texts(&harbor.admin, &harbor, &maya).await.is(202);
+        send_text(&harbor.admin, &harbor, &maya).await.is(202);
         harbor.receives(MAYA, stop).await;
         assert_eq!(
             harbor.conversation_with(MAYA).await["opted_out"],
             true,
             "{stop}"
         );
-        texts(&harbor.admin, &harbor, &maya)
+        send_text(&harbor.admin, &harbor, &maya)
             .await
             .refused(409, "contact_opted_out");
         harbor.receives(MAYA, start).await;
@@ -77,7 +77,7 @@ async fn stop_and_start_match_exactly_in_any_case() {
             "{start}"
         );
     }
-    texts(&harbor.admin, &harbor, &maya).await.is(202);
+    send_text(&harbor.admin, &harbor, &maya).await.is(202);
 
     let history = history(&harbor, &maya).await;
     assert_eq!(history.len(), 6);
@@ -97,7 +97,7 @@ async fn similar_words_do_not_opt_out() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Please stop texting me").await;
     assert_eq!(maya["opted_out"], false);
-    texts(&harbor.admin, &harbor, &maya).await.is(202);
+    send_text(&harbor.admin, &harbor, &maya).await.is(202);
     assert!(history(&harbor, &maya).await.is_empty());
 }
 
@@ -110,8 +110,8 @@ async fn near_stop_is_flagged_until_reviewed() {
     let maya = harbor.receives(MAYA, "Please stop texting me").await;
     assert_eq!(maya["near_stop_id"], maya["last_message_id"]);
     let maya = harbor.receives(MAYA, "I mean it").await;
-    let words = harbor.thread(&maya).await[0]["id"].clone();
-    assert_eq!(maya["near_stop_id"], words, "it stays");
+    let flagged_id = harbor.thread(&maya).await[0]["id"].clone();
+    assert_eq!(maya["near_stop_id"], flagged_id, "the flag stays");
     let path = harbor.path(&format!(
         "/conversations/{}/near-stop",
         maya["id"].as_str().unwrap()
@@ -120,21 +120,21 @@ async fn near_stop_is_flagged_until_reviewed() {
         .await
         .refused(404, "not_found");
 
-    let judged = sam.post(&path, json!({"opt_out": false})).await.is(200);
+    let reviewed = sam.post(&path, json!({"opt_out": false})).await.is(200);
     assert_eq!(
-        (&judged["near_stop_id"], &judged["opted_out"]),
+        (&reviewed["near_stop_id"], &reviewed["opted_out"]),
         (&Value::Null, &json!(false))
     );
     sam.post(&path, json!({"opt_out": true})).await.is(200);
     assert!(
         history(&harbor, &maya).await.is_empty(),
-        "there was nothing to judge any more"
+        "nothing was left to review"
     );
 
     harbor.receives(MAYA, "take me off this list!!").await;
-    let judged = sam.post(&path, json!({"opt_out": true})).await.is(200);
+    let reviewed = sam.post(&path, json!({"opt_out": true})).await.is(200);
     assert_eq!(
-        (&judged["near_stop_id"], &judged["opted_out"]),
+        (&reviewed["near_stop_id"], &reviewed["opted_out"]),
         (&Value::Null, &json!(true))
     );
     let history = history(&harbor, &maya).await;
@@ -143,7 +143,7 @@ async fn near_stop_is_flagged_until_reviewed() {
     assert_eq!(history[0]["actor_id"], sam.id);
     assert_eq!(history[0]["number"], FRONT_DESK);
 
-    // An outright word settles it as well.
+    // An exact keyword settles it as well.
     harbor.receives(MAYA, "START").await;
     harbor.receives(MAYA, "Stop. Texting.").await;
     harbor.receives(MAYA, "Please stop").await;
@@ -222,7 +222,7 @@ async fn opt_out_cancels_queued_texts_and_refunds() {
     harbor.assigns(FRONT_DESK, &sam).await;
     let message = harbor.answers(&sam, &maya, "See you on Thursday").await;
     let later = harbor.answers(&sam, &maya, "Or on Friday").await;
-    // One of them comes back from a provider that is too busy, after the STOP.
+    // One text returns from a busy provider after the STOP.
     hub.twilio
         .fails(crate::emulator::Failure::Busy { retry_after: None });
     hub.executes_sql("update messages set status = 'sending', lease_until = now() + interval '1 minute' where content = 'Or on Friday'")
@@ -258,12 +258,12 @@ async fn provider_keyword_overrides_the_text() {
         assert_eq!(text.send().await.status(), 200);
     };
     says("ARRET", "STOP").await;
-    texts(&harbor.admin, &harbor, &maya)
+    send_text(&harbor.admin, &harbor, &maya)
         .await
         .refused(409, "contact_opted_out");
-    says("STOP", "HELP").await; // their list of words is not ours
+    says("STOP", "HELP").await; // the provider's keywords differ from ours
     says("OUI", "START").await;
-    texts(&harbor.admin, &harbor, &maya).await.is(202);
+    send_text(&harbor.admin, &harbor, &maya).await.is(202);
     assert_eq!(history(&harbor, &maya).await.len(), 2);
 }
 
@@ -276,7 +276,7 @@ async fn repeated_stop_is_one_consent_change() {
     let maya = harbor.conversation_with(MAYA).await;
     assert_eq!(maya["opted_out"], true);
     assert_eq!(history(&harbor, &maya).await.len(), 1);
-    // A late repeat of the STOP does not undo the START that followed it.
+    // A late repeat of the STOP does not undo the later START.
     harbor.receives(MAYA, "START").await;
     hub.twilio
         .texting(MAYA, FRONT_DESK, "STOP")
@@ -319,7 +319,7 @@ async fn agent_records_a_verbal_opt_out() {
     let maya = harbor.receives(MAYA, "Hi").await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     harbor.assigns(FRONT_DESK, &sam).await;
-    let path = consent(&harbor, &maya);
+    let path = consent_path(&harbor, &maya);
     let says = |consent_kind: &str, reason: &str| json!({"number_id": maya["number_id"], "consent_kind": consent_kind, "reason": reason});
 
     lin.post(&path, says("stop", "On the phone"))
@@ -335,29 +335,29 @@ async fn agent_records_a_verbal_opt_out() {
             .await
             .refused(422, "validation_failed");
     }
-    texts(&sam, &harbor, &maya).await.is(202);
+    send_text(&sam, &harbor, &maya).await.is(202);
 
     let result = sam.post(&path, says("stop", "On the phone")).await.is(200);
     assert_eq!(result["data"][0]["actor_id"], sam.id);
     assert_eq!(result["data"][0]["proof"], "On the phone");
-    texts(&harbor.admin, &harbor, &maya)
+    send_text(&harbor.admin, &harbor, &maya)
         .await
         .refused(409, "contact_opted_out");
     sam.post(&path, says("stop", "Again")).await.is(200);
     assert_eq!(
         history(&harbor, &maya).await.len(),
         1,
-        "nothing changed, nothing is written down"
+        "an unchanged state is not recorded"
     );
 
     sam.post(&path, says("start", "They called back"))
         .await
         .is(200);
-    texts(&sam, &harbor, &maya).await.is(202);
+    send_text(&sam, &harbor, &maya).await.is(202);
     assert_eq!(history(&harbor, &maya).await.len(), 2);
 }
 
-/// `Yes` answers whatever was asked last; it lifts what they texted, and nothing that others wrote down.
+/// `Yes` may answer another question: it lifts opt-outs by text, and none recorded by others.
 #[tokio::test]
 async fn yes_lifts_only_opt_outs_by_text() {
     let hub = Hub::start().await;
@@ -374,22 +374,22 @@ async fn yes_lifts_only_opt_outs_by_text() {
     for lifting in ["START", "unstop"] {
         harbor
             .admin
-            .post(&consent(&harbor, &maya), stop.clone())
+            .post(&consent_path(&harbor, &maya), stop.clone())
             .await
             .is(200);
         let before = history(&harbor, &maya).await.len();
-        assert_eq!(opted_out("Yes").await, true, "an agent wrote it down");
+        assert_eq!(opted_out("Yes").await, true, "recorded by an agent");
         assert_eq!(
             history(&harbor, &maya).await.len(),
             before,
             "nothing changed"
         );
-        assert_eq!(opted_out(lifting).await, false, "their own outright word");
+        assert_eq!(opted_out(lifting).await, false, "an exact keyword");
     }
 
     hub.executes_sql("insert into opt_outs (workspace_id, contact_id, number_id, source, proof)
                  select workspace_id, contact_id, number_id, 'import', 'old list' from conversations")
         .await;
-    assert_eq!(opted_out("yes").await, true, "a list brought it");
+    assert_eq!(opted_out("yes").await, true, "imported");
     assert_eq!(opted_out("START").await, false);
 }

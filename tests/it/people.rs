@@ -1,4 +1,4 @@
-//! Who comes, who stays, as what, and who goes.
+//! Members: invitations, roles and leaving.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ fn newcomer() -> Value {
     json!({"name": "Sam Ortiz", "password": PASSWORD})
 }
 
-/// A second admin, who came by a link as anybody does.
+/// A second admin, who joined by invitation.
 async fn another_admin(harbor: &Workspace<'_>, email: &str) -> Person {
     let link = harbor.invites(email, "admin").await;
     let session = accepts(&Person::nobody(harbor.hub), &link, newcomer()).await;
@@ -135,7 +135,6 @@ async fn existing_account_joins_with_its_password_and_keeps_its_name() {
     assert_eq!(session["user"]["id"], bay.admin.id);
     assert_eq!(session["user"]["name"], "Jo Park");
     assert_eq!(session["workspaces"].as_array().unwrap().len(), 2);
-    // Sessions that were open before are members now, too.
     bay.admin.get(&harbor.path("/conversations")).await.is(200);
 }
 
@@ -162,7 +161,7 @@ async fn signed_in_user_joins_only_with_the_invited_address() {
     let session = accepts(&bay.admin, &token, json!({})).await.is(200);
     assert_eq!(session["user"]["id"], bay.admin.id);
     bay.admin.get(&harbor.path("")).await.is(200);
-    assert_eq!(roles(&harbor).await.len(), 2, "and nobody else joined");
+    assert_eq!(roles(&harbor).await.len(), 2, "no other user joined");
 }
 
 #[tokio::test]
@@ -287,8 +286,9 @@ async fn invitation_assigns_numbers_of_its_workspace_only() {
         harbor.number(FRONT_DESK).await,
         bay.number("+16285550177").await,
     );
-    let gone = "01890000-0000-7000-8000-000000000000";
-    let form = json!({"email": SAM, "role": "agent", "number_ids": [ours, theirs, gone, ours]});
+    let unknown_id = "01890000-0000-7000-8000-000000000000";
+    let form =
+        json!({"email": SAM, "role": "agent", "number_ids": [ours, theirs, unknown_id, ours]});
     let invited = harbor
         .admin
         .post(&harbor.path("/members"), form)
@@ -317,7 +317,7 @@ async fn invitation_assigns_numbers_of_its_workspace_only() {
 }
 
 #[tokio::test]
-async fn default_numbers_are_assigned_to_new_agents_not_admins() {
+async fn starting_credits_are_granted_to_new_agents_not_admins() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let nobody = Person::nobody(&hub);
@@ -380,7 +380,7 @@ async fn agents_cannot_manage_members() {
 
     assert_eq!(roles(&harbor).await, before);
     assert_eq!(hub.count("select count(*) from invitations").await, 1);
-    // Nor past the doors.
+    // Row-level security refuses it too.
     let mut tx = hub.with_rights_of(&sam, &harbor).await;
     let raised = sqlx::query("update workspace_members set role = 'admin'")
         .execute(&mut *tx)
@@ -430,7 +430,7 @@ async fn role_change_applies_to_next_request_and_open_sockets() {
         (&json!(sam.id), &json!("admin"))
     );
     sam.get(&integrations).await.is(200);
-    // The very next thing that the socket hears: nothing of before.
+    // The next frame of the socket is the resync: no earlier event is sent.
     assert_eq!(agent.next().await["type"], "resync");
     hub.twilio.text(MAYA, FRONT_DESK, "As an admin").await;
     assert_eq!(
@@ -486,7 +486,6 @@ async fn unknown_roles_and_unknown_members_get_distinct_errors() {
     assert_eq!(admins(&bay).await, 1);
 }
 
-/// Every route with a workspace in it, as the description lists them.
 async fn routes(harbor: &Workspace<'_>) -> Vec<(reqwest::Method, String)> {
     let description = harbor.admin.get("/api/openapi.json").await.is(200);
     let some = "01890000-0000-7000-8000-000000000000";
@@ -504,7 +503,7 @@ async fn routes(harbor: &Workspace<'_>) -> Vec<(reqwest::Method, String)> {
             routes.push((method, harbor.path(&filled.join("/"))));
         }
     }
-    assert!(routes.len() > 20, "the description lists the routes");
+    assert!(routes.len() > 20, "too few routes");
     routes
 }
 
@@ -544,7 +543,7 @@ async fn removed_member_loses_access_at_once_and_keeps_the_session() {
         .says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
         .await;
     assert_eq!(socket.receives("error").await["code"], "not_a_member");
-    // Their numbers went with them: who comes back begins anew.
+    // A returning member starts without numbers.
     let token = harbor.invites(&sam.email, "agent").await;
     accepts(&sam, &token, json!({})).await.is(200);
     let numbers = sam.get(&harbor.path("/numbers")).await.is(200);
@@ -584,7 +583,7 @@ async fn last_admin_cannot_be_demoted_removed_or_leave() {
         .refused(409, "last_admin");
     assert_eq!(admins(&harbor).await, 1);
 
-    // With a second one around it is possible, until that one is the last.
+    // With a second admin it is possible, until that one is the last.
     let lin = another_admin(&harbor, "lin@harbor.test").await;
     changes_role(jo, &harbor, &jo.id, "agent").await.is(200);
     removes(jo, &harbor, &lin.id)
@@ -623,7 +622,7 @@ async fn concurrent_mutual_demotion_leaves_one_admin() {
             .into(),
         };
         for answer in &answers {
-            // Whoever came second is told so: there is no admin but them, or they are none any more.
+            // The later request is refused: its caller is the last admin, or no admin any more.
             assert!(
                 [200, 403, 404, 409].contains(&answer.status),
                 "round {round}: {answers:?}"
@@ -674,10 +673,10 @@ async fn database_keeps_at_least_one_admin() {
         .execute(&mut *tx)
         .await
         .unwrap();
-    assert_eq!(others.rows_affected(), 1, "what is allowed, is");
+    assert_eq!(others.rows_affected(), 1, "another member can be deleted");
 }
 
-/// The answer without what differs in every one: the address asked about, and times.
+/// The answer without its variable parts: the address and times.
 fn mail_and_status(answer: &Answer, email: &str) -> (u16, String) {
     let body = answer.body.replace(email, "…");
     let body = match serde_json::from_str::<Value>(&body) {
@@ -761,13 +760,13 @@ async fn responses_do_not_reveal_whether_an_account_exists() {
     assert_eq!(offers[0].0, 200);
 }
 
-/// Whoever tries an address that is known hears that it cannot be used; only its owner hears why.
+/// The caller learns only that the address cannot be used; the mail to its owner says why.
 #[tokio::test]
 async fn repeated_sign_up_is_mailed_to_the_account_owner() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let email = harbor.admin.email.as_str();
-    hub.post.mail_to(email).await; // to confirm the address
+    hub.post.mail_to(email).await; // the confirmation mail
     let form =
         json!({"workspace_name": "Mine", "name": "Eve", "email": email, "password": PASSWORD});
     let problem = Person::nobody(&hub)
@@ -780,7 +779,7 @@ async fn repeated_sign_up_is_mailed_to_the_account_owner() {
     assert_eq!(mail.subject, "You have an account already");
 }
 
-/// Anybody can have three mails sent to an address: that must not keep its owner from joining.
+/// Anyone can cause three mails to an address: that must not keep its owner from joining.
 #[tokio::test]
 async fn mail_limit_by_others_does_not_block_joining() {
     let hub = Hub::start().await;

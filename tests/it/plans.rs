@@ -1,5 +1,5 @@
-//! What big lists cost: PostgreSQL itself says, of every statement behind a page, how many rows it touched and how it came to
-//! them. No page may read a whole table or sort one, whoever looks and however little of it they may see.
+//! The cost of large lists: PostgreSQL logs how many rows each statement behind a page reads. No page may read or
+//! sort a whole table, for any viewer.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -10,22 +10,21 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::hub::{FRONT_DESK, Hub, MAYA, Person, TOKEN, empty_database, superuser};
 
-/// Rows of a table that a page may touch: it has 50, of up to four statuses and ten numbers, and looks each of them up.
+/// Rows that a page may read: it has 50, of up to four statuses and ten numbers, and looks each of them up.
 const FEW: u64 = 4_000;
-/// A search goes 10,000 rows down from the newest, twice. A tag is looked for at each conversation until there are enough.
+/// A search walks 10,000 rows from the newest, twice. A tag is checked at each conversation until the page is full.
 const SEARCHED: u64 = 24_000;
-/// The contacts of an agent who has no more than 5,000 are all looked at, with their conversations. Of those who came last, the
-/// planner of a small table looks at everybody's.
+/// All contacts of an agent who has at most 5,000 are read, with their conversations. For the newest ones the planner
+/// of a small table reads those of all agents.
 const OF_AN_AGENT: u64 = 30_000;
-/// Blocks for each row, and at least: they tell of indexes that are walked from end to end.
+/// Blocks per row, and at least this many: more reveals indexes that are read from end to end.
 const BLOCKS: u64 = 6;
 const FEW_BLOCKS: u64 = 10_000;
 
-/// Where PostgreSQL writes what it did.
 struct Log(PathBuf);
 
 impl Log {
-    /// Has it tell of every statement in this database from now on, once connections are made anew.
+    /// Logs every plan of this database on connections made from now on.
     async fn open(root: &mut PgConnection) -> Self {
         let database: String = sqlx::query_scalar("select current_database()")
             .fetch_one(&mut *root)
@@ -54,7 +53,7 @@ impl Log {
         std::fs::metadata(&self.0).unwrap().len()
     }
 
-    /// What was done since. A log that grew too long was put aside meanwhile.
+    /// The statements logged since `end`, also across a rotation of the log.
     fn since(&self, end: u64) -> Vec<Statement> {
         let text = match self.end() < end {
             true => read(&self.0.with_extension("log.1"), end) + &read(&self.0, 0),
@@ -81,17 +80,16 @@ fn read(path: &Path, from: u64) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// A statement, and how it was carried out.
 struct Statement(Value);
 
 #[derive(Default)]
 struct Cost {
     rows: u64,
     blocks: u64,
-    /// The most that was sorted at once.
+    /// Rows of the largest sort.
     sorted: u64,
-    /// The most that was read of a table from end to end.
-    whole: u64,
+    /// Rows of the largest sequential scan.
+    seq_scanned: u64,
 }
 
 impl Statement {
@@ -105,8 +103,8 @@ impl Statement {
         cost
     }
 
-    /// Of the function that stores inbound texts, or nested in it.
-    fn is_of_receiving(&self) -> bool {
+    /// Part of the function that stores inbound texts, or nested in it.
+    fn is_receive_query(&self) -> bool {
         let text = self.0["Query Text"].as_str().unwrap_or_default();
         [
             "unnest(workspaces",
@@ -130,7 +128,7 @@ fn number(node: &Value, name: &str) -> u64 {
     node[name].as_f64().unwrap_or(0.0) as u64
 }
 
-/// Rows that a node looked at, found good or not.
+/// Rows that a node read, including those it filtered out.
 fn touched(node: &Value) -> u64 {
     let rows = number(node, "Actual Rows")
         + number(node, "Rows Removed by Filter")
@@ -144,7 +142,7 @@ fn add(node: &Value, cost: &mut Cost) {
         cost.rows += touched(node);
     }
     if kind == "Seq Scan" {
-        cost.whole = cost.whole.max(touched(node));
+        cost.seq_scanned = cost.seq_scanned.max(touched(node));
     }
     for child in node["Plans"].as_array().into_iter().flatten() {
         if kind.ends_with("Sort") {
@@ -178,14 +176,13 @@ async fn run(root: &mut PgConnection, sql: &str) {
         .unwrap();
 }
 
-/// Who looks.
 struct Viewer<'a> {
-    called: &'static str,
+    label: &'static str,
     person: &'a Person,
 }
 
 #[tokio::test]
-async fn no_page_reads_more_rows_than_it_shows() {
+async fn pages_read_a_bounded_number_of_rows() {
     let database = empty_database().await;
     let mut root = PgConnection::connect_with(&superuser(&database))
         .await
@@ -221,15 +218,15 @@ async fn no_page_reads_more_rows_than_it_shows() {
     let mut wrong = Vec::new();
     for viewer in [
         Viewer {
-            called: "an admin",
+            label: "an admin",
             person: &harbor.admin,
         },
         Viewer {
-            called: "an agent with one number of ten",
+            label: "an agent with one number of ten",
             person: &sam,
         },
         Viewer {
-            called: "an agent with a number that has hardly any texts",
+            label: "an agent with a number that has hardly any texts",
             person: &lin,
         },
     ] {
@@ -240,11 +237,10 @@ async fn no_page_reads_more_rows_than_it_shows() {
             .is(200);
         let newest = &newest["data"][0];
         let (talk, number) = (id(newest), newest["number_id"].as_str().unwrap().to_owned());
-        // The longest thread that they see: a text in the middle of it.
         let thread: String = sqlx::query_scalar(
             "select t.id::text from archive.talks t where $1 or t.number_id = $2::uuid order by t.place limit 1",
         )
-        .bind(viewer.called == "an admin")
+        .bind(viewer.label == "an admin")
         .bind(&number)
         .fetch_one(&mut root)
         .await
@@ -257,7 +253,7 @@ async fn no_page_reads_more_rows_than_it_shows() {
         .fetch_one(&mut root)
         .await
         .unwrap();
-        let words: Vec<String> = sqlx::query_scalar(
+        let search_words: Vec<String> = sqlx::query_scalar(
             "select archive.word(nth) from unnest(array[1, 2, 300, 1000, 40000]) nth",
         )
         .fetch_all(&mut root)
@@ -311,12 +307,12 @@ async fn no_page_reads_more_rows_than_it_shows() {
             "/contacts?sort=added",
         ] {
             let list = harbor.path(list);
-            let most = match list.contains("contacts") && viewer.called != "an admin" {
+            let most = match list.contains("contacts") && viewer.label != "an admin" {
                 true => OF_AN_AGENT,
                 false => FEW,
             };
             paths.push((list.clone(), most));
-            // Far down.
+            // A page far down.
             let mut at = String::new();
             for _ in 0..15 {
                 let page = who.get(&format!("{list}&limit=200{at}")).await.is(200);
@@ -340,7 +336,7 @@ async fn no_page_reads_more_rows_than_it_shows() {
         ] {
             paths.push((harbor.path(&path), FEW));
         }
-        // What has no index of its own is walked a bounded way down, twice.
+        // Filters without an index read a bounded number of rows, twice.
         for filter in [
             "",
             "?status=failed",
@@ -355,7 +351,7 @@ async fn no_page_reads_more_rows_than_it_shows() {
         ] {
             paths.push((harbor.path(&format!("/messages{filter}")), SEARCHED));
         }
-        if viewer.called == "an admin" {
+        if viewer.label == "an admin" {
             for filter in [
                 format!("?number_id={rare}"),
                 "?kind=status".into(),
@@ -365,9 +361,9 @@ async fn no_page_reads_more_rows_than_it_shows() {
                 paths.push((harbor.path(&format!("/webhooks{filter}")), SEARCHED));
             }
         }
-        // One's own are looked for among all that waits.
+        // Own texts are found among all scheduled ones.
         paths.push((harbor.path("/scheduled?mine=true"), SEARCHED));
-        if viewer.called == "an admin" {
+        if viewer.label == "an admin" {
             for filter in ["", "action=member_removed", "from=2026-01-01&to=2026-01-02"] {
                 paths.push((harbor.path(&format!("/audit?{filter}")), FEW));
             }
@@ -379,15 +375,15 @@ async fn no_page_reads_more_rows_than_it_shows() {
             format!("/{thread}"),
             format!("/{thread}?at={middle}"),
         ] {
-            // With the counts on its tabs, each up to a thousand.
+            // Includes the counts on the tabs, each up to a thousand.
             paths.push((format!("{inbox}{page}"), FEW + 6_000));
         }
         for q in [
-            words[0].clone(),
-            words[3].clone(),
-            words[4].clone(),
-            format!("{}%20{}", words[1], words[2]),
-            words[4][..4].to_owned(),
+            search_words[0].clone(),
+            search_words[3].clone(),
+            search_words[4].clone(),
+            format!("{}%20{}", search_words[1], search_words[2]),
+            search_words[4][..4].to_owned(),
             "00123".into(),
             "zzyzx".into(),
         ] {
@@ -395,7 +391,7 @@ async fn no_page_reads_more_rows_than_it_shows() {
         }
 
         for (path, most) in paths {
-            // What was asked often is asked with a plan that serves whatever it is about.
+            // The second request may use a generic plan.
             for time in 1..=2 {
                 let end = log.end();
                 let request = who.request(reqwest::Method::GET, &path);
@@ -409,9 +405,8 @@ async fn no_page_reads_more_rows_than_it_shows() {
                 let answer = who.ask(request).await;
                 let statements = log.since(end);
                 if answer.status != 200 || statements.is_empty() {
-                    let (called, status, summary) =
-                        (viewer.called, answer.status, statements.len());
-                    wrong.push(format!("{called}, {path}: {status}, {summary} statements"));
+                    let (label, status, summary) = (viewer.label, answer.status, statements.len());
+                    wrong.push(format!("{label}, {path}: {status}, {summary} statements"));
                     break;
                 }
                 let (mut rows, mut blocks) = (0, 0);
@@ -419,13 +414,13 @@ async fn no_page_reads_more_rows_than_it_shows() {
                 for statement in &statements {
                     let cost = statement.cost();
                     rows += cost.rows;
-                    // Nested ones are in those around them.
+                    // Nested statements are included in those around them.
                     blocks = blocks.max(cost.blocks);
-                    let bad = cost.rows.max(cost.sorted).max(cost.whole * 4);
+                    let bad = cost.rows.max(cost.sorted).max(cost.seq_scanned * 4);
                     if worst.as_ref().is_none_or(|(so_far, _)| bad > *so_far) {
                         worst = Some((bad, statement));
                     }
-                    if cost.whole > 500 || cost.sorted > most {
+                    if cost.seq_scanned > 500 || cost.sorted > most {
                         rows = rows.max(most + 1);
                     }
                 }
@@ -433,7 +428,7 @@ async fn no_page_reads_more_rows_than_it_shows() {
                     let (_, statement) = worst.unwrap();
                     wrong.push(format!(
                         "{}, {path}, for the {time}. time: {rows} rows, {blocks} blocks\n{}",
-                        viewer.called,
+                        viewer.label,
                         statement.summary()
                     ));
                     break;
@@ -441,7 +436,7 @@ async fn no_page_reads_more_rows_than_it_shows() {
             }
         }
     }
-    // Pages that end early lead on to everything that there is.
+    // Short pages still lead to all rows.
     let mut found = 0;
     let mut pages = 0;
     let mut at = String::new();
@@ -499,7 +494,7 @@ async fn access_checks_cost_the_same_for_any_count_of_numbers() {
         harbor.path("/contacts"),
     ];
 
-    let mut asked = Vec::new();
+    let mut role_queries = Vec::new();
     for _ in 0..2 {
         let mut counts = Vec::new();
         for path in &paths {
@@ -517,7 +512,7 @@ async fn access_checks_cost_the_same_for_any_count_of_numbers() {
             });
             counts.push(roles.count());
         }
-        asked.push(counts);
+        role_queries.push(counts);
         run(
             &mut root,
             "insert into number_members (workspace_id, number_id, user_id)
@@ -526,18 +521,21 @@ async fn access_checks_cost_the_same_for_any_count_of_numbers() {
         )
         .await;
     }
-    assert!(asked[0].iter().all(|&count| count > 0), "{asked:?}");
-    let (few, many) = (&asked[0], &asked[1]);
+    assert!(
+        role_queries[0].iter().all(|&count| count > 0),
+        "{role_queries:?}"
+    );
+    let (few, many) = (&role_queries[0], &role_queries[1]);
     let no_more = few.iter().zip(many).all(|(few, many)| many <= few);
-    assert!(no_more, "the role is asked per number: {asked:?}");
+    assert!(no_more, "the role is queried per number: {role_queries:?}");
 }
 
-/// Index and table rows that receiving one text may touch: its contact, conversation, number and integration are looked up by their
-/// keys, a handful of times each.
+/// Index and table rows that storing one text may read: its contact, conversation, number and integration are looked
+/// up by key, a few times each.
 const OF_A_TEXT: u64 = 40;
 
 #[tokio::test]
-async fn receiving_a_text_touches_few_rows_whatever_statistics_there_are() {
+async fn receiving_a_text_reads_few_rows_with_any_statistics() {
     let database = empty_database().await;
     let mut root = PgConnection::connect_with(&superuser(&database))
         .await
@@ -553,7 +551,7 @@ async fn receiving_a_text_touches_few_rows_whatever_statistics_there_are() {
         account.number(&format!("+1628555020{line}"));
     }
     harbor.connects_with(TOKEN).await.is(201);
-    // Every connection plans its statements on empty tables, and keeps the plans.
+    // Every connection plans its statements on empty tables and keeps the plans.
     for text in 0..40 {
         let from = format!("+141555501{:02}", text % 20);
         let answer = hub.twilio.text(&from, FRONT_DESK, "Good morning").await;
@@ -577,9 +575,9 @@ async fn receiving_a_text_touches_few_rows_whatever_statistics_there_are() {
             run(&mut root, NEW_CONNECTIONS).await;
         }
         for (who, texts, stranger) in [
-            ("somebody known", 1, false),
-            ("a stranger", 1, true),
-            ("thirty who are known", 30, false),
+            ("a known contact", 1, false),
+            ("a new contact", 1, true),
+            ("thirty known contacts", 30, false),
         ] {
             let end = log.end();
             let texts = senders.by_ref().take(texts).map(|nth: u64| match stranger {
@@ -589,7 +587,7 @@ async fn receiving_a_text_touches_few_rows_whatever_statistics_there_are() {
             let texts: Vec<_> = texts.collect();
             let received = texts.iter().map(async |from| {
                 let mut tries = 0;
-                // A connection that was ended is noticed when it is used: the provider comes again.
+                // A terminated connection is noticed on use: the provider retries.
                 while hub
                     .twilio
                     .text(from, FRONT_DESK, "Good evening")
@@ -605,7 +603,7 @@ async fn receiving_a_text_touches_few_rows_whatever_statistics_there_are() {
             let statements = log.since(end);
             let received: Vec<_> = statements
                 .iter()
-                .filter(|statement| statement.is_of_receiving())
+                .filter(|statement| statement.is_receive_query())
                 .collect();
             assert!(!received.is_empty(), "{state}, {who}: nothing was logged");
             let rows: u64 = received.iter().map(|statement| statement.cost().rows).sum();
@@ -624,7 +622,7 @@ async fn receiving_a_text_touches_few_rows_whatever_statistics_there_are() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// Autovacuum would analyze some tables at some time.
+/// Autovacuum would analyze tables at some time.
 const NO_AUTOVACUUM: &str = "
     do $$ declare name regclass; begin
         for name in select oid::regclass from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace loop
@@ -633,7 +631,7 @@ const NO_AUTOVACUUM: &str = "
     end $$;
 ";
 
-/// 20,000 people who texted, without a change of any table's definition: plans that were made stay.
+/// 20,000 contacts with texts, without DDL: existing plans stay valid.
 const FILL: &str = "
     set session_replication_role = replica;
     insert into contacts (workspace_id, id, phone_number, texted)
@@ -652,17 +650,17 @@ const FILL: &str = "
     set session_replication_role = origin;
 ";
 
-/// As after a restore.
+/// No statistics, as after a restore.
 const NEVER_ANALYZED: &str = "
     delete from pg_statistic s using pg_class c where c.oid = s.starelid and c.relnamespace = 'public'::regnamespace;
     update pg_class set relpages = 0, reltuples = -1 where relnamespace = 'public'::regnamespace and relkind = 'r';
     update pg_class set relpages = 0, reltuples = 0 where relnamespace = 'public'::regnamespace and relkind = 'i';
 ";
 
-/// The server's connections are made anew, with nothing planned.
+/// Terminates the server's connections, and with them their plans.
 const NEW_CONNECTIONS: &str = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
 
-/// Texts with these words are old, and many; those that came since have none of them.
+/// Old texts have these words, and many do; newer texts have none of them.
 const ZEPPELINS: &str = "
     insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction, content, status,
                           provider, provider_sid)
@@ -700,7 +698,7 @@ async fn search_for_a_frequent_old_word_is_bounded() {
     }
     run(&mut root, ZEPPELINS).await;
 
-    for (called, who) in [("an admin", &harbor.admin), ("an agent", &sam)] {
+    for (label, who) in [("an admin", &harbor.admin), ("an agent", &sam)] {
         for (q, found) in [
             ("zeppelin", 50),
             ("zep", 50),
@@ -721,19 +719,16 @@ async fn search_for_a_frequent_old_word_is_bounded() {
                     .sum();
                 assert!(
                     !statements.is_empty() && rows < SEARCHED,
-                    "{called}, {q}, page {page}: {rows} rows of {} statements",
+                    "{label}, {q}, page {page}: {rows} rows of {} statements",
                     statements.len()
                 );
                 let texts = answer["messages"]["data"].as_array().unwrap();
-                assert_eq!(texts.len(), found, "{called}, {q}, page {page}");
+                assert_eq!(texts.len(), found, "{label}, {q}, page {page}");
                 let ids: Vec<_> = texts
                     .iter()
                     .map(|hit| hit["message"]["id"].as_str())
                     .collect();
-                assert!(
-                    ids.is_sorted_by(|a, b| a > b),
-                    "{called}, {q}: newest first"
-                );
+                assert!(ids.is_sorted_by(|a, b| a > b), "{label}, {q}: newest first");
                 let Some(next) = answer["messages"]["next_cursor"].as_str() else {
                     break;
                 };
@@ -741,7 +736,7 @@ async fn search_for_a_frequent_old_word_is_bounded() {
             }
         }
     }
-    // All of them, each once, in order.
+    // All matches, each once, in order.
     let expected: Vec<String> = sqlx::query_scalar(
         "select id::text from messages where content like '%gray%' order by id desc limit 2500",
     )
@@ -775,7 +770,7 @@ async fn search_for_a_frequent_old_word_is_bounded() {
     assert_eq!(seen, expected);
 }
 
-/// What the other lists are made of, and two tags: one of many, one of few.
+/// Rows of the other lists, and two tags: one with many contacts, one with few.
 const MORE: &str = "
     set session_replication_role = replica;
     insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction, content, status, provider,

@@ -1,4 +1,4 @@
-//! The real binary as a process of its own, to be stopped, killed and started again.
+//! The server binary as a process of its own: started, stopped and killed.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 
-/// A directory that PostgreSQL's own account can get through to.
+/// A data directory that PostgreSQL's user may traverse.
 pub struct DataDir(tempfile::TempDir);
 
 impl DataDir {
@@ -23,15 +23,14 @@ impl DataDir {
         self.0.path().join("data")
     }
 
-    /// The postmaster of the embedded cluster in here.
     pub fn postmaster(&self) -> nix::unistd::Pid {
         let file = std::fs::read_to_string(self.data().join("postgres/postmaster.pid")).unwrap();
         nix::unistd::Pid::from_raw(file.lines().next().unwrap().parse().unwrap())
     }
 }
 
-/// A server that dies by itself, at the point that its `DIES_AT` names.
-pub async fn dies(data: &Path, settings: &[(&str, &str)]) {
+/// Runs a server until it aborts at the fail point that `DIES_AT` names.
+pub async fn run_until_abort(data: &Path, settings: &[(&str, &str)]) {
     let mut child = tokio::process::Command::from(command(data, settings))
         .env("BIND_ADDR", free_address())
         .stdout(Stdio::null())
@@ -40,8 +39,8 @@ pub async fn dies(data: &Path, settings: &[(&str, &str)]) {
         .spawn()
         .unwrap();
     let end = tokio::time::timeout(Duration::from_secs(60), child.wait()).await;
-    let end = end.expect("it comes to the point where it dies").unwrap();
-    assert_eq!(end.signal(), Some(6), "it died of something else: {end}");
+    let end = end.expect("the fail point is reached").unwrap();
+    assert_eq!(end.signal(), Some(6), "it did not abort: {end}");
 }
 
 pub struct Process {
@@ -50,7 +49,7 @@ pub struct Process {
     log: Option<PathBuf>,
 }
 
-/// A port that was free a moment ago, for BASE_URL has to name it.
+/// A free port, chosen before the start because BASE_URL has to name it.
 fn free_address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
@@ -58,12 +57,12 @@ fn free_address() -> String {
 
 fn command(data: &Path, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_messagehub"));
-    let kept: HashMap<_, _> = std::env::vars_os()
+    let environment: HashMap<_, _> = std::env::vars_os()
         .filter(|(name, _)| name == "PATH" || name == "HOME")
         .collect();
     command
         .env_clear()
-        .envs(kept)
+        .envs(environment)
         .env("DATA_DIR", data)
         .env("SIGNUPS", "open")
         .env("RUST_LOG", "warn");
@@ -74,7 +73,6 @@ fn command(data: &Path, settings: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Runs to its end, with `stdin` piped in.
 pub fn run(data: &Path, arguments: &[&str], settings: &[(&str, &str)], stdin: &str) -> Output {
     let mut child = command(data, settings)
         .args(arguments)
@@ -98,7 +96,6 @@ impl Process {
         Self::start_at(&free_address(), data, settings)
     }
 
-    /// One whose log can be read.
     pub fn start_logging(data: &Path, settings: &[(&str, &str)]) -> Self {
         let file = data.with_extension("log");
         let log = std::fs::File::create(&file).unwrap();
@@ -111,7 +108,6 @@ impl Process {
         std::fs::read_to_string(self.log.as_ref().unwrap()).unwrap()
     }
 
-    /// One that may have only so many files open.
     pub fn start_limited(files: u32, data: &Path, settings: &[(&str, &str)]) -> Self {
         let server = command(data, settings);
         let mut limited = Command::new("sh");
@@ -129,7 +125,7 @@ impl Process {
         Self::spawn(limited, &free_address(), Stdio::inherit())
     }
 
-    /// One whose standard output and error are pipes that nobody reads from: it may not listen yet.
+    /// Starts a server whose output pipes are closed; it may not listen yet.
     pub fn start_with_closed_output(data: &Path, settings: &[(&str, &str)]) -> Self {
         let address = free_address();
         let mut child = command(data, settings)
@@ -146,7 +142,6 @@ impl Process {
         }
     }
 
-    /// One that is killed so soon after its start.
     pub fn start_and_kill(data: &Path, after: Duration) {
         let mut child = command(data, &[])
             .env("BIND_ADDR", free_address())
@@ -197,13 +192,13 @@ impl Process {
         nix::sys::signal::kill(self.pid(), signal).unwrap();
     }
 
-    /// As if the power had gone.
+    /// Ends the server without a graceful stop.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Asks it to stop; its exit code, and how long that took.
+    /// Sends SIGTERM; returns the exit code and the duration.
     pub fn terminate(mut self) -> (Option<i32>, Duration) {
         let began = Instant::now();
         self.signal(nix::sys::signal::Signal::SIGTERM);

@@ -1,4 +1,4 @@
-//! Whoever is away is told, in their own browsers, of what they may see; and nobody else.
+//! Web push: notifies absent members in their browsers, limited to what they may see.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,20 +7,20 @@ use crate::emulator::push::PushService;
 use crate::hub::{FRONT_DESK, Frames, Hub, MAYA, Person, Workspace, empty_database};
 
 async fn start() -> (Hub, PushService) {
-    let inside = [("PUSH_INSIDE", "127.0.0.1"), ("AWAY_AFTER", "3")];
-    let hub = Hub::start_with(empty_database().await, &inside).await;
+    let settings = [("PUSH_INSIDE", "127.0.0.1"), ("AWAY_AFTER", "3")];
+    let hub = Hub::start_with(empty_database().await, &settings).await;
     (hub, PushService::start().await)
 }
 
 impl Workspace<'_> {
-    /// One more browser of theirs is told from now on; its number at the push service is the order of these calls.
+    /// Adds a subscription. Its index at the push service is the order of these calls.
     async fn subscribes_to_push(&self, who: &Person, service: &PushService, name: &str) -> Value {
         let path = self.path("/pushes");
         who.post(&path, service.subscribes(name)).await.is(201)
     }
 
-    /// A text that an admin without any browser marks: whatever was to be told before it has been told.
-    async fn nothing_more(&self, service: &PushService, before: usize) {
+    /// Asserts that no further push is pending: that of a last text would come after it.
+    async fn assert_no_further_push(&self, service: &PushService, before: usize) {
         let witness = self.agent("Witness").await;
         self.assigns(FRONT_DESK, &witness).await;
         let device = self.subscribes_to_push(&witness, service, "Witness").await;
@@ -53,13 +53,13 @@ async fn push_to_absent_member_announces_a_text_without_content() {
     );
     assert!(
         !phone.to_string().contains("/push/0"),
-        "the address is a secret: {phone}"
+        "the endpoint is secret: {phone}"
     );
 
     let maya = harbor.receives(MAYA, "The gate code is 4711").await;
     let received_push = &service.received(1).await[0];
     let id = maya["id"].as_str().unwrap();
-    assert_eq!(received_push.browser, 0, "Lin may not see the number");
+    assert_eq!(received_push.browser, 0, "Lin has no access to the number");
     assert_eq!(
         received_push.payload,
         json!({"title": "New text", "body": "Harbor Dental", "tag": id, "url": format!("/w/{}/inbox/{id}", harbor.slug)})
@@ -67,10 +67,10 @@ async fn push_to_absent_member_announces_a_text_without_content() {
     assert_eq!(
         received_push.topic,
         id.replace('-', ""),
-        "a later one takes its place"
+        "a later push replaces it"
     );
 
-    // Who wants to know more says so.
+    // Previews are opt-in.
     sam.patch(
         &harbor.path("/settings"),
         json!({"notifications": {"push_preview": true}}),
@@ -90,16 +90,15 @@ async fn push_to_absent_member_announces_a_text_without_content() {
         ),
         (&json!("(415) 555-0192"), &json!("It is 4712"))
     );
-    // A repeat tells nobody again.
+    // A repeated webhook sends no push.
     let answer = hub
         .twilio
         .texting(MAYA, FRONT_DESK, "It is 4712")
         .sid("SM4712");
     assert_eq!(answer.send().await.status(), 200);
-    // Nor do our own texts.
     harbor.answers(&harbor.admin, &maya, "Thank you").await;
 
-    // Whose conversation it is, is told alone.
+    // Only the assignee is notified.
     let jo = harbor.admin.clone();
     harbor.subscribes_to_push(&jo, &service, "Jo's").await;
     let conversation = harbor.path(&format!("/conversations/{id}"));
@@ -115,22 +114,25 @@ async fn push_to_absent_member_announces_a_text_without_content() {
         .await
         .is(200);
 
-    // Who has the inbox open is told there.
+    // Members with an open inbox get no push.
     let mut sams = sam.listens(&harbor).await;
     harbor.receives(MAYA, "Hello?").await;
     sams.receives("new_message").await;
     let received = service.received(4).await;
-    assert_eq!(received[3].browser, 2, "Sam sees it already: {received:?}");
+    assert_eq!(
+        received[3].browser, 2,
+        "Sam has the inbox open: {received:?}"
+    );
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert_eq!(service.pushes().len(), 4);
 }
 
-/// A window that says so.
-async fn says_it_is_watched(window: &mut Frames, watching: bool) {
+/// Sends a `watching` frame and waits until it is processed.
+async fn set_watching(window: &mut Frames, watching: bool) {
     window
         .says(json!({"type": "watching", "watching": watching}))
         .await;
-    // What is answered comes after what is not.
+    // The error arrives after the frame was processed.
     window.says_text("?").await;
     window.receives("error").await;
 }
@@ -143,14 +145,14 @@ async fn member_with_unfocused_windows_is_away_after_a_while() {
     harbor.subscribes_to_push(&jo, &service, "Phone").await;
     let a_while = std::time::Duration::from_millis(3200);
 
-    // Whoever looks is told there, and for a while after that.
+    // A focused window counts as present, and so does a member for `AWAY_AFTER` seconds after that.
     let mut desk = jo.listens(&harbor).await;
     let mut tab = jo.listens(&harbor).await;
-    says_it_is_watched(&mut tab, false).await;
-    says_it_is_watched(&mut desk, true).await;
+    set_watching(&mut tab, false).await;
+    set_watching(&mut desk, true).await;
     harbor.receives(MAYA, "To a window").await;
     desk.receives("new_message").await;
-    says_it_is_watched(&mut desk, false).await;
+    set_watching(&mut desk, false).await;
     harbor.receives(MAYA, "Just looked away").await;
     desk.receives("new_message").await;
     tokio::time::sleep(a_while).await;
@@ -160,8 +162,8 @@ async fn member_with_unfocused_windows_is_away_after_a_while() {
     desk.receives("new_message").await;
     service.received(1).await;
 
-    // Back again; and a window that was put to sleep says nothing more.
-    says_it_is_watched(&mut tab, true).await;
+    // Focused again; a suspended window sends nothing more.
+    set_watching(&mut tab, true).await;
     harbor.receives(MAYA, "Somebody looks").await;
     desk.receives("new_message").await;
     tokio::time::sleep(a_while).await;
@@ -169,11 +171,11 @@ async fn member_with_unfocused_windows_is_away_after_a_while() {
     harbor.receives(MAYA, "It sleeps").await;
     service.received(2).await;
 
-    // A client that never says it is looked at as long as it is connected.
+    // A client that never sends `watching` is present while it is connected.
     let mut program = jo.listens(&harbor).await;
     harbor.receives(MAYA, "To a program").await;
     program.receives("new_message").await;
-    // Whoever would tell them has looked by then, too.
+    // Waits until a push for this text would have been sent.
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     program
         .says(json!({"type": "leave_workspace", "workspace_id": harbor.id}))
@@ -200,7 +202,7 @@ async fn push_uses_the_language_of_the_member_or_browser() {
         service.received(1).await[0].payload["title"],
         "Nuevo mensaje"
     );
-    // What was chosen counts more.
+    // A chosen language takes precedence.
     jo.patch("/api/auth/me", json!({"language": "en"}))
         .await
         .is(200);
@@ -223,13 +225,13 @@ async fn hanging_push_service_blocks_no_other() {
     for nth in 0..5 {
         harbor.receives(&format!("+1415555017{nth}"), "Hello").await;
     }
-    // Ninety-five wait there; of them as many are asked at once as one service may be.
+    // 95 pushes are queued there, of which 16 are in flight: the limit per service.
     slow.received(16).await;
     harbor.subscribes_to_push(&jo, &service, "Phone").await;
     let since = std::time::Instant::now();
     harbor.receives(MAYA, "Is anybody there?").await;
     service.received(1).await;
-    assert!(since.elapsed().as_secs() < 8, "at once");
+    assert!(since.elapsed().as_secs() < 8, "not in time");
     assert_eq!(slow.pushes().len(), 16);
 }
 
@@ -243,7 +245,6 @@ async fn revoked_access_ends_pushes_at_once() {
     harbor.receives(MAYA, "One").await;
     service.received(1).await;
 
-    // The number.
     let number = harbor.number(FRONT_DESK).await;
     harbor
         .admin
@@ -251,12 +252,12 @@ async fn revoked_access_ends_pushes_at_once() {
         .await
         .is(204);
     harbor.receives(MAYA, "Two").await;
-    harbor.nothing_more(&service, 1).await;
+    harbor.assert_no_further_push(&service, 1).await;
     harbor.assigns(FRONT_DESK, &sam).await;
     harbor.receives(MAYA, "Three").await;
     service.received(3).await;
 
-    // The second factor that the workspace wants, and Sam has not.
+    // The workspace requires a second factor, which Sam does not have.
     hub.executes_sql("update workspaces set require_two_factor = true")
         .await;
     let answer = hub.twilio.text(MAYA, FRONT_DESK, "Locked").await;
@@ -266,7 +267,7 @@ async fn revoked_access_ends_pushes_at_once() {
     hub.executes_sql("update workspaces set require_two_factor = false")
         .await;
 
-    // That sign-in, and no other one.
+    // Ending a session ends its subscriptions only.
     let again = Person::signs_in(&hub, &sam.email).await;
     let phone = harbor
         .subscribes_to_push(&again, &service, "New phone")
@@ -285,13 +286,12 @@ async fn revoked_access_ends_pushes_at_once() {
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert_eq!(service.pushes().len(), 4);
 
-    // The browser itself; nobody takes away another one's.
+    // Removing a subscription, which others cannot.
     let path = harbor.path(&format!("/pushes/{}", phone["id"].as_str().unwrap()));
     harbor.admin.delete(&path).await.refused(404, "not_found");
     again.delete(&path).await.is(204);
     again.delete(&path).await.refused(404, "not_found");
 
-    // The membership.
     harbor
         .subscribes_to_push(&again, &service, "Once more")
         .await;
@@ -316,13 +316,19 @@ async fn failed_push_is_retried_and_gone_subscription_is_deleted() {
     harbor.receives(MAYA, "One").await;
     let received = service.received(2).await;
     assert_eq!(received[0].answered, 503);
-    assert_eq!(received[1].payload, received[0].payload, "the same again");
+    assert_eq!(
+        received[1].payload, received[0].payload,
+        "the retry has the same payload"
+    );
 
     service.answers(&[410]);
     harbor.receives("+14155550177", "Two").await;
     let since = std::time::Instant::now();
     while hub.count("select count(*) from push_subscriptions").await > 0 {
-        assert!(since.elapsed().as_secs() < 15, "it is forgotten");
+        assert!(
+            since.elapsed().as_secs() < 15,
+            "the subscription is not deleted"
+        );
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }

@@ -1,11 +1,11 @@
-//! A call whose signature does not fit is refused, and not lost: an admin sees why, and lets it in or not.
+//! Quarantine: calls with an invalid signature are refused and kept, and an admin releases or discards them.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace, serve};
 
-async fn waiting(harbor: &Workspace<'_>) -> Vec<Value> {
+async fn quarantined_calls(harbor: &Workspace<'_>) -> Vec<Value> {
     let page = harbor.admin.get(&harbor.path("/quarantine")).await.is(200);
     page["data"].as_array().unwrap().clone()
 }
@@ -16,7 +16,6 @@ async fn settle(harbor: &Workspace<'_>, call: &Value, how: &str) -> Value {
     harbor.admin.post(&path, json!({})).await.is(200)
 }
 
-/// Harbor's integration, as an address of its webhooks.
 async fn inbound_path(harbor: &Workspace<'_>) -> String {
     let integrations = harbor
         .admin
@@ -45,7 +44,7 @@ async fn unverified_call_waits_and_is_released_once() {
         assert_eq!(refused.status(), 403);
     }
     assert_eq!(texts(&harbor).await, 0, "not in the inbox");
-    let kept = waiting(&harbor).await;
+    let kept = quarantined_calls(&harbor).await;
     assert_eq!(kept.len(), 1);
     let call = &kept[0];
     assert_eq!(
@@ -72,20 +71,24 @@ async fn unverified_call_waits_and_is_released_once() {
     let released = settle(&harbor, call, "release").await;
 
     assert_eq!(released["state"], "released");
-    assert_eq!(released["parameters"], json!([]), "it is in the inbox now");
+    assert_eq!(
+        released["parameters"],
+        json!([]),
+        "it is stored in the inbox"
+    );
     let received = live.receives("new_message").await;
     assert_eq!(received["message"]["content"], "Is 3:30 still free?");
-    let came = call["created_at"].as_str().unwrap();
+    let created_at = call["created_at"].as_str().unwrap();
     assert_eq!(
         &received["message"]["created_at"].as_str().unwrap()[..19],
-        &came[..19]
+        &created_at[..19]
     );
-    // Again, after the provider has got through by itself, and as somebody else discards it.
+    // Released again, delivered by the provider after all, and discarded: it stays released.
     settle(&harbor, call, "release").await;
     assert_eq!(text().send().await.status(), 200);
     assert_eq!(settle(&harbor, call, "discard").await["state"], "released");
     assert_eq!(texts(&harbor).await, 1);
-    assert!(waiting(&harbor).await.is_empty());
+    assert!(quarantined_calls(&harbor).await.is_empty());
     assert_eq!(harbor.conversation_with(MAYA).await["unread_count"], 1);
     let audit = harbor
         .admin
@@ -114,18 +117,18 @@ async fn wrong_base_url_is_diagnosed() {
         let text = hub.twilio.texting(MAYA, FRONT_DESK, &at);
         let answer = text.at(&format!("{origin}{at}")).send().await;
         assert_eq!(answer.status(), 403);
-        let kept = waiting(&harbor).await;
+        let kept = quarantined_calls(&harbor).await;
         let cause = kept[0]["cause"].as_str().unwrap();
         assert!(says.iter().all(|word| cause.contains(word)), "{cause}");
     }
-    // Signed for an address with a slash at its end.
+    // Without a signature.
     let answer = hub
         .twilio
         .texting(MAYA, FRONT_DESK, "slash")
         .at(&format!("{origin}{path}"));
     let answer = answer.with_signature("").send().await;
     assert_eq!(answer.status(), 403);
-    let cause = waiting(&harbor).await[0]["cause"]
+    let cause = quarantined_calls(&harbor).await[0]["cause"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -156,12 +159,9 @@ async fn waiting_calls_are_released_unchanged_or_discarded() {
         .map(|text| text["content"].as_str().unwrap())
         .collect();
     assert_eq!(order, ["Before", "One", "Two", "Three", "STOP", "After"]);
-    assert_eq!(
-        maya["last_message_preview"], "After",
-        "it is still the newest"
-    );
+    assert_eq!(maya["last_message_preview"], "After", "it stays the newest");
     assert_eq!(maya["unread_count"], 6);
-    assert_eq!(maya["opted_out"], true, "it goes the way of a good one");
+    assert_eq!(maya["opted_out"], true, "a released STOP applies");
 
     let text = hub.twilio.texting(MAYA, FRONT_DESK, "Forged");
     text.signed_with("nonsense").send().await;
@@ -191,23 +191,21 @@ async fn unverified_calls_are_rate_limited() {
         let text = hub.twilio.texting(MAYA, FRONT_DESK, body);
         text.sid(&format!("SM{nth:032x}")).signed_with("a guess")
     };
-    // More than a text can hold.
     assert_eq!(forged(0, &"x".repeat(20_000)).send().await.status(), 403);
     assert_eq!(hub.count("select count(*) from quarantine").await, 0);
-    // A number that is nobody's.
     let nobody = forged(0, "Hi").with("To", "+16285550999").send().await;
     assert_eq!(nobody.status(), 403);
     assert_eq!(hub.count("select count(*) from quarantine").await, 0);
 
-    // In a minute.
+    // The limit per minute.
     let flood = (1..200).map(|nth| async move { forged(nth, "Hi").send().await.status() });
     assert!(join_all(flood).await.iter().all(|status| *status == 403));
     let kept = hub.count("select count(*) from quarantine").await;
     assert!((100..=120).contains(&kept), "{kept}");
-    // Good ones come through all the while.
+    // Valid calls are accepted meanwhile.
     harbor.receives(MAYA, "I am real").await;
 
-    // And at all: 1,000 a number.
+    // The limit per number: 1,000.
     hub.executes_sql(
         "insert into quarantine (workspace_id, integration_id, number_id, provider, kind, provider_sid, method, url, body, cause, fingerprint)
          select q.workspace_id, q.integration_id, q.number_id, q.provider, q.kind, n::text, q.method, q.url, q.body, q.cause, int4send(n)
@@ -243,12 +241,8 @@ async fn reports_can_be_quarantined() {
         assert_eq!(answer.status(), 403);
     }
     assert_eq!(harbor.message(&message["id"]).await["status"], "sent");
-    let kept = waiting(&harbor).await;
-    assert_eq!(
-        kept.len(),
-        2,
-        "one names our message in its address: {kept:?}"
-    );
+    let kept = quarantined_calls(&harbor).await;
+    assert_eq!(kept.len(), 2, "one has our message id in its URL: {kept:?}");
 
     let released = harbor
         .admin
@@ -277,14 +271,14 @@ async fn telnyx_mismatch_distinguishes_clock_and_stranger() {
 
     let late = text("Late").signed_seconds_ago(301).send().await;
     assert_eq!(late.status(), 403);
-    let cause = waiting(&harbor).await[0]["cause"]
+    let cause = quarantined_calls(&harbor).await[0]["cause"]
         .as_str()
         .unwrap()
         .to_owned();
     assert!(cause.contains("clock"), "{cause}");
     let forged = text("Forged").signed_by_somebody_else().send().await;
     assert_eq!(forged.status(), 403);
-    let kept = waiting(&harbor).await;
+    let kept = quarantined_calls(&harbor).await;
     let cause = kept[0]["cause"].as_str().unwrap();
     assert!(
         cause.contains("fits none") && cause.contains("Telnyx"),
@@ -305,7 +299,7 @@ async fn telnyx_mismatch_distinguishes_clock_and_stranger() {
     assert_eq!(texts(&harbor).await, 1);
 }
 
-/// What cannot be released, because its number is gone, stands in nobody's way.
+/// Calls that cannot be released, because their number is gone, do not block others.
 #[tokio::test]
 async fn unreleasable_calls_do_not_block_others() {
     let hub = Hub::start().await;
@@ -315,7 +309,7 @@ async fn unreleasable_calls_do_not_block_others() {
         forged.signed_with("the token before").send().await.status(),
         403
     );
-    // 250 for a number that nobody has any more.
+    // 250 calls to a number that was removed.
     hub.executes_sql("insert into quarantine (workspace_id, integration_id, provider, kind, provider_sid, sender, method, url, content_type, body, cause, fingerprint)
                  select q.workspace_id, q.integration_id, q.provider, q.kind, 'SM' || n, q.sender, q.method, q.url, q.content_type,
                         replace(convert_from(q.body, 'UTF8'), '6285550100', '6285550999')::bytea, q.cause, decode(md5(n::text), 'hex')

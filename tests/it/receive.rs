@@ -1,4 +1,4 @@
-//! What comes in: stored once, committed before the 200, whatever it looks like.
+//! Inbound texts: stored once, unchanged, and committed before the 200.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -24,7 +24,7 @@ async fn fifty_concurrent_copies_store_one_text_and_get_200() {
     assert_eq!(hub.count("select count(*) from messages").await, 1);
     assert_eq!(harbor.conversation_with(MAYA).await["unread_count"], 1);
     live.receives("new_message").await;
-    // One more text, so that a second event for the first would have been heard before it.
+    // A second event of the first text would arrive before this one.
     hub.twilio.text(MAYA, FRONT_DESK, "Anyone there?").await;
     assert_eq!(
         live.receives("new_message").await["message"]["content"],
@@ -147,11 +147,7 @@ async fn wrong_signature_gets_403_and_unknown_number_404() {
         .signed_with(TOKEN);
     assert_eq!(elsewhere.send().await.status(), 404);
     assert_eq!(hub.count("select count(*) from messages").await, 0);
-    assert_eq!(
-        text().send().await.status(),
-        200,
-        "and it could have been stored"
-    );
+    assert_eq!(text().send().await.status(), 200, "a valid text is stored");
 }
 
 #[tokio::test]
@@ -168,10 +164,10 @@ async fn unusual_texts_are_stored_unchanged() {
         ("'; drop table messages; --", "'; drop table messages; --"),
         (long.as_str(), long.as_str()),
     ];
-    for (sent, kept) in cases {
+    for (sent, stored) in cases {
         let conversation = harbor.receives(MAYA, sent).await;
         let thread = harbor.thread(&conversation).await;
-        assert_eq!(thread.last().unwrap()["content"], kept);
+        assert_eq!(thread.last().unwrap()["content"], stored);
     }
 }
 
@@ -231,17 +227,14 @@ async fn media_arrives_with_its_text_and_is_proxied() {
     assert_eq!(text["media"].as_array().unwrap().len(), 2);
     let picture = &text["media"][1];
     let ours = harbor.path(&format!("/media/{}", picture["id"].as_str().unwrap()));
-    assert_eq!(
-        picture["url"], ours,
-        "where the provider keeps it is not told"
-    );
-    let kept: String =
+    assert_eq!(picture["url"], ours, "the provider's URL is not disclosed");
+    let source_url: String =
         sqlx::query_scalar("select source_url from message_media where position = 1")
             .fetch_one(&hub.raw)
             .await
             .unwrap();
-    assert_eq!(kept, urls[1]);
-    // Not media of this message at the provider: a webhook could name any URL, and we ask none of them.
+    assert_eq!(source_url, urls[1]);
+    // Not media of this message at the provider: a webhook could name any URL, so it is not fetched.
     harbor
         .admin
         .get(&ours)
@@ -362,7 +355,7 @@ async fn reaction_is_shown_without_notification() {
     }
     assert_eq!(harbor.conversation_with(MAYA).await["status"], "snoozed");
 
-    // What is no reaction still opens it, is counted, and asks.
+    // Other texts still reopen the conversation, count as unread, and are flagged.
     let maya = harbor
         .receives(MAYA, "Loved the visit, but please stop texting me")
         .await;

@@ -1,4 +1,4 @@
-//! What providers report: in floods, in any order, again and again, each text ends where it belongs.
+//! Status reports: in bursts, in any order and repeated, each text gets its right status.
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace};
 
-/// So many texts of ours that Twilio has taken, one to each of so many people.
-async fn taken(harbor: &Workspace<'_>, texts: usize) -> Vec<String> {
+/// Sends this many texts to as many contacts and marks them as accepted by Twilio; returns the SIDs.
+async fn accepted_texts(harbor: &Workspace<'_>, texts: usize) -> Vec<String> {
     let sids = (0..texts).map(|nth| format!("SM{nth:032x}"));
     for nth in 0..texts {
         let draft = json!({"to": format!("+1415555{nth:04}"), "content": "Recall"});
@@ -45,7 +45,7 @@ impl<'a> Callbacks<'a> {
         Self { harbor, url }
     }
 
-    async fn says(&self, sid: &str, status: &str, more: &[(&str, &str)]) -> u16 {
+    async fn post(&self, sid: &str, status: &str, more: &[(&str, &str)]) -> u16 {
         let mut form: Vec<(String, String)> = [
             ("MessageSid", sid),
             ("MessageStatus", status),
@@ -77,10 +77,10 @@ async fn at(harbor: &Workspace<'_>, sid: &str) -> Value {
 async fn concurrent_reports_share_transactions_and_apply_correctly() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let sids = taken(&harbor, 100).await;
+    let sids = accepted_texts(&harbor, 100).await;
     let callbacks = &Callbacks::of(&harbor).await;
-    // Late, early, repeated, unknown, for nobody: 1,000 of them, 64 at once, in an order that makes no sense.
-    let words = [
+    // Late, early, repeated, unknown and for unknown texts: 1,000 of them, 64 at once, in scrambled order.
+    let statuses = [
         "delivered",
         "sent",
         "queued",
@@ -91,7 +91,7 @@ async fn concurrent_reports_share_transactions_and_apply_correctly() {
         "undelivered",
         "delivered",
     ];
-    let mut calls: Vec<(String, &str)> = words
+    let mut calls: Vec<(String, &str)> = statuses
         .iter()
         .flat_map(|word| sids.iter().map(|sid| (sid.clone(), *word)))
         .collect();
@@ -101,8 +101,8 @@ async fn concurrent_reports_share_transactions_and_apply_correctly() {
     let flood = stream::iter((0..calls.len()).map(order)).map(|nth| async move {
         let (sid, word) = (calls[nth].0.as_str(), calls[nth].1);
         loop {
-            // A machine that is busy with other things asks the provider to try again.
-            match callbacks.says(sid, word, &[]).await {
+            // A busy machine asks the provider to retry.
+            match callbacks.post(sid, word, &[]).await {
                 503 => tokio::task::yield_now().await,
                 settled => return settled,
             }
@@ -123,7 +123,7 @@ async fn concurrent_reports_share_transactions_and_apply_correctly() {
     let good = answers.iter().filter(|status| **status == 204).count();
     let unknown = answers.iter().filter(|status| **status == 404).count();
     assert_eq!((good, unknown), (900, 100));
-    // Delivered or undelivered: whichever came first.
+    // Delivered or undelivered, whichever came first.
     assert_eq!(
         hub.count("select count(*) from messages where status in ('delivered', 'undelivered')")
             .await,
@@ -154,7 +154,7 @@ async fn concurrent_reports_share_transactions_and_apply_correctly() {
 async fn repeated_report_writes_nothing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let sid = taken(&harbor, 1).await.remove(0);
+    let sid = accepted_texts(&harbor, 1).await.remove(0);
     let callbacks = Callbacks::of(&harbor).await;
     for (status, code) in [
         ("undelivered", "30003"),
@@ -163,7 +163,7 @@ async fn repeated_report_writes_nothing() {
         ("delivered", "0"),
     ] {
         assert_eq!(
-            callbacks.says(&sid, status, &[("ErrorCode", code)]).await,
+            callbacks.post(&sid, status, &[("ErrorCode", code)]).await,
             204
         );
     }
@@ -175,7 +175,7 @@ async fn repeated_report_writes_nothing() {
     let row = "select xmin::text::bigint from messages";
     let written = hub.count(row).await;
     for _ in 0..3 {
-        assert_eq!(callbacks.says(&sid, "delivered", &[]).await, 204);
+        assert_eq!(callbacks.post(&sid, "delivered", &[]).await, 204);
     }
     assert_eq!(hub.count(row).await, written);
     assert_eq!(at(&harbor, &sid).await, before);
@@ -185,14 +185,14 @@ async fn repeated_report_writes_nothing() {
 async fn opt_out_is_recorded_from_report_and_send_response() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let sid = taken(&harbor, 1).await.remove(0);
+    let sid = accepted_texts(&harbor, 1).await.remove(0);
     let callbacks = Callbacks::of(&harbor).await;
     let phone = "+14155550000";
     assert_eq!(harbor.conversation_with(phone).await["opted_out"], false);
     for _ in 0..2 {
         assert_eq!(
             callbacks
-                .says(&sid, "failed", &[("ErrorCode", "21610")])
+                .post(&sid, "failed", &[("ErrorCode", "21610")])
                 .await,
             204
         );

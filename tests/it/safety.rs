@@ -1,4 +1,4 @@
-//! What keeps browsers and the server safe from those who mean harm, and secrets out of sight.
+//! Security: limits, origins, headers, escaping and disclosure.
 
 mod disclosure;
 mod limits;

@@ -1,4 +1,4 @@
-//! Texts that wait for their time, and what is asked again when it comes.
+//! Scheduled texts, and what is checked again at their time.
 
 use chrono::{Duration, SubsecRound, Utc};
 use messagehub::domain::messages::schedule;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
 
-async fn schedules(who: &Person, harbor: &Workspace<'_>, maya: &Value, at: &str) -> Answer {
+async fn schedule_text(who: &Person, harbor: &Workspace<'_>, maya: &Value, at: &str) -> Answer {
     let draft =
         json!({"conversation_id": maya["id"], "content": "See you tomorrow", "scheduled_at": at});
     who.post(&harbor.path("/messages"), draft).await
@@ -18,8 +18,8 @@ fn tomorrow() -> String {
         .to_rfc3339()
 }
 
-/// The time of every scheduled text has come; answers how many those were.
-async fn time_comes(hub: &Hub) -> usize {
+/// Makes every scheduled text due and releases them; returns how many.
+async fn release_all(hub: &Hub) -> usize {
     sqlx::query("update messages set due_at = now() where status = 'scheduled'")
         .execute(&hub.raw)
         .await
@@ -38,7 +38,10 @@ async fn text_is_sent_at_its_time() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Hi").await;
     let at = tomorrow();
-    let message = schedules(&harbor.admin, &harbor, &maya, &at).await.is(202)["message"].clone();
+    let message = schedule_text(&harbor.admin, &harbor, &maya, &at)
+        .await
+        .is(202)["message"]
+        .clone();
     assert_eq!(message["status"], "scheduled");
     assert_eq!(
         message["scheduled_at"]
@@ -55,12 +58,11 @@ async fn text_is_sent_at_its_time() {
         (&shown["last_message_preview"], &shown["unread_count"]),
         (&json!("Hi"), &json!(1))
     );
-    // Others do not wait for it.
     harbor.answers(&harbor.admin, &maya, "Right away").await;
     assert_eq!(hub.sends().await, 1);
     let mut live = harbor.admin.listens(&harbor).await;
 
-    assert_eq!(time_comes(&hub).await, 1);
+    assert_eq!(release_all(&hub).await, 1);
 
     assert_eq!(live.receives("message_status").await["status"], "queued");
     assert_eq!(hub.sends().await, 1);
@@ -69,7 +71,7 @@ async fn text_is_sent_at_its_time() {
         harbor.conversation_with(MAYA).await["last_message_preview"],
         "See you tomorrow"
     );
-    assert_eq!(time_comes(&hub).await, 0);
+    assert_eq!(release_all(&hub).await, 0);
 }
 
 #[tokio::test]
@@ -80,8 +82,14 @@ async fn scheduled_text_can_be_changed_and_canceled_before() {
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     harbor.assigns(FRONT_DESK, &sam).await;
     harbor.credits(&sam, 5).await;
-    let one = schedules(&sam, &harbor, &maya, &tomorrow()).await.is(202)["message"].clone();
-    let other = schedules(&sam, &harbor, &maya, &tomorrow()).await.is(202)["message"].clone();
+    let one = schedule_text(&sam, &harbor, &maya, &tomorrow())
+        .await
+        .is(202)["message"]
+        .clone();
+    let other = schedule_text(&sam, &harbor, &maya, &tomorrow())
+        .await
+        .is(202)["message"]
+        .clone();
     assert_eq!(balance(&harbor, &sam).await, 3, "credits are taken at once");
     let path =
         |message: &Value| harbor.path(&format!("/messages/{}", message["id"].as_str().unwrap()));
@@ -114,7 +122,7 @@ async fn scheduled_text_can_be_changed_and_canceled_before() {
     assert_eq!(called_off["status"], "canceled");
     assert_eq!(balance(&harbor, &sam).await, 4);
 
-    assert_eq!(time_comes(&hub).await, 1);
+    assert_eq!(release_all(&hub).await, 1);
     sam.patch(&path(&one), json!({"content": "Too late"}))
         .await
         .refused(409, "too_late");
@@ -133,10 +141,13 @@ async fn scheduled_text_forbidden_at_its_time_fails_and_refunds() {
     let scheduled = async || {
         harbor.assigns(FRONT_DESK, &sam).await;
         harbor.credits(&sam, 5).await;
-        schedules(&sam, &harbor, &maya, &tomorrow()).await.is(202)["message"].clone()
+        schedule_text(&sam, &harbor, &maya, &tomorrow())
+            .await
+            .is(202)["message"]
+            .clone()
     };
     let stopped = async |message: &Value, code: &str| {
-        assert_eq!(time_comes(&hub).await, 1);
+        assert_eq!(release_all(&hub).await, 1);
         let stopped = harbor.message(&message["id"]).await;
         assert_eq!(
             (&stopped["status"], &stopped["error_code"]),
@@ -174,7 +185,7 @@ async fn two_servers_release_each_text_once() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Hi").await;
     for _ in 0..20 {
-        schedules(&harbor.admin, &harbor, &maya, &tomorrow())
+        schedule_text(&harbor.admin, &harbor, &maya, &tomorrow())
             .await
             .is(202);
     }
@@ -201,7 +212,7 @@ async fn invalid_times_are_refused() {
         "",
         "+262142-12-31T23:59:59Z",
     ] {
-        schedules(&harbor.admin, &harbor, &maya, at)
+        schedule_text(&harbor.admin, &harbor, &maya, at)
             .await
             .refused(422, "validation_failed");
     }
@@ -220,12 +231,12 @@ async fn scheduled_texts_are_listed_by_time_and_access_and_can_be_sent_now() {
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     harbor.assigns(FRONT_DESK, &sam).await;
     let at = |days| (Utc::now() + Duration::days(days)).to_rfc3339();
-    let later = schedules(&sam, &harbor, &maya, &at(3)).await.is(202)["message"]["id"].clone();
-    let sooner = schedules(&harbor.admin, &harbor, &maya, &at(2))
+    let later = schedule_text(&sam, &harbor, &maya, &at(3)).await.is(202)["message"]["id"].clone();
+    let sooner = schedule_text(&harbor.admin, &harbor, &maya, &at(2))
         .await
         .is(202)["message"]["id"]
         .clone();
-    let waiting = async |who: &Person, query: &str| -> Vec<Value> {
+    let scheduled_ids = async |who: &Person, query: &str| -> Vec<Value> {
         let found = who
             .get(&harbor.path(&format!("/scheduled{query}")))
             .await
@@ -236,14 +247,17 @@ async fn scheduled_texts_are_listed_by_time_and_access_and_can_be_sent_now() {
             .map(|text| text["message"]["id"].clone())
             .collect()
     };
-    assert_eq!(waiting(&sam, "").await, [sooner.clone(), later.clone()]);
+    assert_eq!(
+        scheduled_ids(&sam, "").await,
+        [sooner.clone(), later.clone()]
+    );
     let mine = vec![later.clone()];
-    assert_eq!(waiting(&sam, "?mine=true").await, mine);
-    assert!(waiting(&lin, "").await.is_empty());
+    assert_eq!(scheduled_ids(&sam, "?mine=true").await, mine);
+    assert!(scheduled_ids(&lin, "").await.is_empty());
     let first = sam.get(&harbor.path("/scheduled?limit=1")).await.is(200);
     let cursor = first["next_cursor"].as_str().unwrap();
     assert_eq!(
-        waiting(&sam, &format!("?limit=1&cursor={cursor}")).await,
+        scheduled_ids(&sam, &format!("?limit=1&cursor={cursor}")).await,
         mine
     );
 
@@ -253,12 +267,12 @@ async fn scheduled_texts_are_listed_by_time_and_access_and_can_be_sent_now() {
     assert_eq!(schedule::release_due(&hub.server.app.db).await.unwrap(), 1);
     assert_eq!(hub.sends().await, 1);
     sam.post(&path, json!({})).await.refused(409, "too_late");
-    assert_eq!(waiting(&sam, "").await, [sooner]);
+    assert_eq!(scheduled_ids(&sam, "").await, [sooner]);
 }
 
-/// The database and Rust say the same of every text: a row shows one thing, whatever made its text the newest.
+/// PostgreSQL and Rust compute the same preview for every text.
 #[tokio::test]
-async fn scheduled_text_has_one_preview() {
+async fn preview_is_the_same_in_rust_and_sql() {
     use proptest::prelude::*;
     use proptest::strategy::ValueTree;
 
@@ -292,13 +306,14 @@ async fn scheduled_text_has_one_preview() {
     .fetch_all(&hub.raw)
     .await
     .unwrap();
+    assert_eq!(shown.len(), contents.len());
     for ((content, shown), expected) in contents.iter().zip(shown).zip(expected) {
         assert_eq!(shown, expected, "{content:?}");
     }
 }
 
 #[tokio::test]
-async fn scheduled_text_appears_in_its_row() {
+async fn released_text_becomes_the_preview_of_its_conversation() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Hi").await;
@@ -308,7 +323,7 @@ async fn scheduled_text_appears_in_its_row() {
         .post(&harbor.path("/messages"), draft)
         .await
         .is(202);
-    assert_eq!(time_comes(&hub).await, 1);
+    assert_eq!(release_all(&hub).await, 1);
     let shown = harbor.conversation_with(MAYA).await;
     let expected = format!("See you {}", "x".repeat(152));
     assert_eq!(shown["last_message_preview"], expected);

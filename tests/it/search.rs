@@ -1,4 +1,4 @@
-//! What is looked for is found: by whoever may see it, and by nobody else.
+//! Search: finds what the caller has access to, and nothing else.
 
 mod people;
 
@@ -24,7 +24,6 @@ impl Workspace<'_> {
         self.searched_by(who, &[("q", q)]).await.is(200)
     }
 
-    /// The texts that are found, in their order.
     async fn texts_found(&self, who: &Person, q: &str) -> Vec<String> {
         texts(&self.finds(who, q).await)
     }
@@ -164,7 +163,6 @@ async fn people_are_found_by_any_part_of_name_or_number() {
     );
     assert_eq!(people("jorg").await, [("+4930123456".into(), false)]);
     assert_eq!(people("0177 maya").await, []);
-    // A name that is taken away is not found any more.
     harbor.admin.patch(&card, json!({"name": ""})).await.is(200);
     assert_eq!(people("kafor").await, []);
 }
@@ -189,7 +187,7 @@ async fn search_respects_access() {
         .await
         .is(200);
     let maya = harbor.receives(MAYA, "The secret is 4711").await;
-    harbor.knows_of(&maya, "Maya Okafor").await;
+    harbor.name_contact(&maya, "Maya Okafor").await;
     let answer = hub.twilio.text(TOM, BILLING, "An invoice over 4711").await;
     assert_eq!(answer.status(), 200);
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
@@ -201,11 +199,7 @@ async fn search_respects_access() {
             .map(|kind| found[kind]["data"].as_array().unwrap().len())
     };
     assert_eq!(all(&harbor.admin, "4711").await, [0, 0, 2]);
-    assert_eq!(
-        all(&sam, "4711").await,
-        [0, 0, 1],
-        "of the number that is theirs"
-    );
+    assert_eq!(all(&sam, "4711").await, [0, 0, 1], "of their number only");
     assert_eq!(all(&lin, "4711").await, [0, 0, 0]);
     for (q, of_sam) in [("okafor", 0), ("5550192", 0), ("5550177", 1), ("secret", 0)] {
         assert_eq!(all(&sam, q).await[..2], [of_sam, of_sam], "{q}");
@@ -217,7 +211,7 @@ async fn search_respects_access() {
         .refused(403, "not_a_member");
     assert_eq!(texts(&other.finds(&other.admin, "4711").await), [""; 0]);
 
-    // What is assigned is found from then on, and what is taken away no longer.
+    // An assigned number is searched from then on, and an unassigned one no longer.
     harbor.assigns(FRONT_DESK, &lin).await;
     assert_eq!(all(&lin, "secret").await, [0, 0, 1]);
     assert_eq!(all(&lin, "okafor").await, [1, 1, 0]);
@@ -228,7 +222,7 @@ async fn search_respects_access() {
     ));
     harbor.admin.delete(&path).await.is(204);
     assert_eq!(all(&lin, "secret").await, [0, 0, 0]);
-    // A contact that an agent made is theirs to find as long as nobody texts with it.
+    // An agent finds contacts they created until those have texts with other numbers.
     lin.post(
         &harbor.path("/contacts"),
         json!({"phone_number": "+14155550133", "name": "Quentin"}),
@@ -243,7 +237,7 @@ async fn search_respects_access() {
 }
 
 impl Workspace<'_> {
-    async fn knows_of(&self, conversation: &Value, name: &str) {
+    async fn name_contact(&self, conversation: &Value, name: &str) {
         let path = self.path(&format!(
             "/contacts/{}",
             conversation["contact_id"].as_str().unwrap()
@@ -278,12 +272,12 @@ async fn results_are_paginated() {
             let found = harbor.searched_by(&harbor.admin, &query).await.is(200);
             let page = found[kind]["data"].as_array().unwrap();
             let phone = |hit: &Value| {
-                let of = if hit["contact"].is_object() {
+                let contact = if hit["contact"].is_object() {
                     &hit["contact"]
                 } else {
                     &hit["conversation"]["contact"]
                 };
-                of["phone_number"].as_str().unwrap().to_owned()
+                contact["phone_number"].as_str().unwrap().to_owned()
             };
             seen.extend(page.iter().map(phone));
             cursor = found[kind]["next_cursor"]
@@ -330,7 +324,7 @@ async fn old_messages_are_found_by_index() {
     harbor
         .receives(MAYA, "The oldest text speaks of a zeppelin")
         .await;
-    // More than a search walks through from the newest down.
+    // More rows than a search reads from the newest.
     hub.executes_sql(
         "insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction, content, status,
                                provider, provider_sid)
@@ -349,11 +343,11 @@ async fn old_messages_are_found_by_index() {
     while hub.count(scans).await == before {
         assert!(
             since.elapsed() < Duration::from_secs(20),
-            "the index was not asked"
+            "the index was not used"
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // What is everywhere is found without it.
+    // A frequent word is found without the index.
     let found = harbor
         .searched_by(
             &harbor.admin,
@@ -403,16 +397,16 @@ async fn any_query_gets_an_answer() {
     }
 }
 
-/// A part of a thread as the page shows it.
+/// A part of a thread as the page renders it.
 struct Window {
-    /// Texts, notes and lines of what happened, from above.
+    /// Messages, notes and activity entries, from the top.
     ids: Vec<String>,
     older: Option<(String, String)>,
     newer: Option<(String, String)>,
 }
 
 impl Window {
-    async fn of(who: &Person, path: &str, frame: &str) -> Self {
+    async fn load(who: &Person, path: &str, frame: &str) -> Self {
         let request = who.request(reqwest::Method::GET, path);
         let answer = who.ask(request.header("turbo-frame", frame)).await;
         assert_eq!(answer.status, 200, "{path}");
@@ -454,7 +448,7 @@ async fn context_pages_around_a_result_join_without_gaps() {
     let maya = harbor.receives(MAYA, "Text number 0.").await;
     let id = maya["id"].as_str().unwrap();
     let path = harbor.path(&format!("/conversations/{id}"));
-    let stands = async |status: &str| {
+    let set_status = async |status: &str| {
         harbor
             .admin
             .patch(&path, json!({"status": status}))
@@ -463,16 +457,16 @@ async fn context_pages_around_a_result_join_without_gaps() {
     };
     for nth in 1..130 {
         harbor.receives(MAYA, &format!("Text number {nth}.")).await;
-        // Between any two, so also where one window ends and the next begins.
+        // After any message, so also at the ends of a frame.
         match nth % 3 {
-            0 => stands("pending").await,
-            1 => stands("done").await, // reopened by the next one
+            0 => set_status("pending").await,
+            1 => set_status("done").await, // the next text reopens it
             _ if nth % 7 == 0 => drop(harbor.notes(&maya, "Seen").await),
             _ => {}
         }
     }
     harbor.receives(MAYA, "STOP").await;
-    stands("done").await;
+    set_status("done").await;
     let texts = harbor.thread(&maya).await;
     let lines = harbor.activity(&maya).await;
     let named =
@@ -491,7 +485,7 @@ async fn context_pages_around_a_result_join_without_gaps() {
     ] {
         let text = texts.iter().find(|text| text["content"] == sought).unwrap();
         let at = text["id"].as_str().unwrap();
-        let first = Window::of(&harbor.admin, &format!("{base}?at={at}"), "conversation").await;
+        let first = Window::load(&harbor.admin, &format!("{base}?at={at}"), "conversation").await;
         let here = all.iter().position(|id| id.ends_with(at)).unwrap();
         for near in &all[here.saturating_sub(3)..(here + 4).min(all.len())] {
             assert!(
@@ -502,14 +496,14 @@ async fn context_pages_around_a_result_join_without_gaps() {
         let mut seen = first.ids;
         let mut older = first.older;
         while let Some((frame, src)) = older {
-            let above = Window::of(&harbor.admin, &src, &frame).await;
+            let above = Window::load(&harbor.admin, &src, &frame).await;
             assert!(above.newer.is_none());
             seen.splice(0..0, above.ids);
             older = above.older;
         }
         let mut newer = first.newer;
         while let Some((frame, src)) = newer {
-            let below = Window::of(&harbor.admin, &src, &frame).await;
+            let below = Window::load(&harbor.admin, &src, &frame).await;
             assert!(below.older.is_none());
             seen.extend(below.ids);
             newer = below.newer;

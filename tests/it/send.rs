@@ -1,4 +1,4 @@
-//! What goes out: queued once, sent once, whatever the provider and the network do.
+//! Outbound texts: queued once and sent once, despite faults of the provider and the network.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -6,16 +6,14 @@ use serde_json::{Value, json};
 use crate::emulator::Failure;
 use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
-/// The queue's pauses are over.
-async fn time_passes(hub: &Hub) {
+async fn end_pauses(hub: &Hub) {
     hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
     hub.executes_sql("update integrations set held_until = now()")
         .await;
 }
 
-/// Whoever held a lease has been gone for a minute.
-async fn leases_run_out(hub: &Hub) {
+async fn expire_leases(hub: &Hub) {
     sqlx::query(
         "update messages set lease_until = now() - interval '1 second' where status = 'sending'",
     )
@@ -70,10 +68,10 @@ async fn texts_of_a_conversation_keep_their_order() {
     for text in &texts {
         harbor.answers(&harbor.admin, &conversation, text).await;
     }
-    // The first one is turned away: those behind it wait.
+    // The first is refused as busy: those behind it wait.
     hub.twilio.is_busy(Some(1));
     assert_eq!(hub.sends().await, 1);
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 12);
     let sent: Vec<_> = hub
         .twilio
@@ -85,7 +83,7 @@ async fn texts_of_a_conversation_keep_their_order() {
 }
 
 #[tokio::test]
-async fn certain_failure_to_send_is_retried() {
+async fn unsent_text_is_retried_after_its_pause() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let conversation = harbor.receives(MAYA, "Hi").await;
@@ -96,8 +94,8 @@ async fn certain_failure_to_send_is_retried() {
     hub.twilio.is_busy(None);
     assert_eq!(hub.sends().await, 1);
     assert_eq!(status(&harbor, &message).await, "queued");
-    assert_eq!(hub.sends().await, 0, "not before its pause is over");
-    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 0, "not before the pause ends");
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
     assert_eq!(hub.twilio.sent("See you at 3:30").len(), 1);
@@ -121,7 +119,7 @@ async fn permanent_refusal_fails_at_once_with_reason() {
         failed["error_message"].as_str().unwrap().contains(' '),
         "a sentence"
     );
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 0);
     assert_eq!(
         harbor.conversation_with(MAYA).await["last_message_status"],
@@ -147,7 +145,7 @@ async fn contact_opted_out_at_provider_is_not_texted_again() {
         .refused(409, "contact_opted_out");
 }
 
-/// Twilio took the text, and nobody here knows: in each of these ways.
+/// Twilio accepts the text and the response is lost, in each of these ways.
 #[tokio::test]
 async fn unknown_outcome_is_not_resent_and_settled_by_callback() {
     let hub = Hub::start().await;
@@ -165,9 +163,9 @@ async fn unknown_outcome_is_not_resent_and_settled_by_callback() {
         hub.twilio.fails(failure);
         assert_eq!(hub.sends().await, 1);
         assert_eq!(status(&harbor, &message).await, "unconfirmed", "{text}");
-        time_passes(&hub).await;
-        leases_run_out(&hub).await;
-        assert_eq!(hub.sends().await, 0, "never blindly again");
+        end_pauses(&hub).await;
+        expire_leases(&hub).await;
+        assert_eq!(hub.sends().await, 0, "it is not resent");
 
         let sent = hub.twilio.sent(&text);
         assert_eq!(sent.len(), 1);
@@ -187,7 +185,7 @@ async fn unknown_outcome_is_not_resent_and_settled_by_callback() {
 }
 
 #[tokio::test]
-async fn in_flight_text_after_a_crash_is_set_aside_not_resent() {
+async fn in_flight_text_after_a_crash_is_unconfirmed_not_resent() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let conversation = harbor.receives(MAYA, "Hi").await;
@@ -197,15 +195,15 @@ async fn in_flight_text_after_a_crash_is_set_aside_not_resent() {
     let next = harbor
         .answers(&harbor.admin, &conversation, "Waits behind it")
         .await;
-    // The state that a `kill -9` in the middle of the call leaves behind.
+    // The state after a `kill -9` during the request.
     sqlx::query("update messages set status = 'sending', attempts = 1, lease_until = now() + interval '1 minute' where content = 'In flight'")
         .execute(&hub.raw)
         .await
         .unwrap();
     assert_eq!(hub.sends().await, 0, "the lease still runs");
-    leases_run_out(&hub).await;
+    expire_leases(&hub).await;
 
-    assert_eq!(hub.sends().await, 1, "the conversation goes on");
+    assert_eq!(hub.sends().await, 1, "the next text is sent");
     assert_eq!(status(&harbor, &message).await, "unconfirmed");
     assert_eq!(status(&harbor, &next).await, "sent");
     assert!(hub.twilio.sent("In flight").is_empty());
@@ -258,7 +256,7 @@ async fn rejected_credentials_pause_the_queue_until_replaced() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let conversation = harbor.receives(MAYA, "Hi").await;
     let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
-    // Both the send and the look at the account are refused.
+    // Both the send and the check of the account are refused.
     hub.twilio.refuses(20003, 401).refuses(20003, 401);
     hub.sends().await;
 
@@ -278,7 +276,7 @@ async fn rejected_credentials_pause_the_queue_until_replaced() {
     };
     assert!(mail.subject.contains("needs attention"), "{}", mail.subject);
     assert!(mail.link().contains("/admin/integrations"), "{}", mail.text);
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 0, "the queue waits");
     assert_eq!(status(&harbor, &message).await, "queued");
 
@@ -290,7 +288,7 @@ async fn rejected_credentials_pause_the_queue_until_replaced() {
         harbor.admin.post(&path, json!({})).await.is(200)["status"],
         "healthy"
     );
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
 }
@@ -305,15 +303,15 @@ async fn stale_reply_is_refused() {
     let seen = harbor.thread(&conversation).await[0]["id"].clone();
     harbor.answers(&sam, &conversation, "3:30 is free").await;
 
-    let late = json!({"conversation_id": conversation["id"], "content": "4:15 is free", "seen_message_id": seen});
+    let stale = json!({"conversation_id": conversation["id"], "content": "4:15 is free", "seen_message_id": seen});
     harbor
         .admin
-        .post(&harbor.path("/messages"), late.clone())
+        .post(&harbor.path("/messages"), stale.clone())
         .await
         .refused(409, "conversation_moved");
 
     assert_eq!(harbor.thread(&conversation).await.len(), 2);
-    let mut anyway = late;
+    let mut anyway = stale;
     anyway["seen_message_id"] = harbor.thread(&conversation).await[1]["id"].clone();
     harbor
         .admin
@@ -368,18 +366,24 @@ async fn invalid_drafts_are_refused_with_reasons() {
             "{draft}: {problem}"
         );
     }
-    let gone = "01890000-0000-7000-8000-000000000000";
+    let unknown_id = "01890000-0000-7000-8000-000000000000";
     harbor
         .admin
-        .post(&messages, json!({"conversation_id": gone, "content": "Hi"}))
+        .post(
+            &messages,
+            json!({"conversation_id": unknown_id, "content": "Hi"}),
+        )
         .await
         .refused(404, "not_found");
     harbor
         .admin
-        .post(&messages, json!({"contact_id": gone, "content": "Hi"}))
+        .post(
+            &messages,
+            json!({"contact_id": unknown_id, "content": "Hi"}),
+        )
         .await
         .refused(404, "not_found");
-    let from = json!({"to": MAYA, "content": "Hi", "number_id": gone});
+    let from = json!({"to": MAYA, "content": "Hi", "number_id": unknown_id});
     harbor
         .admin
         .post(&messages, from)
@@ -448,10 +452,10 @@ async fn accents_are_composed_before_counting_storing_and_sending() {
         hub.sends().await;
         assert_eq!(hub.twilio.messages().last().unwrap().body, composed);
     }
-    // 1,600 letters of two characters each fit.
+    // 1,600 letters of two code points each fit.
     sends(to(&"e\u{301}".repeat(1600))).await;
 
-    // The signature, a template and what is put into it.
+    // Signature, template and variables.
     let settings = json!({"signature": "Rene\u{301}"});
     assert_eq!(
         jo.patch(&harbor.path("/settings"), settings).await.is(200)["signature"],
@@ -466,7 +470,7 @@ async fn accents_are_composed_before_counting_storing_and_sending() {
     let draft = json!({"conversation_id": conversation["id"], "template_id": template["id"], "variables": {"quien": "Jose\u{301}"}});
     assert_eq!(sends(draft).await["content"], "Hola José: café\nRené");
 
-    // A text that waits, a draft and a note.
+    // A scheduled text, a draft and a note.
     let mut later = to("Sí");
     later["scheduled_at"] = json!(chrono::Utc::now() + chrono::Duration::days(1));
     let planned = sends(later).await;
@@ -483,14 +487,14 @@ async fn accents_are_composed_before_counting_storing_and_sending() {
         "/conversations/{}/draft",
         conversation["id"].as_str().unwrap()
     ));
-    let kept = jo
+    let saved = jo
         .ask(
             jo.request(reqwest::Method::PUT, &path)
                 .json(&json!({"content": decomposed})),
         )
         .await
         .is(200);
-    assert_eq!(kept["content"], composed);
+    assert_eq!(saved["content"], composed);
     assert_eq!(
         harbor.notes(&conversation, "cafe\u{301}").await["content"],
         "café"

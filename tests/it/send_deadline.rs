@@ -1,4 +1,4 @@
-//! A text that waited too long is not sent any more, and its credit comes back.
+//! Send deadline: an expired text is not sent, and its credit is refunded.
 
 use chrono::{Duration, Utc};
 use messagehub::domain::messages::schedule;
@@ -8,13 +8,13 @@ use crate::emulator::Failure;
 use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
 use crate::telnyx;
 
-/// It is too late for everything that is still here.
-async fn hours_pass(hub: &Hub) {
+/// Expires every queued and unconfirmed text.
+async fn expire_all(hub: &Hub) {
     hub.executes_sql("update messages set expires_at = now() - interval '1 second', due_at = now() where status in ('queued', 'unconfirmed')")
         .await;
 }
 
-async fn is_too_late(harbor: &Workspace<'_>, message: &Value) {
+async fn assert_expired(harbor: &Workspace<'_>, message: &Value) {
     let result = harbor.message(&message["id"]).await;
     assert_eq!(
         (result["status"].as_str(), result["error_code"].as_str()),
@@ -41,21 +41,21 @@ async fn expired_text_fails_with_reason_and_refund() {
     let first = harbor.answers(&sam, &maya, "We have 3:30 free").await;
     let second = harbor.answers(&sam, &maya, "Or 4:15").await;
     assert_eq!(balance(&harbor, &sam).await, 3);
-    // Twilio is down, and stays down.
+    // Twilio stays down.
     hub.executes_sql("update integrations set status = 'unhealthy'")
         .await;
     assert_eq!(hub.sends().await, 0);
-    hours_pass(&hub).await;
+    expire_all(&hub).await;
     assert_eq!(hub.sends().await, 0);
 
-    is_too_late(&harbor, &first).await;
-    is_too_late(&harbor, &second).await;
+    assert_expired(&harbor, &first).await;
+    assert_expired(&harbor, &second).await;
     assert_eq!(balance(&harbor, &sam).await, 5);
     let shown = harbor.conversation_with(MAYA).await;
     assert_eq!(shown["last_message_status"], "failed");
     hub.executes_sql("update integrations set status = 'healthy'")
         .await;
-    assert_eq!(hub.sends().await, 0, "never later");
+    assert_eq!(hub.sends().await, 0, "not after the recovery");
     assert!(hub.twilio.messages().is_empty());
 
     let path = harbor.path(&format!(
@@ -63,7 +63,7 @@ async fn expired_text_fails_with_reason_and_refund() {
         first["id"].as_str().unwrap()
     ));
     sam.post(&path, json!({})).await.is(202);
-    assert_eq!(hub.sends().await, 1, "a person may still want it");
+    assert_eq!(hub.sends().await, 1, "a user can resend it");
 }
 
 #[tokio::test]
@@ -105,13 +105,13 @@ async fn validity_of_a_scheduled_text_starts_at_its_time() {
         let answer = harbor.admin.post(&harbor.path("/messages"), draft).await;
         scheduled.push(answer.is(202)["message"].clone());
     }
-    // The server was down when their time came.
+    // The server was down at their time.
     hub.executes_sql("update messages set due_at = now() - (left(content, 1) || ' hours')::interval where status = 'scheduled'")
         .await;
     assert_eq!(schedule::release_due(&hub.server.app.db).await.unwrap(), 2);
     assert_eq!(hub.sends().await, 1);
     assert_eq!(hub.twilio.sent("3 hours late").len(), 1);
-    is_too_late(&harbor, &scheduled[1]).await;
+    assert_expired(&harbor, &scheduled[1]).await;
 }
 
 #[tokio::test]
@@ -123,12 +123,12 @@ async fn unaccepted_text_is_not_sent_after_its_deadline() {
     hub.twilio.fails(Failure::Drop);
     assert_eq!(hub.sends().await, 1);
     for _ in 0..4 {
-        hours_pass(&hub).await;
+        expire_all(&hub).await;
         hub.server.outcome_resolver.run_once().await.unwrap();
     }
-    hours_pass(&hub).await;
+    expire_all(&hub).await;
     assert_eq!(hub.sends().await, 0);
-    is_too_late(&harbor, &message).await;
+    assert_expired(&harbor, &message).await;
     assert!(hub.twilio.messages().is_empty());
 }
 
@@ -140,9 +140,9 @@ async fn first_attempt_is_not_repeated_after_the_deadline() {
     let message = harbor.answers(&harbor.admin, &maya, "We open at 8").await;
     hub.telnyx.fails(Failure::Drop);
     assert_eq!(hub.sends().await, 1);
-    hours_pass(&hub).await;
+    expire_all(&hub).await;
     assert_eq!(hub.server.outcome_resolver.run_once().await.unwrap(), 0);
     assert!(hub.telnyx.messages().is_empty());
     let result = harbor.message(&message["id"]).await;
-    assert_eq!(result["status"], "unconfirmed", "a person decides");
+    assert_eq!(result["status"], "unconfirmed", "left for a user to decide");
 }

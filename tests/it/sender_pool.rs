@@ -1,4 +1,4 @@
-//! Load spread over several numbers, where a text asks for it.
+//! The sender pool: distributes texts over several numbers on request.
 
 use std::collections::HashMap;
 
@@ -18,14 +18,13 @@ async fn three_numbers(hub: &Hub) -> Workspace<'_> {
     harbor
 }
 
-/// Sends to somebody new; the id of the number that was chosen.
-async fn spreads(harbor: &Workspace<'_>, who: &Person, to: &str) -> String {
+async fn send_spread(harbor: &Workspace<'_>, who: &Person, to: &str) -> String {
     let draft = json!({"to": to, "content": "Your visit is due", "spread": true});
     let sent = who.post(&harbor.path("/messages"), draft).await.is(202);
     sent["message"]["number_id"].as_str().unwrap().to_owned()
 }
 
-fn somebody(n: usize) -> String {
+fn phone(n: usize) -> String {
     format!("+1415555{:04}", 2000 + n)
 }
 
@@ -36,9 +35,9 @@ async fn pool_distributes_texts_and_keeps_the_number_of_a_contact() {
     let mut chosen: HashMap<String, usize> = HashMap::new();
     for n in 0..12 {
         *chosen
-            .entry(spreads(&harbor, &harbor.admin, &somebody(n)).await)
+            .entry(send_spread(&harbor, &harbor.admin, &phone(n)).await)
             .or_default() += 1;
-        // Some leave between, some wait.
+        // Some are sent in between, some stay queued.
         if n % 2 == 0 {
             hub.sends().await;
         }
@@ -48,13 +47,13 @@ async fn pool_distributes_texts_and_keeps_the_number_of_a_contact() {
     counts.sort_unstable();
     assert!(counts.len() == 3 && counts[0] >= 2, "{chosen:?}");
 
-    let first = harbor.conversation_with(&somebody(0)).await["number_id"].clone();
+    let first = harbor.conversation_with(&phone(0)).await["number_id"].clone();
     for _ in 0..4 {
-        assert_eq!(spreads(&harbor, &harbor.admin, &somebody(0)).await, first);
+        assert_eq!(send_spread(&harbor, &harbor.admin, &phone(0)).await, first);
     }
     harbor.receives(MAYA, "Hello, front desk").await;
     let front_desk = harbor.number(FRONT_DESK).await;
-    assert_eq!(spreads(&harbor, &harbor.admin, MAYA).await, front_desk);
+    assert_eq!(send_spread(&harbor, &harbor.admin, MAYA).await, front_desk);
 }
 
 #[tokio::test]
@@ -77,7 +76,7 @@ async fn slow_number_gets_fewer_texts_and_a_disabled_one_none() {
     let mut chosen: HashMap<String, usize> = HashMap::new();
     for n in 0..12 {
         *chosen
-            .entry(spreads(&harbor, &harbor.admin, &somebody(n)).await)
+            .entry(send_spread(&harbor, &harbor.admin, &phone(n)).await)
             .or_default() += 1;
     }
 
@@ -85,7 +84,7 @@ async fn slow_number_gets_fewer_texts_and_a_disabled_one_none() {
     assert_eq!(
         (chosen[&numbers[0]], chosen[&numbers[1]]),
         (3, 9),
-        "by their rates"
+        "in proportion to their rates"
     );
 }
 
@@ -97,7 +96,7 @@ async fn pool_respects_opt_outs_and_access() {
     harbor.assigns(NUMBERS[1], &sam).await;
     let own = harbor.number(NUMBERS[1]).await;
     for n in 0..4 {
-        assert_eq!(spreads(&harbor, &sam, &somebody(n)).await, own);
+        assert_eq!(send_spread(&harbor, &sam, &phone(n)).await, own);
     }
 
     hub.twilio.text(MAYA, FRONT_DESK, "STOP").await;
@@ -110,7 +109,7 @@ async fn pool_respects_opt_outs_and_access() {
         .refused(409, "contact_opted_out");
 
     for draft in [
-        json!({"to": somebody(1), "number_id": own, "content": "Hello", "spread": true}),
+        json!({"to": phone(1), "number_id": own, "content": "Hello", "spread": true}),
         json!({"conversation_id": harbor.conversation_with(MAYA).await["id"], "content": "Hello", "spread": true}),
     ] {
         let problem = harbor

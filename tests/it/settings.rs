@@ -1,4 +1,4 @@
-//! How each member likes it: a signature, a number to begin from, what they are told of.
+//! Settings of a member: signature, default number and notifications.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Person, TOKEN, Workspace};
 
 const RECALL: &str = "+16285550101";
 
-/// A workspace with two numbers, of which the front desk is the default; and an agent who has both.
+/// A workspace with two numbers, of which the front desk is the default; and an agent with access to both.
 async fn two_numbers<'a>(hub: &'a Hub) -> (Workspace<'a>, Person) {
     let harbor = hub.workspace("Harbor Dental").await;
     hub.twilio
@@ -27,12 +27,12 @@ async fn two_numbers<'a>(hub: &'a Hub) -> (Workspace<'a>, Person) {
     (harbor, sam)
 }
 
-async fn sets(who: &Person, harbor: &Workspace<'_>, change: Value) -> Value {
+async fn change_settings(who: &Person, harbor: &Workspace<'_>, change: Value) -> Value {
     who.patch(&harbor.path("/settings"), change).await.is(200)
 }
 
-/// The number that a text to somebody new leaves from.
-async fn begins_from(who: &Person, harbor: &Workspace<'_>, draft: Value) -> String {
+/// The number that a text to a new contact is sent from.
+async fn chosen_number(who: &Person, harbor: &Workspace<'_>, draft: Value) -> String {
     let sent = who.post(&harbor.path("/messages"), draft).await.is(202);
     sent["message"]["number_id"].as_str().unwrap().into()
 }
@@ -55,11 +55,11 @@ async fn settings_are_per_member_and_workspace() {
     assert_eq!(sam.get(&harbor.path("/settings")).await.is(200), untouched);
 
     let recall = harbor.number(RECALL).await;
-    sets(&sam, &harbor, json!({"signature": "Sam\n"})).await;
-    sets(&sam, &harbor, json!({"notifications": {"sound": true}})).await;
-    sets(&sam, &harbor, json!({"default_number_id": recall})).await;
-    sets(&sam, &harbor, json!({"single_key_shortcuts": false})).await;
-    let after = sets(
+    change_settings(&sam, &harbor, json!({"signature": "Sam\n"})).await;
+    change_settings(&sam, &harbor, json!({"notifications": {"sound": true}})).await;
+    change_settings(&sam, &harbor, json!({"default_number_id": recall})).await;
+    change_settings(&sam, &harbor, json!({"single_key_shortcuts": false})).await;
+    let after = change_settings(
         &sam,
         &harbor,
         json!({"notifications": {"mail_when_credits_low": false}}),
@@ -74,7 +74,7 @@ async fn settings_are_per_member_and_workspace() {
         })
     );
     assert_eq!(
-        sets(&sam, &harbor, json!({})).await,
+        change_settings(&sam, &harbor, json!({})).await,
         after,
         "nothing given, nothing changed"
     );
@@ -86,7 +86,7 @@ async fn settings_are_per_member_and_workspace() {
     );
 
     let cleared = json!({"default_number_id": null, "signature": ""});
-    let after = sets(&sam, &harbor, cleared).await;
+    let after = change_settings(&sam, &harbor, cleared).await;
     assert_eq!(
         (&after["default_number_id"], &after["signature"]),
         (&Value::Null, &json!(""))
@@ -97,7 +97,7 @@ async fn settings_are_per_member_and_workspace() {
 async fn invalid_values_are_refused_and_change_nothing() {
     let hub = Hub::start().await;
     let (harbor, sam) = two_numbers(&hub).await;
-    let before = sets(&sam, &harbor, json!({"signature": "x".repeat(160)})).await;
+    let before = change_settings(&sam, &harbor, json!({"signature": "x".repeat(160)})).await;
     for (change, field) in [
         (json!({"signature": "x".repeat(161)}), "signature"),
         (json!({"signature": "🦷".repeat(161)}), "signature"),
@@ -118,7 +118,6 @@ async fn invalid_values_are_refused_and_change_nothing() {
             "body",
         ),
         (json!([]), "body"),
-        // All or nothing.
         (
             json!({"signature": "Sam", "default_number_id": "01890000-0000-7000-8000-000000000000"}),
             "default_number_id",
@@ -138,7 +137,7 @@ async fn signature_is_appended_once() {
     let hub = Hub::start().await;
     let (harbor, sam) = two_numbers(&hub).await;
     let conversation = harbor.receives(MAYA, "Hi").await;
-    sets(&sam, &harbor, json!({"signature": "Sam, front desk"})).await;
+    change_settings(&sam, &harbor, json!({"signature": "Sam, front desk"})).await;
     let draft = json!({"conversation_id": conversation["id"], "content": "3:30 is free \n"});
 
     let answers = join_all((0..5).map(|_| sam.sends(&harbor, "a-key", &draft))).await;
@@ -148,7 +147,7 @@ async fn signature_is_appended_once() {
             "3:30 is free\nSam, front desk"
         );
     }
-    // Turned away at first, and sent the second time.
+    // Refused as busy at first, and sent on the second try.
     hub.twilio.is_busy(None);
     hub.sends().await;
     hub.executes_sql("update messages set due_at = now() where status = 'queued'")
@@ -169,8 +168,8 @@ async fn signature_is_appended_once() {
     let message = harbor
         .answers(&harbor.admin, &conversation, "Jo here")
         .await;
-    assert_eq!(message["content"], "Jo here", "it is nobody else's");
-    sets(&sam, &harbor, json!({"signature": " \n "})).await;
+    assert_eq!(message["content"], "Jo here", "signatures are per member");
+    change_settings(&sam, &harbor, json!({"signature": " \n "})).await;
     let message = harbor.answers(&sam, &conversation, "Bye").await;
     assert_eq!(message["content"], "Bye");
 }
@@ -180,8 +179,8 @@ async fn resent_text_keeps_one_signature() {
     let hub = Hub::start().await;
     let (harbor, sam) = two_numbers(&hub).await;
     let conversation = harbor.receives(MAYA, "Hi").await;
-    sets(&sam, &harbor, json!({"signature": "Sam"})).await;
-    sets(&harbor.admin, &harbor, json!({"signature": "Jo"})).await;
+    change_settings(&sam, &harbor, json!({"signature": "Sam"})).await;
+    change_settings(&harbor.admin, &harbor, json!({"signature": "Jo"})).await;
     let message = harbor.answers(&sam, &conversation, "3:30 is free").await;
     let mut id = message["id"].clone();
     for who in [&sam, &harbor.admin] {
@@ -205,7 +204,7 @@ async fn signature_counts_for_limit_and_segments() {
     };
     assert_eq!(sends(160).await.is(202)["message"]["segments"], 1);
     let sent = sends(1_600).await.is(202);
-    sets(&sam, &harbor, json!({"signature": "1234567890"})).await;
+    change_settings(&sam, &harbor, json!({"signature": "1234567890"})).await;
     assert_eq!(sends(149).await.is(202)["message"]["segments"], 1);
     assert_eq!(sends(150).await.is(202)["message"]["segments"], 2);
 
@@ -228,19 +227,19 @@ async fn new_conversation_uses_the_members_default_number() {
     let (harbor, sam) = two_numbers(&hub).await;
     let (desk, recall) = (harbor.number(FRONT_DESK).await, harbor.number(RECALL).await);
     let to = |n: u32| json!({"to": format!("+141555502{n:02}"), "content": "Hello"});
-    assert_eq!(begins_from(&sam, &harbor, to(1)).await, desk);
-    sets(&sam, &harbor, json!({"default_number_id": recall})).await;
-    assert_eq!(begins_from(&sam, &harbor, to(2)).await, recall);
+    assert_eq!(chosen_number(&sam, &harbor, to(1)).await, desk);
+    change_settings(&sam, &harbor, json!({"default_number_id": recall})).await;
+    assert_eq!(chosen_number(&sam, &harbor, to(2)).await, recall);
     assert_eq!(
-        begins_from(&harbor.admin, &harbor, to(3)).await,
+        chosen_number(&harbor.admin, &harbor, to(3)).await,
         desk,
-        "it is nobody else's"
+        "default numbers are per member"
     );
 
-    // What is asked for comes first, and a conversation stays where it is.
-    let mut asked = to(4);
-    asked["number_id"] = json!(desk);
-    assert_eq!(begins_from(&sam, &harbor, asked).await, desk);
+    // A number in the request takes precedence, and a conversation keeps its own.
+    let mut draft = to(4);
+    draft["number_id"] = json!(desk);
+    assert_eq!(chosen_number(&sam, &harbor, draft).await, desk);
     let conversation = harbor.receives(MAYA, "Hi").await;
     let answer = harbor.answers(&sam, &conversation, "Hello").await;
     assert_eq!(answer["number_id"], desk);
@@ -249,24 +248,24 @@ async fn new_conversation_uses_the_members_default_number() {
     let status = |status: &str| harbor.admin.patch(&number, json!({"status": status}));
     status("inactive").await.is(200);
     assert_eq!(
-        begins_from(&sam, &harbor, to(5)).await,
+        chosen_number(&sam, &harbor, to(5)).await,
         desk,
-        "it cannot send"
+        "the number cannot send"
     );
     status("active").await.is(200);
-    assert_eq!(begins_from(&sam, &harbor, to(6)).await, recall);
+    assert_eq!(chosen_number(&sam, &harbor, to(6)).await, recall);
     harbor
         .admin
         .delete(&format!("{number}/members/{}", sam.id))
         .await
         .is(204);
     assert_eq!(
-        begins_from(&sam, &harbor, to(7)).await,
+        chosen_number(&sam, &harbor, to(7)).await,
         desk,
-        "it was taken away"
+        "the number was unassigned"
     );
     harbor.assigns(RECALL, &sam).await;
-    assert_eq!(begins_from(&sam, &harbor, to(8)).await, recall);
+    assert_eq!(chosen_number(&sam, &harbor, to(8)).await, recall);
 }
 
 #[tokio::test]
@@ -301,7 +300,7 @@ async fn default_number_requires_access() {
         .await
         .refused(403, "admin_only");
 
-    // An admin may say so beforehand: it counts from the day when they have the number.
+    // An admin may set it in advance: it applies once the number is assigned.
     harbor
         .admin
         .patch(&member, json!({"default_number_id": recall}))
@@ -309,15 +308,15 @@ async fn default_number_requires_access() {
         .is(200);
     let to = |n: u32| json!({"to": format!("+141555502{n:02}"), "content": "Hello"});
     let desk = harbor.number(FRONT_DESK).await;
-    assert_eq!(begins_from(&lin, &harbor, to(1)).await, desk);
+    assert_eq!(chosen_number(&lin, &harbor, to(1)).await, desk);
     harbor.assigns(RECALL, &lin).await;
-    assert_eq!(begins_from(&lin, &harbor, to(2)).await, recall);
+    assert_eq!(chosen_number(&lin, &harbor, to(2)).await, recall);
     harbor
         .admin
         .patch(&member, json!({"default_number_id": null}))
         .await
         .is(200);
-    assert_eq!(begins_from(&lin, &harbor, to(3)).await, desk);
+    assert_eq!(chosen_number(&lin, &harbor, to(3)).await, desk);
 }
 
 #[tokio::test]
@@ -325,7 +324,7 @@ async fn row_level_security_protects_settings() {
     let hub = Hub::start().await;
     let (harbor, sam) = two_numbers(&hub).await;
     let lin = harbor.agent("Lin").await;
-    sets(&sam, &harbor, json!({"signature": "Sam"})).await;
+    change_settings(&sam, &harbor, json!({"signature": "Sam"})).await;
     let mut tx = hub.with_rights_of(&lin, &harbor).await;
     let seen: i64 = sqlx::query_scalar("select count(*) from member_settings")
         .fetch_one(&mut *tx)

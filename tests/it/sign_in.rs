@@ -1,4 +1,4 @@
-//! Proving who one is: patience with whoever guesses, the second factor, links by mail, sessions.
+//! Sign-in: throttles, the second factor, mailed links and sessions.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,24 +11,24 @@ use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, PASSWORD, Person};
 
 const WRONG: &str = "not this password";
 
-async fn tries(hub: &Hub, email: &str, password: &str) -> Answer {
+async fn log_in(hub: &Hub, email: &str, password: &str) -> Answer {
     let form = json!({"email": email, "password": password});
     Person::nobody(hub).post("/api/auth/login", form).await
 }
 
-async fn tries_with(hub: &Hub, email: &str, code: &str) -> Answer {
+async fn log_in_with_code(hub: &Hub, email: &str, code: &str) -> Answer {
     let form = json!({"email": email, "password": PASSWORD, "code": code});
     Person::nobody(hub).post("/api/auth/login", form).await
 }
 
-/// Half a minute later.
-async fn half_a_minute_passes(hub: &Hub) {
+/// Moves all throttles half a minute forward.
+async fn advance_31_seconds(hub: &Hub) {
     hub.executes_sql("update throttles set paid_until = paid_until - interval '31 seconds'")
         .await;
 }
 
-/// So much later that nothing of before counts.
-pub async fn a_day_passes(hub: &Hub) {
+/// Resets all throttles and the last TOTP step.
+pub async fn advance_a_day(hub: &Hub) {
     hub.executes_sql("update throttles set paid_until = paid_until - interval '1 day'")
         .await;
     hub.executes_sql("update users set totp_step = 0").await;
@@ -41,12 +41,12 @@ async fn ten_wrong_passwords_lock_the_account_for_their_network() {
     let bay = hub.workspace("Bay Optics").await;
     let email = &harbor.admin.email;
     for _ in 0..10 {
-        tries(&hub, email, WRONG)
+        log_in(&hub, email, WRONG)
             .await
             .refused(401, "unauthenticated");
     }
 
-    let answer = tries(&hub, email, WRONG).await;
+    let answer = log_in(&hub, email, WRONG).await;
     let wait: u32 = answer.headers["retry-after"]
         .to_str()
         .unwrap()
@@ -54,18 +54,18 @@ async fn ten_wrong_passwords_lock_the_account_for_their_network() {
         .unwrap();
     assert!((1..=30).contains(&wait), "{wait}");
     answer.refused(429, "rate_limited");
-    tries(&hub, &format!(" {} ", email.to_uppercase()), PASSWORD)
+    log_in(&hub, &format!(" {} ", email.to_uppercase()), PASSWORD)
         .await
         .refused(429, "rate_limited");
-    tries(&hub, &bay.admin.email, PASSWORD).await.is(200);
+    log_in(&hub, &bay.admin.email, PASSWORD).await.is(200);
 
-    half_a_minute_passes(&hub).await;
-    tries(&hub, email, PASSWORD).await.is(200);
-    tries(&hub, email, PASSWORD).await.is(200);
-    tries(&hub, email, WRONG)
+    advance_31_seconds(&hub).await;
+    log_in(&hub, email, PASSWORD).await.is(200);
+    log_in(&hub, email, PASSWORD).await.is(200);
+    log_in(&hub, email, WRONG)
         .await
         .refused(401, "unauthenticated");
-    tries(&hub, email, PASSWORD)
+    log_in(&hub, email, PASSWORD)
         .await
         .refused(429, "rate_limited");
 }
@@ -74,9 +74,9 @@ async fn ten_wrong_passwords_lock_the_account_for_their_network() {
 async fn concurrent_wrong_passwords_are_limited_to_ten() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let answers = join_all((0..50).map(|_| tries(&hub, &harbor.admin.email, WRONG))).await;
-    let looked_at = answers.iter().filter(|answer| answer.status == 401);
-    assert_eq!(looked_at.count(), 10);
+    let answers = join_all((0..50).map(|_| log_in(&hub, &harbor.admin.email, WRONG))).await;
+    let checked = answers.iter().filter(|answer| answer.status == 401);
+    assert_eq!(checked.count(), 10);
     let refused = answers.iter().filter(|answer| answer.status == 429);
     assert_eq!(refused.count(), 40);
 }
@@ -86,7 +86,7 @@ async fn correct_passwords_never_lock() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     for _ in 0..100 {
-        tries(&hub, &harbor.admin.email, PASSWORD).await.is(200);
+        log_in(&hub, &harbor.admin.email, PASSWORD).await.is(200);
     }
 }
 
@@ -94,26 +94,28 @@ async fn correct_passwords_never_lock() {
 async fn wrong_passwords_from_one_address_lock_it_for_all_accounts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let mut looked_at = 0;
+    let mut checked = 0;
     loop {
-        let email = format!("guess{looked_at}@harbor.test");
-        let answer = tries(&hub, &email, WRONG).await;
+        let email = format!("guess{checked}@harbor.test");
+        let answer = log_in(&hub, &email, WRONG).await;
         if answer.status == 429 {
             answer.refused(429, "rate_limited");
             break;
         }
         answer.refused(401, "unauthenticated");
-        looked_at += 1;
-        assert!(looked_at < 90, "nobody ever says stop");
+        checked += 1;
+        assert!(checked < 90, "the limit is never reached");
     }
-    assert!(looked_at >= 60, "an office shares one address: {looked_at}");
-    tries(&hub, &harbor.admin.email, PASSWORD)
+    assert!(
+        checked >= 60,
+        "too few for an office with one address: {checked}"
+    );
+    log_in(&hub, &harbor.admin.email, PASSWORD)
         .await
         .refused(429, "rate_limited");
-    // Who is signed in notices nothing.
     harbor.admin.get("/api/auth/me").await.is(200);
-    half_a_minute_passes(&hub).await;
-    tries(&hub, &harbor.admin.email, PASSWORD).await.is(200);
+    advance_31_seconds(&hub).await;
+    log_in(&hub, &harbor.admin.email, PASSWORD).await.is(200);
 }
 
 #[tokio::test]
@@ -123,8 +125,8 @@ async fn unknown_account_locks_like_a_known_one() {
     for round in 0..12 {
         let mut result = Vec::new();
         for email in [harbor.admin.email.as_str(), "nobody@harbor.test"] {
-            let answer = tries(&hub, email, WRONG).await;
-            // How many seconds are left is not the same in two questions.
+            let answer = log_in(&hub, email, WRONG).await;
+            // The remaining seconds may differ between two requests.
             result.push((
                 answer.status,
                 answer.body.replace(|c: char| c.is_ascii_digit(), ""),
@@ -146,12 +148,12 @@ async fn wrong_passwords_count_at_sign_in_and_invitation_together() {
     let nobody = Person::nobody(&hub);
     let joins = |password: &str| nobody.post(&accept, json!({"password": password}));
     for _ in 0..5 {
-        tries(&hub, &jo.email, WRONG)
+        log_in(&hub, &jo.email, WRONG)
             .await
             .refused(401, "unauthenticated");
         joins(WRONG).await.refused(401, "unauthenticated");
     }
-    tries(&hub, &jo.email, PASSWORD)
+    log_in(&hub, &jo.email, PASSWORD)
         .await
         .refused(429, "rate_limited");
     joins(PASSWORD).await.refused(429, "rate_limited");
@@ -165,7 +167,7 @@ async fn wrong_password_in_a_session_counts_for_that_session_only() {
     let elsewhere = Person::signs_in(&hub, &jo.email).await;
     let change = |current: &str| json!({"current_password": current, "new_password": NEW});
     for _ in 0..5 {
-        changes_password(&elsewhere, change(WRONG))
+        change_password(&elsewhere, change(WRONG))
             .await
             .refused(422, "validation_failed");
         elsewhere
@@ -173,24 +175,24 @@ async fn wrong_password_in_a_session_counts_for_that_session_only() {
             .await
             .refused(422, "validation_failed");
     }
-    let answer = changes_password(&elsewhere, change(PASSWORD)).await;
+    let answer = change_password(&elsewhere, change(PASSWORD)).await;
     assert!(answer.headers.contains_key("retry-after"));
     answer.refused(429, "rate_limited");
     elsewhere
         .delete_with("/api/auth/two-factor", json!({"password": PASSWORD}))
         .await
         .refused(429, "rate_limited");
-    // Neither does that close the account, nor do wrong passwords at the sign-in close a session.
+    // This does not lock the account, nor do wrong passwords at sign-in lock a session.
     for _ in 0..11 {
-        tries(&hub, &jo.email, WRONG).await;
+        log_in(&hub, &jo.email, WRONG).await;
     }
-    tries(&hub, &jo.email, PASSWORD)
+    log_in(&hub, &jo.email, PASSWORD)
         .await
         .refused(429, "rate_limited");
-    changes_password(jo, change(PASSWORD)).await.is(204);
+    change_password(jo, change(PASSWORD)).await.is(204);
 }
 
-/// A wrong password from an address of its own, one after the other.
+/// Tries wrong passwords from one address, one after the other; returns the statuses.
 async fn guesses_from(hub: &Hub, address: &str, email: &str, times: usize) -> Vec<u16> {
     let guesser = Person::anonymous_at(hub, address);
     let mut answers = Vec::new();
@@ -227,8 +229,7 @@ async fn attacker_is_locked_out_and_owner_is_not() {
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains(" seconds and try again"), "{detail}");
 
-    // From where they have signed in before, and from anywhere else.
-    tries(&hub, email, PASSWORD).await.is(200);
+    log_in(&hub, email, PASSWORD).await.is(200);
     let traveller = Person::anonymous_at(&hub, "203.0.113.9");
     traveller
         .post("/api/auth/login", login(email, PASSWORD))
@@ -241,31 +242,31 @@ async fn distributed_guessing_is_slowed_and_locks_only_unknown_networks() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let email = &harbor.admin.email;
-    let mut looked_at = 0;
+    let mut checked = 0;
     for n in 0..12 {
         let answers = guesses_from(&hub, &format!("198.51.100.{n}"), email, 5).await;
-        looked_at += answers.iter().filter(|status| **status == 401).count();
+        checked += answers.iter().filter(|status| **status == 401).count();
     }
-    // While that takes half a minute, one more is looked at.
-    assert!((30..=33).contains(&looked_at), "{looked_at}");
+    // One more is checked for each half minute that this takes.
+    assert!((30..=33).contains(&checked), "{checked}");
 
-    // A stranger's address is closed, right password or not; where somebody has signed in before is open.
+    // An unknown network is locked, even for the right password; a known one is not.
     let stranger = Person::anonymous_at(&hub, "203.0.113.9");
     let answer = stranger
         .post("/api/auth/login", login(email, PASSWORD))
         .await;
     assert!(answer.headers.contains_key("retry-after"));
     answer.refused(429, "rate_limited");
-    tries(&hub, email, PASSWORD).await.is(200);
-    // A day of it is a few thousand guesses, whatever the number of addresses.
+    log_in(&hub, email, PASSWORD).await.is(200);
+    // A few thousand guesses a day, from any number of addresses.
     hub.executes_sql("update throttles set paid_until = paid_until - interval '10 minutes'")
         .await;
-    let mut looked_at = 0;
+    let mut checked = 0;
     for n in 100..140 {
         let answers = guesses_from(&hub, &format!("198.51.100.{n}"), email, 1).await;
-        looked_at += answers.iter().filter(|status| **status == 401).count();
+        checked += answers.iter().filter(|status| **status == 401).count();
     }
-    assert!((20..=24).contains(&looked_at), "{looked_at}");
+    assert!((20..=24).contains(&checked), "{checked}");
 }
 
 #[tokio::test]
@@ -273,7 +274,7 @@ async fn valid_second_factor_passes_a_locked_network() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
-    let (app, codes) = switches_on(&hub, &harbor.admin).await;
+    let (app, codes) = enable_second_factor(&hub, &harbor.admin).await;
     let email = &harbor.admin.email;
     for n in 0..4 {
         guesses_from(&hub, &format!("198.51.100.{n}"), email, 10).await;
@@ -287,27 +288,27 @@ async fn valid_second_factor_passes_a_locked_network() {
     signs_in(email, PASSWORD, "")
         .await
         .refused(429, "rate_limited");
-    signs_in(email, PASSWORD, &app.never_shows())
+    signs_in(email, PASSWORD, &app.invalid_code())
         .await
         .refused(429, "rate_limited");
-    // Without a second factor no code helps, and nobody hears which it is.
-    signs_in(&bay.admin.email, PASSWORD, &app.shows(0))
+    // Without a second factor no code helps, and the answer does not reveal which it is.
+    signs_in(&bay.admin.email, PASSWORD, &app.code_at(0))
         .await
         .refused(429, "rate_limited");
     signs_in(email, WRONG, &codes[0])
         .await
         .refused(401, "unauthenticated");
     signs_in(email, PASSWORD, &codes[1]).await.is(200);
-    // From there they have signed in now.
-    a_day_passes(&hub).await;
-    tries_with(&hub, email, &app.shows(0)).await.is(200);
+    // The owner can still sign in later.
+    advance_a_day(&hub).await;
+    log_in_with_code(&hub, email, &app.code_at(0)).await.is(200);
 }
 
 #[tokio::test]
 async fn second_factor_guesses_before_the_password_are_limited() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let (_, codes) = switches_on(&hub, &harbor.admin).await;
+    let (_, codes) = enable_second_factor(&hub, &harbor.admin).await;
     let email = &harbor.admin.email;
     for n in 0..4 {
         guesses_from(&hub, &format!("198.51.100.{n}"), email, 10).await;
@@ -332,13 +333,13 @@ async fn password_reset_by_mail_passes_a_lock() {
     for n in 0..4 {
         guesses_from(&hub, &format!("198.51.100.{n}"), email, 10).await;
     }
-    // At the same address as one of the guessers.
+    // At the same address as one of the attackers.
     let traveller = Person::anonymous_at(&hub, "198.51.100.3");
     traveller
         .post("/api/auth/login", login(email, PASSWORD))
         .await
         .refused(429, "rate_limited");
-    let link = forgets(&hub, email).await;
+    let link = request_reset(&hub, email).await;
     let reset = json!({"token": link, "password": NEW});
     traveller
         .post("/api/auth/reset-password", reset)
@@ -348,14 +349,14 @@ async fn password_reset_by_mail_passes_a_lock() {
         .post("/api/auth/login", login(email, NEW))
         .await
         .is(200);
-    // From where somebody signed in before that, it may have been somebody else.
+    // Networks known from before the reset are trusted no more.
     for n in 10..14 {
         guesses_from(&hub, &format!("198.51.100.{n}"), email, 10).await;
     }
-    tries(&hub, email, NEW).await.refused(429, "rate_limited");
+    log_in(&hub, email, NEW).await.refused(429, "rate_limited");
 }
 
-/// A browser that has signed in keeps a word, by which it is known also where its network is shared with a guesser.
+/// A browser that has signed in keeps a cookie that identifies it, even where it shares its network with an attacker.
 #[tokio::test]
 async fn known_browser_passes_a_lock_of_its_network() {
     let hub = Hub::start().await;
@@ -376,20 +377,20 @@ async fn known_browser_passes_a_lock_of_its_network() {
     let kept: Vec<_> = kept
         .map(|cookie| cookie.to_str().unwrap().to_owned())
         .collect();
-    let word = kept
+    let browser_cookie = kept
         .iter()
         .find(|cookie| cookie.starts_with("messagehub_browser="))
         .unwrap();
     assert!(
-        word.contains("HttpOnly") && word.contains("SameSite=Lax"),
-        "{word}"
+        browser_cookie.contains("HttpOnly") && browser_cookie.contains("SameSite=Lax"),
+        "{browser_cookie}"
     );
-    let word = word.split(';').next().unwrap();
+    let browser_cookie = browser_cookie.split(';').next().unwrap();
 
     for n in 0..70 {
         let form = login(&format!("guess{n}@harbor.test"), WRONG);
         Person::nobody(&hub).post("/api/auth/login", form).await;
-        tries(&hub, email, WRONG).await;
+        log_in(&hub, email, WRONG).await;
     }
     let page = signs_in("").await;
     assert_eq!(page.status, 429);
@@ -400,15 +401,14 @@ async fn known_browser_passes_a_lock_of_its_network() {
         "{}",
         page.body
     );
-    assert_eq!(signs_in(word).await.status, 303);
-    // Another account is not known to this browser, and a made-up word is known to none.
+    assert_eq!(signs_in(browser_cookie).await.status, 303);
+    // An invented cookie identifies no browser.
     let made_up = format!("messagehub_browser={}", "A".repeat(43));
     assert_eq!(signs_in(&made_up).await.status, 429);
 }
 
-// ── the second factor ──
+// ── second factor ──
 
-/// The app on a phone.
 pub struct Authenticator(Totp);
 
 fn now() -> u64 {
@@ -419,7 +419,7 @@ fn now() -> u64 {
 }
 
 impl Authenticator {
-    fn scans(enrolment: &Value) -> Self {
+    fn from_enrolment(enrolment: &Value) -> Self {
         let secret = enrolment["secret"].as_str().unwrap();
         let totp = Builder::new()
             .with_secret(Secret::try_from_base32(secret).unwrap())
@@ -430,13 +430,12 @@ impl Authenticator {
         Self(totp)
     }
 
-    /// What it shows now, or so many steps of 30 seconds from now.
-    pub fn shows(&self, steps: i64) -> String {
+    /// The code of now, or of this many steps of 30 seconds from now.
+    pub fn code_at(&self, steps: i64) -> String {
         let time = now().checked_add_signed(steps * 30).unwrap();
         self.0.generate(time).to_string()
     }
 
-    /// What it scanned, as people would type it.
     pub fn secret(&self) -> String {
         self.0
             .to_url()
@@ -450,21 +449,21 @@ impl Authenticator {
             .into()
     }
 
-    /// Six digits that are not what it shows, nor will in a while.
-    fn never_shows(&self) -> String {
-        let shown: Vec<_> = (-3..=3).map(|steps| self.shows(steps)).collect();
+    /// Six digits that are not valid within three steps.
+    fn invalid_code(&self) -> String {
+        let shown: Vec<_> = (-3..=3).map(|steps| self.code_at(steps)).collect();
         let mut codes = (0..10).map(|n| format!("00000{n}"));
         codes.find(|code| !shown.contains(code)).unwrap()
     }
 }
 
-async fn begins(hub: &Hub, person: &Person) -> Authenticator {
+async fn start_enrolment(hub: &Hub, person: &Person) -> Authenticator {
     hub.has_verified(&person.email).await;
     let enrolment = person.post("/api/auth/two-factor", json!({})).await.is(201);
-    Authenticator::scans(&enrolment)
+    Authenticator::from_enrolment(&enrolment)
 }
 
-async fn confirms(person: &Person, code: &str) -> Answer {
+async fn confirm_enrolment(person: &Person, code: &str) -> Answer {
     person
         .post(
             "/api/auth/two-factor/confirm",
@@ -473,20 +472,20 @@ async fn confirms(person: &Person, code: &str) -> Answer {
         .await
 }
 
-/// Switches the second factor on; the app and the recovery codes.
-pub async fn switches_on(hub: &Hub, person: &Person) -> (Authenticator, Vec<String>) {
-    let app = begins(hub, person).await;
-    let answer = confirms(person, &app.shows(0)).await.is(200);
+/// Enables the second factor; returns the app and the recovery codes.
+pub async fn enable_second_factor(hub: &Hub, person: &Person) -> (Authenticator, Vec<String>) {
+    let app = start_enrolment(hub, person).await;
+    let answer = confirm_enrolment(person, &app.code_at(0)).await.is(200);
     let codes = answer["recovery_codes"].as_array().unwrap();
     let codes = codes
         .iter()
         .map(|code| code.as_str().unwrap().to_owned())
         .collect();
-    a_day_passes(hub).await;
+    advance_a_day(hub).await;
     (app, codes)
 }
 
-/// Within one step of the clock: when its hand moved in the middle, once more.
+/// Repeats `act` until it ran within one time step.
 async fn within_a_step<T>(act: impl AsyncFn() -> T) -> T {
     loop {
         let began = now() / 30;
@@ -508,7 +507,7 @@ async fn second_factor_is_required_once_confirmed() {
         json!({"enabled": false, "recovery_codes": 0})
     );
     hub.has_verified(&jo.email).await;
-    confirms(jo, "123456")
+    confirm_enrolment(jo, "123456")
         .await
         .refused(422, "validation_failed");
 
@@ -519,13 +518,15 @@ async fn second_factor_is_required_once_confirmed() {
         url.starts_with("otpauth://totp/MessageHub") && url.contains(secret),
         "{url}"
     );
-    let app = Authenticator::scans(&enrolment);
-    for code in [&app.never_shows(), "", "12345", "abcdef", "١٢٣٤٥٦"] {
-        confirms(jo, code).await.refused(422, "validation_failed");
+    let app = Authenticator::from_enrolment(&enrolment);
+    for code in [&app.invalid_code(), "", "12345", "abcdef", "١٢٣٤٥٦"] {
+        confirm_enrolment(jo, code)
+            .await
+            .refused(422, "validation_failed");
     }
-    tries(&hub, &jo.email, PASSWORD).await.is(200);
+    log_in(&hub, &jo.email, PASSWORD).await.is(200);
 
-    let answer = confirms(jo, &app.shows(0)).await.is(200);
+    let answer = confirm_enrolment(jo, &app.code_at(0)).await.is(200);
     let codes = answer["recovery_codes"].as_array().unwrap();
     let different: std::collections::HashSet<_> = codes.iter().map(Value::to_string).collect();
     assert_eq!((codes.len(), different.len()), (10, 10));
@@ -537,59 +538,69 @@ async fn second_factor_is_required_once_confirmed() {
         .await
         .refused(422, "validation_failed");
 
-    a_day_passes(&hub).await;
-    tries(&hub, &jo.email, PASSWORD)
+    advance_a_day(&hub).await;
+    log_in(&hub, &jo.email, PASSWORD)
         .await
         .refused(401, "code_required");
-    tries_with(&hub, &jo.email, " ")
+    log_in_with_code(&hub, &jo.email, " ")
         .await
         .refused(401, "code_required");
-    // Whoever does not know the password does not hear that there is a second factor.
-    tries(&hub, &jo.email, WRONG)
+    // Without the password the answer does not reveal that there is a second factor.
+    log_in(&hub, &jo.email, WRONG)
         .await
         .refused(401, "unauthenticated");
-    tries_with(&hub, &jo.email, &app.never_shows())
+    log_in_with_code(&hub, &jo.email, &app.invalid_code())
         .await
         .refused(401, "unauthenticated");
-    tries_with(&hub, &jo.email, &app.shows(0)).await.is(200);
+    log_in_with_code(&hub, &jo.email, &app.code_at(0))
+        .await
+        .is(200);
 }
 
 #[tokio::test]
 async fn code_is_single_use_and_older_ones_are_refused() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let (app, _) = switches_on(&hub, &harbor.admin).await;
+    let (app, _) = enable_second_factor(&hub, &harbor.admin).await;
     let email = &harbor.admin.email;
     let answers = within_a_step(async || {
-        a_day_passes(&hub).await;
+        advance_a_day(&hub).await;
         let mut answers = Vec::new();
         for steps in [0, 0, -1, 1, 1, 0] {
-            answers.push(tries_with(&hub, email, &app.shows(steps)).await.status);
+            answers.push(
+                log_in_with_code(&hub, email, &app.code_at(steps))
+                    .await
+                    .status,
+            );
         }
         answers
     })
     .await;
     assert_eq!(answers, [200, 401, 401, 200, 401, 401]);
 
-    a_day_passes(&hub).await;
-    // Typed on two machines at the same moment, or overheard: one gets in.
-    let code = app.shows(0);
-    let answers = join_all((0..5).map(|_| tries_with(&hub, email, &code))).await;
-    let let_in = answers.iter().filter(|answer| answer.status == 200);
-    assert_eq!(let_in.count(), 1);
+    advance_a_day(&hub).await;
+    // Used concurrently, one sign-in succeeds.
+    let code = app.code_at(0);
+    let answers = join_all((0..5).map(|_| log_in_with_code(&hub, email, &code))).await;
+    let accepted = answers.iter().filter(|answer| answer.status == 200);
+    assert_eq!(accepted.count(), 1);
 }
 
 #[tokio::test]
 async fn code_is_valid_within_one_time_step() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let (app, _) = switches_on(&hub, &harbor.admin).await;
+    let (app, _) = enable_second_factor(&hub, &harbor.admin).await;
     let answers = within_a_step(async || {
         let mut answers = Vec::new();
         for steps in [-2, -1, 0, 1, 2] {
-            a_day_passes(&hub).await;
-            let code = app.shows(steps);
-            answers.push(tries_with(&hub, &harbor.admin.email, &code).await.status);
+            advance_a_day(&hub).await;
+            let code = app.code_at(steps);
+            answers.push(
+                log_in_with_code(&hub, &harbor.admin.email, &code)
+                    .await
+                    .status,
+            );
         }
         answers
     })
@@ -602,20 +613,20 @@ async fn recovery_code_is_single_use_in_any_format() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
-    let (_, codes) = switches_on(&hub, jo).await;
+    let (_, codes) = enable_second_factor(&hub, jo).await;
     let left = async || jo.get("/api/auth/two-factor").await.is(200)["recovery_codes"].clone();
 
-    tries_with(&hub, &jo.email, &codes[0]).await.is(200);
-    tries_with(&hub, &jo.email, &codes[0])
+    log_in_with_code(&hub, &jo.email, &codes[0]).await.is(200);
+    log_in_with_code(&hub, &jo.email, &codes[0])
         .await
         .refused(401, "unauthenticated");
     assert_eq!(left().await, 9);
     let typed = codes[1].to_uppercase().replace('-', " ");
-    tries_with(&hub, &jo.email, &typed).await.is(200);
+    log_in_with_code(&hub, &jo.email, &typed).await.is(200);
     assert_eq!(left().await, 8);
-    let answers = join_all((0..5).map(|_| tries_with(&hub, &jo.email, &codes[2]))).await;
-    let let_in = answers.iter().filter(|answer| answer.status == 200);
-    assert_eq!(let_in.count(), 1);
+    let answers = join_all((0..5).map(|_| log_in_with_code(&hub, &jo.email, &codes[2]))).await;
+    let accepted = answers.iter().filter(|answer| answer.status == 200);
+    assert_eq!(accepted.count(), 1);
     assert_eq!(left().await, 7);
 }
 
@@ -624,27 +635,29 @@ async fn disabling_second_factor_requires_the_password_and_deletes_recovery_code
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
-    let (app, codes) = switches_on(&hub, jo).await;
+    let (app, codes) = enable_second_factor(&hub, jo).await;
     let disable = |password: &str| {
         let form = json!({"password": password});
         async move { jo.delete_with("/api/auth/two-factor", form).await }
     };
     disable(WRONG).await.refused(422, "validation_failed");
     disable("").await.refused(422, "validation_failed");
-    tries(&hub, &jo.email, PASSWORD)
+    log_in(&hub, &jo.email, PASSWORD)
         .await
         .refused(401, "code_required");
 
     disable(PASSWORD).await.is(204);
-    tries(&hub, &jo.email, PASSWORD).await.is(200);
+    log_in(&hub, &jo.email, PASSWORD).await.is(200);
 
-    let (anew, _) = switches_on(&hub, jo).await;
-    for old in [&app.shows(0), &codes[0]] {
-        tries_with(&hub, &jo.email, old)
+    let (anew, _) = enable_second_factor(&hub, jo).await;
+    for old in [&app.code_at(0), &codes[0]] {
+        log_in_with_code(&hub, &jo.email, old)
             .await
             .refused(401, "unauthenticated");
     }
-    tries_with(&hub, &jo.email, &anew.shows(0)).await.is(200);
+    log_in_with_code(&hub, &jo.email, &anew.code_at(0))
+        .await
+        .is(200);
 }
 
 #[tokio::test]
@@ -652,27 +665,27 @@ async fn five_wrong_codes_lock_the_second_factor_for_a_time() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
-    let (app, codes) = switches_on(&hub, &harbor.admin).await;
-    let (other, _) = switches_on(&hub, &bay.admin).await;
+    let (app, codes) = enable_second_factor(&hub, &harbor.admin).await;
+    let (other, _) = enable_second_factor(&hub, &bay.admin).await;
     let email = &harbor.admin.email;
-    let wrong = app.never_shows();
+    let wrong = app.invalid_code();
 
-    let answers = join_all((0..20).map(|_| tries_with(&hub, email, &wrong))).await;
-    let looked_at = answers.iter().filter(|answer| answer.status == 401);
-    // Some were turned away before that: ten passwords at once are the most that are looked at, right or wrong.
-    assert_eq!(looked_at.count(), 5);
+    let answers = join_all((0..20).map(|_| log_in_with_code(&hub, email, &wrong))).await;
+    let checked = answers.iter().filter(|answer| answer.status == 401);
+    // Others were refused before: at most ten passwords are checked at once, right or wrong.
+    assert_eq!(checked.count(), 5);
 
-    for right in [&app.shows(0), &codes[0]] {
-        let answer = tries_with(&hub, email, right).await;
+    for right in [&app.code_at(0), &codes[0]] {
+        let answer = log_in_with_code(&hub, email, right).await;
         assert!(answer.headers.contains_key("retry-after"));
         answer.refused(429, "rate_limited");
     }
-    tries_with(&hub, &bay.admin.email, &other.shows(0))
+    log_in_with_code(&hub, &bay.admin.email, &other.code_at(0))
         .await
         .is(200);
     hub.executes_sql("update throttles set paid_until = paid_until - interval '61 seconds'")
         .await;
-    tries_with(&hub, email, &codes[0]).await.is(200);
+    log_in_with_code(&hub, email, &codes[0]).await.is(200);
 }
 
 #[tokio::test]
@@ -682,22 +695,26 @@ async fn workspace_can_require_the_second_factor() {
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     harbor.assigns(FRONT_DESK, &sam).await;
     let itself = harbor.path("");
-    let asks = |on: bool| {
+    let send = |on: bool| {
         harbor
             .admin
             .patch(&itself, json!({"require_two_factor": on}))
     };
-    let problem = asks(true).await.refused(422, "validation_failed");
+    let problem = send(true).await.refused(422, "validation_failed");
     assert_eq!(problem["errors"][0]["field"], "require_two_factor");
     sam.get(&harbor.path("/conversations")).await.is(200);
 
-    switches_on(&hub, &harbor.admin).await;
-    switches_on(&hub, &lin).await;
+    enable_second_factor(&hub, &harbor.admin).await;
+    enable_second_factor(&hub, &lin).await;
     let (mut agents, mut lins) = (sam.listens(&harbor).await, lin.listens(&harbor).await);
-    asks(true).await.is(200);
+    send(true).await.is(200);
 
     assert_eq!(agents.closes().await, 1008);
-    assert_eq!(lins.next().await["type"], "resync", "who has it, stays");
+    assert_eq!(
+        lins.next().await["type"],
+        "resync",
+        "members with a second factor stay connected"
+    );
     for path in ["", "/conversations", "/messages", "/numbers", "/settings"] {
         sam.get(&harbor.path(path))
             .await
@@ -716,7 +733,7 @@ async fn workspace_can_require_the_second_factor() {
         .await;
     agents.receives("error").await;
 
-    switches_on(&hub, &sam).await;
+    enable_second_factor(&hub, &sam).await;
     sam.get(&harbor.path("/conversations")).await.is(200);
     let mut agents = sam.listens(&harbor).await;
     sam.delete_with("/api/auth/two-factor", json!({"password": PASSWORD}))
@@ -726,18 +743,18 @@ async fn workspace_can_require_the_second_factor() {
     sam.get(&harbor.path("/conversations"))
         .await
         .refused(403, "two_factor_required");
-    asks(false).await.is(200);
+    send(false).await.is(200);
     sam.get(&harbor.path("/conversations")).await.is(200);
 }
 
 // ── passwords and sessions ──
 
-async fn changes_password(who: &Person, form: Value) -> Answer {
+async fn change_password(who: &Person, form: Value) -> Answer {
     who.ask(who.request(Method::PUT, "/api/auth/password").json(&form))
         .await
 }
 
-async fn refreshes(hub: &Hub, token: &str) -> Answer {
+async fn refresh(hub: &Hub, token: &str) -> Answer {
     let form = json!({"refresh_token": token});
     Person::nobody(hub).post("/api/auth/refresh", form).await
 }
@@ -767,7 +784,7 @@ async fn password_change_ends_all_other_sessions() {
         ),
         (json!({"new_password": NEW}), "body"),
     ] {
-        let problem = changes_password(jo, form)
+        let problem = change_password(jo, form)
             .await
             .refused(422, "validation_failed");
         assert_eq!(problem["errors"][0]["field"], field);
@@ -775,23 +792,23 @@ async fn password_change_ends_all_other_sessions() {
     elsewhere.get("/api/auth/me").await.is(200);
 
     let form = json!({"current_password": PASSWORD, "new_password": NEW});
-    changes_password(jo, form).await.is(204);
+    change_password(jo, form).await.is(204);
 
     assert_eq!(there.closes().await, 1008);
     elsewhere
         .get("/api/auth/me")
         .await
         .refused(401, "unauthenticated");
-    refreshes(&hub, &elsewhere.refresh_token)
+    refresh(&hub, &elsewhere.refresh_token)
         .await
         .refused(401, "unauthenticated");
     assert_eq!(here.received_so_far(&harbor).await, Vec::<Value>::new());
     jo.get("/api/auth/me").await.is(200);
-    refreshes(&hub, &jo.refresh_token).await.is(200);
-    tries(&hub, &jo.email, PASSWORD)
+    refresh(&hub, &jo.refresh_token).await.is(200);
+    log_in(&hub, &jo.email, PASSWORD)
         .await
         .refused(401, "unauthenticated");
-    tries(&hub, &jo.email, NEW).await.is(200);
+    log_in(&hub, &jo.email, NEW).await.is(200);
     let mail = hub.post.mail_to(&jo.email).await;
     assert_eq!(mail.subject, "Your password was changed");
 }
@@ -839,7 +856,7 @@ async fn sessions_are_listed_and_ended_singly_or_together() {
         .get("/api/auth/me")
         .await
         .refused(401, "unauthenticated");
-    refreshes(&hub, &phone.refresh_token)
+    refresh(&hub, &phone.refresh_token)
         .await
         .refused(401, "unauthenticated");
     jo.delete(&path).await.refused(404, "not_found");
@@ -852,7 +869,7 @@ async fn sessions_are_listed_and_ended_singly_or_together() {
         .iter()
         .map(|cookie| cookie.to_str().unwrap().to_owned())
         .collect();
-    // The session, its renewal, and the language of whoever it was.
+    // Session, refresh and language cookies.
     assert_eq!(cleared.len(), 3);
     assert!(
         cleared.iter().all(|cookie| cookie.contains("Max-Age=0")),
@@ -864,21 +881,21 @@ async fn sessions_are_listed_and_ended_singly_or_together() {
             .get("/api/auth/me")
             .await
             .refused(401, "unauthenticated");
-        refreshes(&hub, &person.refresh_token)
+        refresh(&hub, &person.refresh_token)
             .await
             .refused(401, "unauthenticated");
     }
     bay.admin.get("/api/auth/me").await.is(200);
 }
 
-// ── links by mail ──
+// ── mailed links ──
 
 fn token(link: &str) -> String {
     link.rsplit('/').next().unwrap().into()
 }
 
-/// Asks for a new password; what the mailed link carries.
-pub async fn forgets(hub: &Hub, email: &str) -> String {
+/// Requests a password reset; returns the token of the mailed link.
+pub async fn request_reset(hub: &Hub, email: &str) -> String {
     Person::nobody(hub)
         .post("/api/auth/forgot-password", json!({"email": email}))
         .await
@@ -889,14 +906,14 @@ pub async fn forgets(hub: &Hub, email: &str) -> String {
     token(&mail.link())
 }
 
-pub async fn resets(hub: &Hub, token: &str, password: &str) -> Answer {
+pub async fn reset_password(hub: &Hub, token: &str, password: &str) -> Answer {
     let form = json!({"token": token, "password": password});
     Person::nobody(hub)
         .post("/api/auth/reset-password", form)
         .await
 }
 
-async fn verifies(who: &Person, form: Value) -> Answer {
+async fn verify_email(who: &Person, form: Value) -> Answer {
     who.post("/api/auth/verify-email", form).await
 }
 
@@ -907,21 +924,24 @@ async fn password_reset_link_is_single_use() {
     let jo = &harbor.admin;
     hub.post.mail_to(&jo.email).await; // to confirm the address
     let (first, second) = (
-        forgets(&hub, &jo.email).await,
-        forgets(&hub, &jo.email).await,
+        request_reset(&hub, &jo.email).await,
+        request_reset(&hub, &jo.email).await,
     );
     let mut socket = jo.listens(&harbor).await;
     for (link, password) in [(first.as_str(), "short"), ("", NEW), ("made-up", NEW)] {
-        resets(&hub, link, password)
+        reset_password(&hub, link, password)
             .await
             .refused(422, "validation_failed");
     }
     jo.get("/api/auth/me").await.is(200);
 
-    // Somebody who got hold of it follows it ten times at once.
     let answers = join_all((0..10).map(|n| {
         let (hub, first) = (&hub, &first);
-        async move { resets(hub, first, &format!("{NEW} {n}")).await.status }
+        async move {
+            reset_password(hub, first, &format!("{NEW} {n}"))
+                .await
+                .status
+        }
     }))
     .await;
     assert_eq!(answers.iter().filter(|status| **status == 204).count(), 1);
@@ -929,23 +949,23 @@ async fn password_reset_link_is_single_use() {
 
     assert_eq!(socket.closes().await, 1008);
     jo.get("/api/auth/me").await.refused(401, "unauthenticated");
-    refreshes(&hub, &jo.refresh_token)
+    refresh(&hub, &jo.refresh_token)
         .await
         .refused(401, "unauthenticated");
     for used in [&first, &second] {
-        resets(&hub, used, NEW)
+        reset_password(&hub, used, NEW)
             .await
             .refused(422, "validation_failed");
     }
-    tries(&hub, &jo.email, PASSWORD)
+    log_in(&hub, &jo.email, PASSWORD)
         .await
         .refused(401, "unauthenticated");
-    let session = tries(&hub, &jo.email, &format!("{NEW} {set}"))
+    let session = log_in(&hub, &jo.email, &format!("{NEW} {set}"))
         .await
         .is(200);
     assert_eq!(
         session["user"]["email_verified"], true,
-        "who read the mail has the address"
+        "the reset verifies the address"
     );
     let mail = hub.post.mail_to(&jo.email).await;
     assert_eq!(mail.subject, "Your password was changed");
@@ -957,24 +977,24 @@ async fn password_reset_link_expires_after_an_hour_or_a_password_change() {
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
     hub.post.mail_to(&jo.email).await; // to confirm the address
-    let late = forgets(&hub, &jo.email).await;
+    let late = request_reset(&hub, &jo.email).await;
     assert_eq!(
         hub.count("select extract(epoch from expires_at - created_at)::bigint from mailed_tokens where purpose = 'reset'").await,
         60 * 60
     );
     hub.executes_sql("update mailed_tokens set expires_at = now() - interval '1 second'")
         .await;
-    resets(&hub, &late, NEW)
+    reset_password(&hub, &late, NEW)
         .await
         .refused(422, "validation_failed");
 
-    let overtaken = forgets(&hub, &jo.email).await;
+    let overtaken = request_reset(&hub, &jo.email).await;
     let form = json!({"current_password": PASSWORD, "new_password": NEW});
-    changes_password(jo, form).await.is(204);
-    resets(&hub, &overtaken, PASSWORD)
+    change_password(jo, form).await.is(204);
+    reset_password(&hub, &overtaken, PASSWORD)
         .await
         .refused(422, "validation_failed");
-    tries(&hub, &jo.email, NEW).await.is(200);
+    log_in(&hub, &jo.email, NEW).await.is(200);
 }
 
 #[tokio::test]
@@ -985,11 +1005,11 @@ async fn mails_are_limited_to_three_per_period() {
     for email in [harbor.admin.email.as_str(), "nobody@harbor.test"] {
         let nobody = Person::nobody(&hub);
         let form = json!({"email": email.to_uppercase()});
-        let asks = || nobody.post("/api/auth/forgot-password", form.clone());
+        let send = || nobody.post("/api/auth/forgot-password", form.clone());
         for _ in 0..3 {
-            asks().await.is(202);
+            send().await.is(202);
         }
-        asks().await.refused(429, "rate_limited");
+        send().await.refused(429, "rate_limited");
     }
     while !hub.server.app.background.is_empty() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -999,7 +1019,7 @@ async fn mails_are_limited_to_three_per_period() {
     assert_eq!(hub.post.unread_of("nobody@harbor.test"), 0);
 }
 
-/// Whether there is such an account is looked for after the answer, so its time tells nothing.
+/// The account is looked up after the answer, so the response time reveals nothing.
 #[tokio::test]
 async fn forgotten_password_response_is_independent_of_the_account() {
     let hub = Hub::start().await;
@@ -1013,11 +1033,11 @@ async fn forgotten_password_response_is_independent_of_the_account() {
         .unwrap();
     for address in [email.as_str(), "nobody@harbor.test"] {
         let nobody = Person::nobody(&hub);
-        let asked = nobody.post("/api/auth/forgot-password", json!({"email": address}));
+        let request = nobody.post("/api/auth/forgot-password", json!({"email": address}));
         let soon = std::time::Duration::from_secs(3);
-        tokio::time::timeout(soon, asked)
+        tokio::time::timeout(soon, request)
             .await
-            .expect("nobody waits for the account")
+            .expect("the answer does not wait for the account")
             .is(202);
     }
     hub.server.app.mail.all_gone().await;
@@ -1037,38 +1057,37 @@ async fn address_confirmation_link_is_single_use() {
         async || jo.get("/api/auth/me").await.is(200)["user"]["email_verified"].clone();
     assert_eq!(is_verified().await, false);
     let first = token(&hub.post.mail_to(&jo.email).await.link());
-    verifies(jo, json!({})).await.is(202);
+    verify_email(jo, json!({})).await.is(202);
     let second = token(&hub.post.mail_to(&jo.email).await.link());
-    verifies(&nobody, json!({}))
+    verify_email(&nobody, json!({}))
         .await
         .refused(401, "unauthenticated");
-    verifies(&nobody, json!({"token": "made-up"}))
+    verify_email(&nobody, json!({"token": "made-up"}))
         .await
         .refused(422, "validation_failed");
-    // One kind of link is not the other.
-    resets(&hub, &first, NEW)
+    // Links of one kind do not work as the other.
+    reset_password(&hub, &first, NEW)
         .await
         .refused(422, "validation_failed");
-    let reset = forgets(&hub, &jo.email).await;
-    verifies(&nobody, json!({"token": reset}))
+    let reset = request_reset(&hub, &jo.email).await;
+    verify_email(&nobody, json!({"token": reset}))
         .await
         .refused(422, "validation_failed");
     assert_eq!(is_verified().await, false);
 
-    verifies(&nobody, json!({"token": first})).await.is(204);
+    verify_email(&nobody, json!({"token": first})).await.is(204);
     assert_eq!(is_verified().await, true);
     for used in [&first, &second] {
-        verifies(&nobody, json!({"token": used}))
+        verify_email(&nobody, json!({"token": used}))
             .await
             .refused(422, "validation_failed");
     }
-    // Nothing is left to ask for.
-    verifies(jo, json!({})).await.is(202);
+    verify_email(jo, json!({})).await.is(202);
     hub.server.app.mail.all_gone().await;
     assert_eq!(hub.post.unread_of(&jo.email), 0);
 }
 
-/// Whoever signs up with somebody else's address leaves nothing behind in it.
+/// An attacker who signs up with another user's address keeps no access once its owner resets the password.
 #[tokio::test]
 async fn password_reset_revokes_what_preceded_the_verification() {
     let hub = Hub::start().await;
@@ -1077,12 +1096,13 @@ async fn password_reset_revokes_what_preceded_the_verification() {
     let (jo, kim) = (&harbor.admin, &bay.admin);
     for (who, place) in [(jo, &harbor), (kim, &bay)] {
         hub.post.mail_to(&who.email).await; // to confirm the address
-        switches_on(&hub, who).await;
+        enable_second_factor(&hub, who).await;
         who.post(&place.path("/pushes"), crate::matrix::a_browser())
             .await
             .is(201);
     }
-    // As on a server that sent no mail until yesterday: one switched it on before, the other one after it.
+    // As on a server that sent no mail until yesterday: one enabled the second factor before the verification, the
+    // other after it.
     let before =
         "update users set two_factor_at = email_verified_at - interval '1 day' where id = $1";
     sqlx::query(before)
@@ -1091,21 +1111,21 @@ async fn password_reset_revokes_what_preceded_the_verification() {
         .await
         .unwrap();
     for who in [jo, kim] {
-        let link = forgets(&hub, &who.email).await;
-        resets(&hub, &link, NEW).await.is(204);
+        let link = request_reset(&hub, &who.email).await;
+        reset_password(&hub, &link, NEW).await.is(204);
     }
     assert_eq!(
         hub.count("select count(*) from push_subscriptions").await,
         0
     );
-    a_day_passes(&hub).await;
-    let session = tries(&hub, &jo.email, NEW).await.is(200);
+    advance_a_day(&hub).await;
+    let session = log_in(&hub, &jo.email, NEW).await.is(200);
     let jo = Person::signed_in(&hub, &session);
     assert_eq!(
         jo.get("/api/auth/two-factor").await.is(200),
         json!({"enabled": false, "recovery_codes": 0})
     );
-    tries(&hub, &kim.email, NEW)
+    log_in(&hub, &kim.email, NEW)
         .await
         .refused(401, "code_required");
 }
@@ -1116,9 +1136,9 @@ async fn password_reset_discards_an_unconfirmed_second_factor() {
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
     hub.post.mail_to(&jo.email).await; // to confirm the address
-    begins(&hub, jo).await;
-    let link = forgets(&hub, &jo.email).await;
-    resets(&hub, &link, NEW).await.is(204);
+    start_enrolment(&hub, jo).await;
+    let link = request_reset(&hub, &jo.email).await;
+    reset_password(&hub, &link, NEW).await.is(204);
     assert_eq!(
         hub.count("select count(*) from users where totp_secret is not null")
             .await,
@@ -1127,7 +1147,7 @@ async fn password_reset_discards_an_unconfirmed_second_factor() {
 }
 
 #[tokio::test]
-async fn unverified_address_may_do_all_but_lock_out_its_owner() {
+async fn unverified_address_cannot_enable_a_second_factor_or_join() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
@@ -1150,7 +1170,7 @@ async fn unverified_address_may_do_all_but_lock_out_its_owner() {
         .post(&accept, json!({"password": PASSWORD}))
         .await
         .refused(403, "email_not_verified");
-    // Whoever does not know the password does not hear that there is such an account.
+    // Without the password the answer does not reveal that there is an account.
     nobody
         .post(&accept, json!({"password": WRONG}))
         .await
@@ -1161,14 +1181,13 @@ async fn unverified_address_may_do_all_but_lock_out_its_owner() {
         .is(200);
     harbor.invites("sam@harbor.test", "agent").await;
 
-    verifies(&nobody, json!({"token": token(&mail.link())}))
+    verify_email(&nobody, json!({"token": token(&mail.link())}))
         .await
         .is(204);
     jo.post("/api/auth/two-factor", json!({})).await.is(201);
     jo.post(&accept, json!({})).await.is(200);
 }
 
-/// Where no mail goes out nobody could ever verify anything.
 #[tokio::test]
 async fn server_without_mail_requires_no_verification() {
     let database = crate::hub::empty_database().await;
@@ -1187,7 +1206,7 @@ async fn server_without_mail_requires_no_verification() {
         .is(200);
 }
 
-// ── many at once ──
+// ── load ──
 
 #[tokio::test]
 async fn forged_links_cost_no_hash() {
@@ -1196,7 +1215,7 @@ async fn forged_links_cost_no_hash() {
     let made = hub.server.app.passwords.made();
     let answers = join_all((0..100).map(|n| {
         let hub = &hub;
-        async move { resets(hub, &format!("made-up-{n}"), NEW).await }
+        async move { reset_password(hub, &format!("made-up-{n}"), NEW).await }
     }))
     .await;
     for answer in answers {
@@ -1221,25 +1240,25 @@ async fn concurrent_sign_ins_are_bounded_in_memory_and_delay() {
     let quick = async {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         let began = std::time::Instant::now();
-        tries(&hub, email, PASSWORD).await.is(200);
+        log_in(&hub, email, PASSWORD).await.is(200);
         began.elapsed()
     };
     let made = hub.server.app.passwords.made();
     let (answers, waited) = tokio::join!(flood, quick);
-    // A second where nothing else runs; tests run beside each other.
+    // A second on an idle machine; tests run in parallel.
     assert!(waited.as_secs() < 10, "{waited:?}");
-    let of = |status: u16| {
+    let count = |status: u16| {
         answers
             .iter()
             .filter(|answer| answer.status == status)
             .count()
     };
-    assert_eq!(of(401) + of(429) + of(503), 300);
-    assert!(of(401) >= 30, "an office that signs in at nine is let in");
+    assert_eq!(count(401) + count(429) + count(503), 300);
+    assert!(count(401) >= 30, "the users of an office can sign in");
     for answer in answers.iter().filter(|answer| answer.status != 401) {
         assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
     }
-    // Each thread keeps one block of 19 MiB: how many hashes there were says how much it could have been.
+    // Each thread keeps one block of 19 MiB: the number of hashes bounds the memory.
     let made = hub.server.app.passwords.made() - made;
     assert!(made <= 70, "{made}");
 }
@@ -1262,20 +1281,20 @@ async fn concurrent_sign_ups_from_one_address_are_limited() {
             break answer;
         }
         later += 1;
-        assert!(later < 90, "nobody ever says stop");
+        assert!(later < 90, "the limit is never reached");
     };
     assert!(refused.headers.contains_key("retry-after"));
     refused.refused(429, "rate_limited");
 }
 
-// ── past the doors ──
+// ── database rights ──
 
 #[tokio::test]
 async fn people_role_cannot_access_authentication_secrets() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     harbor.invites("sam@harbor.test", "agent").await;
-    switches_on(&hub, &harbor.admin).await;
+    enable_second_factor(&hub, &harbor.admin).await;
     for statement in [
         "select totp_secret from users",
         "select totp_step from users",
@@ -1312,22 +1331,22 @@ async fn people_role_cannot_access_authentication_secrets() {
         .fetch_all(&mut *tx)
         .await
         .unwrap();
-    assert_eq!(seen.len(), 1, "what colleagues may see, they see");
+    assert_eq!(seen.len(), 1, "members see some columns");
 }
 
-/// What leaks with a copy of the database opens nothing.
+/// A copy of the database gives access to nothing.
 #[tokio::test]
 async fn tokens_and_secrets_are_stored_hashed_or_sealed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
     let confirm = token(&hub.post.mail_to(&jo.email).await.link());
-    let reset = forgets(&hub, &jo.email).await;
+    let reset = request_reset(&hub, &jo.email).await;
     let invitation = harbor.invites("sam@harbor.test", "agent").await;
     hub.has_verified(&jo.email).await;
     let enrolment = jo.post("/api/auth/two-factor", json!({})).await.is(201);
     let secret = enrolment["secret"].as_str().unwrap().to_owned();
-    let codes = confirms(jo, &Authenticator::scans(&enrolment).shows(0))
+    let codes = confirm_enrolment(jo, &Authenticator::from_enrolment(&enrolment).code_at(0))
         .await
         .is(200)["recovery_codes"]
         .clone();
@@ -1340,7 +1359,7 @@ async fn tokens_and_secrets_are_stored_hashed_or_sealed() {
     .unwrap();
     assert!(tables.len() > 15, "{tables:?}");
     for table in tables {
-        // Bytes show as text where they are text.
+        // Bytes that are text are dumped as hexadecimal digits.
         let sql = format!("select coalesce(string_agg(t::text, ' '), '') from {table} t");
         let dump: String = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
             .fetch_one(&hub.raw)
@@ -1364,13 +1383,13 @@ async fn tokens_and_secrets_are_stored_hashed_or_sealed() {
     }
 }
 
-/// A session that was stolen for a moment must not lock its owner out.
+/// A stolen session must not lock its owner out.
 #[tokio::test]
 async fn enabling_second_factor_requires_the_password() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let app = begins(&hub, &harbor.admin).await;
-    let form = json!({"code": app.shows(0), "password": "not this one"});
+    let app = start_enrolment(&hub, &harbor.admin).await;
+    let form = json!({"code": app.code_at(0), "password": "not this one"});
     let path = "/api/auth/two-factor/confirm";
     let problem = harbor
         .admin

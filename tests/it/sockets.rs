@@ -1,4 +1,4 @@
-//! The WebSocket as RFC 6455 wants it, byte by byte; how many there may be, and how much each may ask for.
+//! The WebSocket protocol (RFC 6455) byte by byte, the number of sockets, and their rate.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::process::{DataDir, Process};
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
-async fn shakes_hands(hub: &Hub, person: &Person, lines: &[&str]) -> (TcpStream, String) {
+async fn handshake(hub: &Hub, person: &Person, lines: &[&str]) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(hub.server.address).await.unwrap();
     let token = person.token.as_ref().unwrap();
     let mut request =
@@ -40,7 +40,7 @@ async fn shakes_hands(hub: &Hub, person: &Person, lines: &[&str]) -> (TcpStream,
     (stream, String::from_utf8(head).unwrap().to_lowercase())
 }
 
-async fn opens(hub: &Hub, person: &Person) -> TcpStream {
+async fn open_socket(hub: &Hub, person: &Person) -> TcpStream {
     let key = format!("Sec-WebSocket-Key: {KEY}");
     let lines = [
         "Upgrade: websocket",
@@ -48,12 +48,12 @@ async fn opens(hub: &Hub, person: &Person) -> TcpStream {
         "Sec-WebSocket-Version: 13",
         &key,
     ];
-    let (stream, head) = shakes_hands(hub, person, &lines).await;
+    let (stream, head) = handshake(hub, person, &lines).await;
     assert!(head.starts_with("http/1.1 101 "), "{head}");
     stream
 }
 
-/// A frame with this first byte, masked unless said otherwise.
+/// A masked frame with this first byte.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match payload.len() {
@@ -78,7 +78,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The close frame that comes, passing others over: its code, if it has one; and then the end of the connection.
+/// Skips frames until the close frame; returns its code, if any, after the end of the connection.
 async fn closed_with(stream: &mut TcpStream) -> Option<u16> {
     let read = async {
         loop {
@@ -95,13 +95,10 @@ async fn closed_with(stream: &mut TcpStream) -> Option<u16> {
                 let code = payload
                     .get(..2)
                     .map(|code| u16::from_be_bytes([code[0], code[1]]));
-                // A peer answers, and the server ends the connection.
+                // Answers as a peer does; then the server ends the connection.
                 let _ = stream.write_all(&frame(0x88, &payload)).await;
                 let mut rest = Vec::new();
-                stream
-                    .read_to_end(&mut rest)
-                    .await
-                    .expect("it ends in good order");
+                stream.read_to_end(&mut rest).await.expect("an orderly end");
                 assert!(rest.is_empty(), "nothing comes after a close frame");
                 return code;
             }
@@ -122,11 +119,11 @@ async fn close_frame_is_answered_before_disconnect() {
         (b"\x0b\xb8", Some(3000)),
         (b"", None),
     ] {
-        let mut stream = opens(&hub, &harbor.admin).await;
+        let mut stream = open_socket(&hub, &harbor.admin).await;
         stream.write_all(&frame(0x88, payload)).await.unwrap();
         assert_eq!(closed_with(&mut stream).await, code);
     }
-    // As a client's library sees it.
+    // As a client library sees it.
     let mut frames = harbor.admin.listens(&harbor).await;
     frames
         .closes_with(CloseFrame {
@@ -175,8 +172,8 @@ async fn protocol_violation_closes_with_its_code() {
             1009,
         ),
     ] {
-        let mut stream = opens(&hub, &harbor.admin).await;
-        // Some of it may not be taken any more.
+        let mut stream = open_socket(&hub, &harbor.admin).await;
+        // The server may close before all is sent.
         let _ = stream.write_all(&bytes).await;
         assert_eq!(closed_with(&mut stream).await, Some(code), "{what}");
     }
@@ -195,7 +192,7 @@ async fn handshake_requires_version_13_and_a_valid_key() {
         "X-None: 13",
     ] {
         let lines = [&upgrade[..], &[version, &right, "Connection: close"]].concat();
-        let (_, head) = shakes_hands(&hub, &harbor.admin, &lines).await;
+        let (_, head) = handshake(&hub, &harbor.admin, &lines).await;
         assert!(head.starts_with("http/1.1 426 "), "{version}: {head}");
         assert!(head.contains("\r\nsec-websocket-version: 13\r\n"), "{head}");
         assert!(head.contains("\r\nupgrade: websocket\r\n"), "{head}");
@@ -214,12 +211,12 @@ async fn handshake_requires_version_13_and_a_valid_key() {
         let mut lines = upgrade.to_vec();
         lines.push("Sec-WebSocket-Version: 13");
         lines.extend(keys.iter().map(String::as_str));
-        let (_, head) = shakes_hands(&hub, &harbor.admin, &lines).await;
+        let (_, head) = handshake(&hub, &harbor.admin, &lines).await;
         assert!(head.starts_with("http/1.1 400 "), "{keys:?}: {head}");
     }
     let other = key(&[0; 16]);
     let lines = [&upgrade[..], &["Sec-WebSocket-Version: 13", &other]].concat();
-    let (_, head) = shakes_hands(&hub, &harbor.admin, &lines).await;
+    let (_, head) = handshake(&hub, &harbor.admin, &lines).await;
     assert!(head.starts_with("http/1.1 101 "), "{head}");
 }
 
@@ -244,10 +241,9 @@ async fn sockets_are_limited_per_member_and_address() {
         1013,
         "the sixth of this address"
     );
-    // Those that are open hear on.
     hub.twilio.text(MAYA, FRONT_DESK, "Hi").await;
     mine[2].receives("new_message").await;
-    // One that closes makes room, at once.
+    // A closed socket frees its place at once.
     let mut gone = others.pop().unwrap();
     gone.closes_with(CloseFrame {
         code: 1000.into(),
@@ -289,7 +285,7 @@ async fn commands_are_rate_limited_with_burst() {
         (50..1_500).contains(&obeyed),
         "{obeyed} of 2,000 were obeyed"
     );
-    // A text is refused under its own name, and was not sent.
+    // A refused text names its reference and is not sent.
     let text = json!({"type": "send_message", "workspace_id": harbor.id, "conversation_id": conversation["id"],
                       "content": "One too many", "client_ref": "late"});
     for _ in 0..30 {
@@ -304,7 +300,7 @@ async fn commands_are_rate_limited_with_burst() {
         ),
         (Some("late"), Some("rate_limited"))
     );
-    // It is a matter of time, and of this socket alone.
+    // The limit recovers with time and applies per socket.
     harbor.admin.listens(&harbor).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     live.says(text).await;
@@ -312,7 +308,7 @@ async fn commands_are_rate_limited_with_burst() {
     assert_eq!(hub.sends().await, 1);
 }
 
-/// Where PostgreSQL writes what it was asked, and how long that is by now.
+/// The log of PostgreSQL and its length by now.
 async fn statements(root: &mut PgConnection) -> (std::path::PathBuf, u64) {
     let data: String = sqlx::query_scalar("select current_setting('data_directory')")
         .fetch_one(root)
@@ -354,8 +350,8 @@ async fn access_change_costs_one_query_for_all_sockets() {
     let asked = text.split("LOG:  ").filter(|entry| {
         entry.contains("as asked (workspace_id, user_id)") && entry.contains(&harbor.id)
     });
-    assert_eq!(asked.count(), 1, "100 sockets of two people");
-    // And each of them hears what it may now.
+    assert_eq!(asked.count(), 1, "100 sockets of two users");
+    // Each of them receives what it has access to now.
     hub.twilio.text(MAYA, FRONT_DESK, "Hi").await;
     join_all(
         sockets
@@ -379,7 +375,7 @@ async fn access_recheck_does_not_interrupt_other_subscribers() {
         sam.listens(&harbor).await,
     );
     let mut other = bay.admin.listens(&bay).await;
-    // Looking takes long: somebody holds the table that says who sees which number.
+    // A slow access check: the table of number access is locked.
     let mut slow = hub.raw.begin().await.unwrap();
     sqlx::query("lock table number_members in access exclusive mode")
         .execute(&mut *slow)
@@ -411,11 +407,14 @@ async fn access_recheck_does_not_interrupt_other_subscribers() {
     tokio::time::timeout(Duration::from_secs(2), other.receives("mentions_seen"))
         .await
         .expect("others do not wait for it");
-    let quiet = tokio::time::timeout(Duration::from_millis(300), jo.next()).await;
-    assert!(quiet.is_err(), "not even an admin yet: {quiet:?}");
+    let received = tokio::time::timeout(Duration::from_millis(300), jo.next()).await;
+    assert!(
+        received.is_err(),
+        "no event before the access check: {received:?}"
+    );
     slow.commit().await.unwrap();
-    // Whoever stays is told to fetch again what there was meanwhile, and hears what comes from then on; whoever sees the number no
-    // more was not told of it, and is not.
+    // Members who keep access get a resync and later events. Members who lose it got no event meanwhile and get none
+    // later.
     jo.receives("resync").await;
     agent.receives("resync").await;
     hub.twilio.text(MAYA, FRONT_DESK, "A secret").await;
@@ -428,14 +427,14 @@ async fn file_descriptors_are_reserved_for_webhooks_and_sign_in() {
     messagehub::files::raise_limit();
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let place = DataDir::new();
+    let data_dir = DataDir::new();
     let database = hub.database.to_url_lossy().to_string();
     let mut settings = vec![
         ("DATABASE_URL", database.as_str()),
         ("TWILIO_API_BASE_URL", hub.twilio.url()),
     ];
     settings.extend(KEYS);
-    let server = Process::start_limited(256, &place.data(), &settings);
+    let server = Process::start_limited(256, &data_dir.data(), &settings);
     let there = harbor.admin.at(&server.url(""));
     let mut sockets = Vec::new();
     for _ in 0..35 {
@@ -458,7 +457,7 @@ async fn file_descriptors_are_reserved_for_webhooks_and_sign_in() {
         "{} open, {refused} refused",
         open.len()
     );
-    // Beside them, more than the rest: clients that say nothing, and clients that do not read.
+    // Besides them, more clients than descriptors are left: some send nothing, some do not read.
     let address: std::net::SocketAddr = server.address.parse().unwrap();
     let mut idle = Vec::new();
     for nth in 0..300 {
@@ -485,7 +484,6 @@ async fn file_descriptors_are_reserved_for_webhooks_and_sign_in() {
     assert_eq!(ready.expect("they are answered in time").status, 200);
     let maya = harbor.conversation_with(MAYA).await;
     assert_eq!(maya["last_message_preview"], "Is anybody there?");
-    // Sockets that are open stay so.
     let left: Value = json!({"type": "leave_workspace", "workspace_id": harbor.id});
     open[0].says(left).await;
     open[0].receives("workspace_left").await;

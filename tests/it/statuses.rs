@@ -1,4 +1,4 @@
-//! In whatever order reports come, a status only moves forward, and the first end stays.
+//! Status transitions: reports in any order only move a status forward, and the first final one stays.
 
 use rand::RngExt;
 use rand::seq::IndexedRandom;
@@ -17,16 +17,16 @@ const REPORTS: [&str; 9] = [
     "waltzing",
 ];
 
-/// The rule once more, from the table of states.
-fn after(now: &str, report: &str) -> String {
-    let said = match report {
+/// The transition rule once more, from the table of states.
+fn next_status(now: &str, report: &str) -> String {
+    let normalized = match report {
         "read" => "delivered",
         "queued" | "sending" => "sent",
         other => other,
     };
     let ends = ["delivered", "undelivered", "failed", "canceled"];
-    if now == "sent" && ends.contains(&said) {
-        return said.into();
+    if now == "sent" && ends.contains(&normalized) {
+        return normalized.into();
     }
     now.into()
 }
@@ -56,7 +56,7 @@ async fn reports_only_move_a_status_forward() {
         let sid = hub.twilio.sent(&text)[0].sid.clone();
         let mut expected = "sent".to_owned();
         for report in sequence {
-            expected = after(&expected, report);
+            expected = next_status(&expected, report);
             assert!(hub.twilio.reports(&sid, report).await.status().is_success());
             let now = harbor.message(&message["id"]).await;
             assert_eq!(now["status"], expected, "{report} of {sequence:?}");

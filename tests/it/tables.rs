@@ -1,9 +1,9 @@
-//! The admins' tables, by each of their columns, either way.
+//! The tables of admins, sorted by each column in both directions.
 
 use serde_json::json;
 
 use crate::hub::{FRONT_DESK, Hub, MAYA, Person, TOKEN, Workspace};
-use crate::sign_in::switches_on;
+use crate::sign_in::enable_second_factor;
 
 const BILLING: &str = "+16285550101";
 const RECALLS: &str = "+16285550102";
@@ -16,8 +16,8 @@ async fn with_three_numbers(hub: &Hub) -> Workspace<'_> {
     harbor
 }
 
-/// `names` in the order in which the table of this page has them.
-async fn order<'a>(who: &Person, path: &str, names: &[&'a str]) -> Vec<&'a str> {
+/// `names` in the order of the page's table.
+async fn shown_order<'a>(who: &Person, path: &str, names: &[&'a str]) -> Vec<&'a str> {
     let (status, _, html) = who.opens(path, None).await;
     let html = String::from_utf8(html).unwrap();
     assert_eq!(status, 200, "{html}");
@@ -34,17 +34,21 @@ async fn order<'a>(who: &Person, path: &str, names: &[&'a str]) -> Vec<&'a str> 
     found.into_iter().map(|(_, name)| name).collect()
 }
 
-/// Upwards as `wanted` says; and downwards the other way round.
-async fn sorts(harbor: &Workspace<'_>, table: &str, column: &str, wanted: &[&str]) {
-    let names: Vec<_> = wanted.iter().rev().copied().collect();
-    for (turned, wanted) in [("", wanted), ("-", &names)] {
+/// Asserts the ascending order, and the reverse for descending.
+async fn assert_sorted(harbor: &Workspace<'_>, table: &str, column: &str, expected: &[&str]) {
+    let names: Vec<_> = expected.iter().rev().copied().collect();
+    for (turned, expected) in [("", expected), ("-", &names)] {
         let path = format!("/w/{}/admin/{table}?sort={turned}{column}", harbor.slug);
-        assert_eq!(order(&harbor.admin, &path, &names).await, wanted, "{path}");
+        assert_eq!(
+            shown_order(&harbor.admin, &path, &names).await,
+            expected,
+            "{path}"
+        );
     }
 }
 
 #[tokio::test]
-async fn people_are_sorted_by_their_columns() {
+async fn members_are_sorted_by_each_column() {
     let hub = Hub::start().await;
     let harbor = with_three_numbers(&hub).await;
     let cid = harbor.agent("Cid").await;
@@ -56,50 +60,50 @@ async fn people_are_sorted_by_their_columns() {
     for (number, agent) in [(BILLING, &bea), (RECALLS, &bea), (BILLING, &cid)] {
         harbor.assigns(number, agent).await;
     }
-    switches_on(&hub, &bea).await;
+    enable_second_factor(&hub, &bea).await;
 
-    sorts(
+    assert_sorted(
         &harbor,
         "members",
         "name",
         &["abe", "Bea", "Cid", "Jo Park"],
     )
     .await;
-    sorts(
+    assert_sorted(
         &harbor,
         "members",
         "numbers",
         &["abe", "Cid", "Bea", "Jo Park"],
     )
     .await;
-    sorts(
+    assert_sorted(
         &harbor,
         "members",
         "joined",
         &["Jo Park", "Cid", "abe", "Bea"],
     )
     .await;
-    sorts(&harbor, "members", "role", &["Jo Park", "abe"]).await;
-    sorts(&harbor, "members", "two_factor", &["Bea", "abe"]).await;
-    sorts(
+    assert_sorted(&harbor, "members", "role", &["Jo Park", "abe"]).await;
+    assert_sorted(&harbor, "members", "two_factor", &["Bea", "abe"]).await;
+    assert_sorted(
         &harbor,
         "credits",
         "name",
         &["abe", "Bea", "Cid", "Jo Park"],
     )
     .await;
-    sorts(
+    assert_sorted(
         &harbor,
         "credits",
         "balance",
         &["Bea", "Cid", "abe", "Jo Park"],
     )
     .await;
-    sorts(&harbor, "credits", "role", &["Jo Park", "abe"]).await;
+    assert_sorted(&harbor, "credits", "role", &["Jo Park", "abe"]).await;
 }
 
 #[tokio::test]
-async fn numbers_are_sorted_by_their_columns() {
+async fn numbers_and_usage_are_sorted_by_each_column() {
     let hub = Hub::start().await;
     let harbor = with_three_numbers(&hub).await;
     let named = [
@@ -120,21 +124,21 @@ async fn numbers_are_sorted_by_their_columns() {
         "update numbers set compared_until = now() - case friendly_name when 'Recalls' then interval '3 h' when 'billing' then interval '2 h' else interval '1 h' end",
     )
     .await;
-    sorts(
+    assert_sorted(
         &harbor,
         "numbers",
         "number",
         &["billing", "Front desk", "Recalls"],
     )
     .await;
-    sorts(
+    assert_sorted(
         &harbor,
         "numbers",
         "agents",
         &["billing", "Front desk", "Recalls"],
     )
     .await;
-    sorts(
+    assert_sorted(
         &harbor,
         "numbers",
         "agreed",
@@ -142,7 +146,7 @@ async fn numbers_are_sorted_by_their_columns() {
     )
     .await;
 
-    // In: one, two, three. Out: two, none, one. A segment each.
+    // Received: one, two, three. Sent: two, none, one. One segment each.
     for (number, count) in [(FRONT_DESK, 1), (BILLING, 2), (RECALLS, 3)] {
         for nth in 0..count {
             hub.twilio.text(MAYA, number, &format!("Hello {nth}")).await;
@@ -163,28 +167,28 @@ async fn numbers_are_sorted_by_their_columns() {
     hub.executes_sql("update integrations set usage_due_at = now()")
         .await;
     hub.server.usage_sync.run_once().await.unwrap();
-    sorts(
+    assert_sorted(
         &harbor,
         "usage",
         "number",
         &["billing", "Front desk", "Recalls"],
     )
     .await;
-    sorts(
+    assert_sorted(
         &harbor,
         "usage",
         "sent",
         &["billing", "Recalls", "Front desk"],
     )
     .await;
-    sorts(
+    assert_sorted(
         &harbor,
         "usage",
         "received",
         &["Front desk", "billing", "Recalls"],
     )
     .await;
-    sorts(
+    assert_sorted(
         &harbor,
         "usage",
         "segments",

@@ -1,4 +1,4 @@
-//! Telnyx, beside Twilio and through the same doors: the main job, and what is different about it.
+//! Telnyx beside Twilio: the main flow, and what is different.
 
 mod account;
 mod catch_up;
@@ -17,7 +17,6 @@ use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Workspace};
 
 const KEY: &str = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
 
-/// Harbor Dental with its front desk at Telnyx.
 pub async fn front_desk<'a>(hub: &'a Hub) -> (Workspace<'a>, Customer) {
     let harbor = hub.workspace("Harbor Dental").await;
     let customer = hub.telnyx.account(KEY);
@@ -32,7 +31,7 @@ async fn connects(harbor: &Workspace<'_>, api_key: &str, public_key: &str) -> An
     harbor.admin.post(&harbor.path("/integrations"), form).await
 }
 
-/// Maya texts the front desk; the conversation.
+/// Delivers a text from Maya to the front desk; returns the conversation.
 pub async fn receives(harbor: &Workspace<'_>, text: &str) -> Value {
     let answer = harbor.hub.telnyx.text(MAYA, FRONT_DESK, text).await;
     assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
@@ -98,7 +97,10 @@ async fn invalid_credentials_are_refused_and_not_stored() {
     let problem = connects(&harbor, wrong, &public_key)
         .await
         .refused(422, "invalid_credentials");
-    assert!(!problem.to_string().contains(wrong), "it is not repeated");
+    assert!(
+        !problem.to_string().contains(wrong),
+        "the key is not repeated"
+    );
     for (api_key, public_key, field) in [
         (" ", public_key.as_str(), "api_key"),
         (KEY, "", "public_key"),
@@ -125,7 +127,7 @@ async fn invalid_credentials_are_refused_and_not_stored() {
 }
 
 #[tokio::test]
-async fn every_page_of_numbers_is_read_and_webhooks_are_set_or_explained() {
+async fn all_pages_of_numbers_are_read_and_webhooks_are_set_or_overrides_reported() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let customer = hub.telnyx.pages_by(50).account(KEY);
@@ -199,7 +201,7 @@ async fn stop_is_recorded_from_any_source() {
     let draft = json!({"conversation_id": conversation["id"], "content": "Hello?"});
     let messages = harbor.path("/messages");
 
-    // She wrote it to another number of the profile, so that only Telnyx knows.
+    // STOP to another number of the profile: only Telnyx has it.
     let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
     hub.telnyx.refuses(40300, 409);
     hub.sends().await;
@@ -216,7 +218,7 @@ async fn stop_is_recorded_from_any_source() {
         .await
         .refused(409, "contact_opted_out");
 
-    // She changes her mind, twice.
+    // Maya opts in and out again.
     assert_eq!(receives(&harbor, "START").await["opted_out"], false);
     assert_eq!(receives(&harbor, "Stop").await["opted_out"], true);
     harbor
@@ -225,7 +227,7 @@ async fn stop_is_recorded_from_any_source() {
         .await
         .refused(409, "contact_opted_out");
 
-    // What a report says of it counts as well.
+    // An error in a report counts as well.
     receives(&harbor, "start").await;
     let message = harbor
         .answers(&harbor.admin, &conversation, "Welcome back")
@@ -240,7 +242,7 @@ async fn stop_is_recorded_from_any_source() {
 }
 
 #[tokio::test]
-async fn media_is_listed_with_the_text_and_fetched_from_its_url() {
+async fn media_is_listed_with_its_text() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
     let urls = ["https://media.example/1.jpg", "https://media.example/2.jpg"];

@@ -1,11 +1,16 @@
-//! Texts that are sent again and again: whose they are, and what is filled in.
+//! Templates and drafts: access, sharing and variables.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
 
-async fn makes(who: &Person, harbor: &Workspace<'_>, content: &str, shared: bool) -> Value {
+async fn create_template(
+    who: &Person,
+    harbor: &Workspace<'_>,
+    content: &str,
+    shared: bool,
+) -> Value {
     let template = json!({"name": "Reminder", "content": content, "shared": shared});
     who.post(&harbor.path("/templates"), template).await.is(201)
 }
@@ -31,7 +36,7 @@ async fn templates_are_private_or_shared() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    let own = makes(&sam, &harbor, "Hi {{ First name }}, {{time}}", false).await;
+    let own = create_template(&sam, &harbor, "Hi {{ First name }}, {{time}}", false).await;
     assert_eq!(own["variables"], json!(["first_name", "time"]));
     assert_eq!(
         (&own["shared"], &own["created_by_name"]),
@@ -68,13 +73,13 @@ async fn templates_are_private_or_shared() {
     lin.delete(&path(&harbor, &own))
         .await
         .refused(403, "admin_only");
-    let mended = harbor
+    let changed = harbor
         .admin
         .patch(&path(&harbor, &own), json!({"content": "See you"}))
         .await
         .is(200);
     assert_eq!(
-        (&mended["name"], &mended["content"]),
+        (&changed["name"], &changed["content"]),
         (&json!("Appointment"), &json!("See you"))
     );
     harbor
@@ -87,7 +92,7 @@ async fn templates_are_private_or_shared() {
         .is(200);
     assert!(names(&lin, &harbor, "").await.is_empty());
 
-    // What others saw is written down; what was one's own is not.
+    // Changes of shared templates are audited, those of private ones are not.
     let log = harbor.admin.get(&harbor.path("/audit")).await.is(200);
     let entries: Vec<_> = log["data"]
         .as_array()
@@ -101,8 +106,8 @@ async fn templates_are_private_or_shared() {
         ["template_removed", "template_changed", "template_shared"]
     );
 
-    // Who leaves takes their own along; what they shared stays.
-    let shared = makes(&sam, &harbor, "Stays", true).await;
+    // A removed member's private templates are deleted; shared ones stay.
+    let shared = create_template(&sam, &harbor, "Stays", true).await;
     harbor
         .admin
         .delete(&harbor.path(&format!("/members/{}", sam.id)))
@@ -167,7 +172,7 @@ async fn templates_are_searched_and_paginated() {
     }
 }
 
-async fn sends(
+async fn send_template(
     who: &Person,
     harbor: &Workspace<'_>,
     maya: &Value,
@@ -185,9 +190,9 @@ async fn template_requires_all_variables() {
     let maya = harbor.receives(MAYA, "Hi").await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let template = makes(&harbor.admin, &harbor, "Hi {{first_name|there}}, {{doctor}} sees you at {{time}}. {{agent}}, {{workspace}}, {{number}}", true).await;
+    let template = create_template(&harbor.admin, &harbor, "Hi {{first_name|there}}, {{doctor}} sees you at {{time}}. {{agent}}, {{workspace}}, {{number}}", true).await;
 
-    let refused = sends(&sam, &harbor, &maya, &template, json!({}))
+    let refused = send_template(&sam, &harbor, &maya, &template, json!({}))
         .await
         .refused(422, "validation_failed");
     assert_eq!(refused["errors"][0]["field"], "variables");
@@ -200,7 +205,9 @@ async fn template_requires_all_variables() {
     );
 
     let given = json!({"Doctor": "Dr. Lin", "time": "{{agent}}"});
-    let sent = sends(&sam, &harbor, &maya, &template, given).await.is(202);
+    let sent = send_template(&sam, &harbor, &maya, &template, given)
+        .await
+        .is(202);
     let expected = "Hi there, Dr. Lin sees you at {{agent}}. Sam, Harbor Dental, (628) 555-0100";
     assert_eq!(sent["message"]["content"], expected);
     let contact = harbor.path(&format!(
@@ -215,14 +222,13 @@ async fn template_requires_all_variables() {
     sam.patch(&harbor.path("/settings"), json!({"signature": "– Sam"}))
         .await
         .is(200);
-    let greeting = makes(&sam, &harbor, "Hi {{name}}", false).await;
-    let sent = sends(&sam, &harbor, &maya, &greeting, json!({}))
+    let greeting = create_template(&sam, &harbor, "Hi {{name}}", false).await;
+    let sent = send_template(&sam, &harbor, &maya, &greeting, json!({}))
         .await
         .is(202);
     assert_eq!(sent["message"]["content"], "Hi Maya Okafor\n– Sam");
 
-    // Somebody else's own one is none.
-    sends(&harbor.admin, &harbor, &maya, &greeting, json!({}))
+    send_template(&harbor.admin, &harbor, &maya, &greeting, json!({}))
         .await
         .refused(404, "not_found");
     for wrong in [
@@ -246,7 +252,7 @@ async fn repeated_key_sends_once_after_a_template_change() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Hi").await;
-    let template = makes(&harbor.admin, &harbor, "At {{time}}", true).await;
+    let template = create_template(&harbor.admin, &harbor, "At {{time}}", true).await;
     let draft = json!({"conversation_id": maya["id"], "template_id": template["id"], "variables": {"time": "9"}});
     let first = harbor.admin.sends(&harbor, "once", &draft).await.is(202);
     harbor.admin.delete(&path(&harbor, &template)).await.is(204);
@@ -260,8 +266,13 @@ async fn repeated_key_sends_once_after_a_template_change() {
         .refused(422, "idempotency_key_reused");
 }
 
-async fn keeps(who: &Person, harbor: &Workspace<'_>, of: &str, draft: Value) -> Answer {
-    let path = harbor.path(of);
+async fn save_draft(
+    who: &Person,
+    harbor: &Workspace<'_>,
+    draft_path: &str,
+    draft: Value,
+) -> Answer {
+    let path = harbor.path(draft_path);
     who.ask(who.request(Method::PUT, &path).json(&draft)).await
 }
 
@@ -272,31 +283,31 @@ async fn draft_follows_its_author_and_is_private() {
     let maya = harbor.receives(MAYA, "Hi").await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let of = format!("/conversations/{}/draft", maya["id"].as_str().unwrap());
-    let empty = sam.get(&harbor.path(&of)).await.is(200);
+    let draft_path = format!("/conversations/{}/draft", maya["id"].as_str().unwrap());
+    let empty = sam.get(&harbor.path(&draft_path)).await.is(200);
     assert_eq!(
         (&empty["content"], &empty["updated_at"]),
         (&json!(""), &Value::Null)
     );
 
-    keeps(&sam, &harbor, &of, json!({"content": "Let me"}))
+    save_draft(&sam, &harbor, &draft_path, json!({"content": "Let me"}))
         .await
         .is(200);
     let upload = sam
         .uploads_to(&harbor.path("/media"), crate::hub::PNG)
         .await
         .is(201);
-    let kept = keeps(
+    let kept = save_draft(
         &sam,
         &harbor,
-        &of,
+        &draft_path,
         json!({"content": "Let me look", "media_ids": [upload["id"]]}),
     )
     .await
     .is(200);
-    keeps(&sam, &harbor, "/drafts/new", json!({"to": "(415) 555", "content": "Hello", "number_id": harbor.number(FRONT_DESK).await})).await.is(200);
+    save_draft(&sam, &harbor, "/drafts/new", json!({"to": "(415) 555", "content": "Hello", "number_id": harbor.number(FRONT_DESK).await})).await.is(200);
     let elsewhere = Person::signs_in(&hub, &sam.email).await;
-    assert_eq!(elsewhere.get(&harbor.path(&of)).await.is(200), kept);
+    assert_eq!(elsewhere.get(&harbor.path(&draft_path)).await.is(200), kept);
     assert_eq!(kept["media"][0]["id"], upload["id"]);
     let all = elsewhere.get(&harbor.path("/drafts")).await.is(200);
     let all: Vec<_> = all["data"]
@@ -307,21 +318,21 @@ async fn draft_follows_its_author_and_is_private() {
         .collect();
     assert_eq!(all, [json!("Hello"), json!("Let me look")]);
 
-    // Nobody writes over what they have not seen.
+    // A draft changed elsewhere is not overwritten.
     let moved = json!({"content": "Older", "seen_at": null});
-    keeps(&sam, &harbor, &of, moved)
+    save_draft(&sam, &harbor, &draft_path, moved)
         .await
         .refused(409, "draft_moved");
     let moved = json!({"content": "", "seen_at": "2026-01-01T00:00:00Z"});
-    keeps(&sam, &harbor, &of, moved)
+    save_draft(&sam, &harbor, &draft_path, moved)
         .await
         .refused(409, "draft_moved");
     let same = json!({"content": "Let me look", "media_ids": [upload["id"]], "seen_at": kept["updated_at"]});
-    keeps(&sam, &harbor, &of, same).await.is(200);
+    save_draft(&sam, &harbor, &draft_path, same).await.is(200);
 
-    // An admin sees everything, but not this; the database itself says so.
+    // Admins cannot read it; row-level security enforces that.
     assert_eq!(
-        harbor.admin.get(&harbor.path(&of)).await.is(200)["content"],
+        harbor.admin.get(&harbor.path(&draft_path)).await.is(200)["content"],
         ""
     );
     assert_eq!(
@@ -341,22 +352,24 @@ async fn draft_follows_its_author_and_is_private() {
     assert_eq!(changed.rows_affected(), 0);
     drop(tx);
 
-    // Its files stay as long as it does.
+    // Its files are kept as long as the draft.
     hub.executes_sql("update message_media set created_at = now() - interval '2 days'")
         .await;
     messagehub::domain::media::removed::forget_unused(&hub.server.app.db)
         .await
         .unwrap();
     assert_eq!(
-        sam.get(&harbor.path(&of)).await.is(200)["media"][0]["id"],
+        sam.get(&harbor.path(&draft_path)).await.is(200)["media"][0]["id"],
         upload["id"]
     );
 
-    // Who may not see the conversation any more does not see its draft.
+    // Without access to the conversation there is no access to the draft.
     let number = harbor.number(FRONT_DESK).await;
     let assignment = harbor.path(&format!("/numbers/{number}/members/{}", sam.id));
     harbor.admin.delete(&assignment).await.is(204);
-    sam.get(&harbor.path(&of)).await.refused(404, "not_found");
+    sam.get(&harbor.path(&draft_path))
+        .await
+        .refused(404, "not_found");
     assert_eq!(
         sam.get(&harbor.path("/drafts")).await.is(200)["data"]
             .as_array()
@@ -373,12 +386,12 @@ async fn draft_follows_its_author_and_is_private() {
         json!({"media_ids": [maya["id"]]}),
         json!({"text": "Hi"}),
     ] {
-        keeps(&sam, &harbor, &of, wrong)
+        save_draft(&sam, &harbor, &draft_path, wrong)
             .await
             .refused(422, "validation_failed");
     }
     assert_eq!(
-        keeps(&sam, &harbor, &of, json!({"content": " "}))
+        save_draft(&sam, &harbor, &draft_path, json!({"content": " "}))
             .await
             .is(200)["updated_at"],
         Value::Null

@@ -1,4 +1,4 @@
-//! How fast a number sends, whatever server asks, and what goes first.
+//! Throughput: the rate of a number across all servers, pauses, and priorities.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace, serve};
 
 const BILLING: &str = "+16285550101";
 
-/// Texts to so many people, each in a conversation of its own.
-async fn reminds(harbor: &Workspace<'_>, from: &str, people: usize, bulk: bool) -> Vec<Value> {
+/// Queues texts to this many contacts, each in a conversation of its own.
+async fn queue_texts(harbor: &Workspace<'_>, from: &str, people: usize, bulk: bool) -> Vec<Value> {
     let number = harbor.number(from).await;
     let mut queued = Vec::new();
     for n in 0..people {
@@ -22,20 +22,19 @@ async fn reminds(harbor: &Workspace<'_>, from: &str, people: usize, bulk: bool) 
     queued
 }
 
-async fn paces(harbor: &Workspace<'_>, number: &str, rate: Value) -> Value {
+async fn set_rate(harbor: &Workspace<'_>, number: &str, rate: Value) -> Value {
     let path = harbor.path(&format!("/numbers/{}", harbor.number(number).await));
     let change = json!({"messages_per_second": rate});
     harbor.admin.patch(&path, change).await.is(200)
 }
 
-/// Long enough for a slow number's next text.
-async fn a_turn_comes(hub: &Hub) {
+async fn make_next_due(hub: &Hub) {
     hub.executes_sql("update number_buckets set refilled_at = now()")
         .await;
 }
 
-/// The pauses that providers asked for are over.
-async fn pauses_end(hub: &Hub) {
+/// Ends the pauses that providers asked for.
+async fn end_pauses(hub: &Hub) {
     hub.executes_sql("update number_buckets set held_until = now()")
         .await;
     hub.executes_sql("update integrations set held_until = now()")
@@ -59,16 +58,16 @@ async fn number_sends_at_its_default_or_configured_rate() {
         .number("+18005550100")
         .number("+16285550102");
     harbor.connects_with(TOKEN).await.is(201);
-    // Twilio lists them elsewhere.
+    // A short code, which Twilio lists elsewhere.
     hub.executes_sql(
         "update numbers set phone_number = '72345' where phone_number = '+16285550102'",
     )
     .await;
     for (number, usual) in [(FRONT_DESK, 1_u8), ("+18005550100", 3), ("72345", 100)] {
-        let shown = paces(&harbor, number, Value::Null).await;
+        let shown = set_rate(&harbor, number, Value::Null).await;
         assert_eq!(shown["messages_per_second"], Value::Null);
         assert_eq!(shown["usual_messages_per_second"], json!(f64::from(usual)));
-        reminds(&harbor, number, usize::from(usual) + 2, false).await;
+        queue_texts(&harbor, number, usize::from(usual) + 2, false).await;
         let room = hub
             .count("select count(*) from claim_queued_messages(1000)")
             .await;
@@ -76,7 +75,7 @@ async fn number_sends_at_its_default_or_configured_rate() {
         hub.executes_sql("update messages set status = 'sent' where status = 'queued'")
             .await;
     }
-    let shown = paces(&harbor, FRONT_DESK, json!(7.5)).await;
+    let shown = set_rate(&harbor, FRONT_DESK, json!(7.5)).await;
     assert_eq!(shown["messages_per_second"], 7.5);
     let renamed = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
     let renamed = harbor
@@ -86,7 +85,7 @@ async fn number_sends_at_its_default_or_configured_rate() {
     assert_eq!(
         renamed.is(200)["messages_per_second"],
         7.5,
-        "what is not given is kept"
+        "omitted fields are kept"
     );
     let path = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
     for wrong in [json!(0), json!(-1), json!(0.009), json!(1000.5)] {
@@ -119,8 +118,8 @@ async fn sandbox_has_no_rate_limit() {
         .await
         .is(201);
     let number = made["numbers"][0]["phone_number"].as_str().unwrap();
-    paces(&harbor, number, Value::Null).await;
-    reminds(&harbor, number, 25, false).await;
+    set_rate(&harbor, number, Value::Null).await;
+    queue_texts(&harbor, number, 25, false).await;
     assert_eq!(hub.sends().await, 25);
 }
 
@@ -129,21 +128,17 @@ async fn two_servers_share_the_rate_of_a_number() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let other = serve(&hub.database, &hub.twilio, &[]).await;
-    paces(&harbor, FRONT_DESK, json!(0.01)).await;
-    reminds(&harbor, FRONT_DESK, 12, false).await;
+    set_rate(&harbor, FRONT_DESK, json!(0.01)).await;
+    queue_texts(&harbor, FRONT_DESK, 12, false).await;
     for round in 1..=8 {
-        a_turn_comes(&hub).await;
+        make_next_due(&hub).await;
         let both = tokio::join!(hub.sends(), other.sender.run_once());
-        assert_eq!(both.0 + both.1, 1, "one of them, once: round {round}");
+        assert_eq!(both.0 + both.1, 1, "one server sends: round {round}");
         assert_eq!(hub.sends().await + other.sender.run_once().await, 0);
     }
-    paces(&harbor, FRONT_DESK, json!(1000)).await;
+    set_rate(&harbor, FRONT_DESK, json!(1000)).await;
     let both = tokio::join!(hub.sends(), other.sender.run_once());
-    assert_eq!(
-        both.0 + both.1,
-        4,
-        "faster from now on, whatever it owes at the old rate"
-    );
+    assert_eq!(both.0 + both.1, 4, "the new rate applies at once");
     assert_eq!(hub.twilio.messages().len(), 12);
     other.stop().await;
 }
@@ -155,16 +150,16 @@ async fn slow_number_keeps_order_and_delays_no_other() {
     let account = hub.twilio.account(&harbor.account, TOKEN);
     account.number(FRONT_DESK).number(BILLING);
     harbor.connects_with(TOKEN).await.is(201);
-    paces(&harbor, FRONT_DESK, json!(0.01)).await;
+    set_rate(&harbor, FRONT_DESK, json!(0.01)).await;
     let maya = harbor.receives(MAYA, "Hi").await;
     let texts: Vec<_> = (0..4).map(|n| format!("Part {n}")).collect();
     for text in &texts {
         harbor.answers(&harbor.admin, &maya, text).await;
     }
-    reminds(&harbor, BILLING, 3, false).await;
+    queue_texts(&harbor, BILLING, 3, false).await;
     assert_eq!(hub.sends().await, 1 + 3);
     for _ in 1..4 {
-        a_turn_comes(&hub).await;
+        make_next_due(&hub).await;
         assert_eq!(hub.sends().await, 1);
     }
     let mut sent = bodies(&hub);
@@ -173,18 +168,18 @@ async fn slow_number_keeps_order_and_delays_no_other() {
 }
 
 #[tokio::test]
-async fn sender_does_not_sleep_through_a_slow_numbers_turn() {
+async fn sender_wakes_for_each_text_of_a_slow_number() {
     let mut hub = Hub::start().await;
     hub.server.send();
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    paces(&harbor, FRONT_DESK, json!(2)).await;
+    set_rate(&harbor, FRONT_DESK, json!(2)).await;
     let began = Instant::now();
-    reminds(&harbor, FRONT_DESK, 6, false).await;
+    queue_texts(&harbor, FRONT_DESK, 6, false).await;
     while hub.twilio.messages().len() < 6 {
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(
             began.elapsed() < Duration::from_secs(30),
-            "they never come: {:?}",
+            "not sent in time: {:?}",
             bodies(&hub)
         );
     }
@@ -195,7 +190,7 @@ async fn sender_does_not_sleep_through_a_slow_numbers_turn() {
     );
     assert!(
         took < Duration::from_secs(12),
-        "on time, not at the next look around: {took:?}"
+        "not only at the next poll: {took:?}"
     );
 }
 
@@ -206,20 +201,20 @@ async fn retry_after_of_the_provider_pauses_the_account() {
     let account = hub.twilio.account(&harbor.account, TOKEN);
     account.number(FRONT_DESK).number(BILLING);
     harbor.connects_with(TOKEN).await.is(201);
-    reminds(&harbor, FRONT_DESK, 1, false).await;
+    queue_texts(&harbor, FRONT_DESK, 1, false).await;
     hub.twilio.is_busy(Some(60));
     assert_eq!(hub.sends().await, 1);
-    reminds(&harbor, FRONT_DESK, 2, false).await;
-    reminds(&harbor, BILLING, 2, false).await;
+    queue_texts(&harbor, FRONT_DESK, 2, false).await;
+    queue_texts(&harbor, BILLING, 2, false).await;
     hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
-    assert_eq!(hub.sends().await, 0, "nothing goes before the time is over");
+    assert_eq!(hub.sends().await, 0, "nothing is sent before Retry-After");
     assert!(hub.twilio.messages().is_empty());
     let held = "select extract(epoch from held_until - now())::bigint from integrations";
     assert!((50..=63).contains(&hub.count(held).await));
     let tries = "select max(attempts)::bigint from messages";
-    assert_eq!(hub.count(tries).await, 1, "who waits loses no attempt");
-    pauses_end(&hub).await;
+    assert_eq!(hub.count(tries).await, 1, "waiting costs no attempt");
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 5);
 }
 
@@ -230,20 +225,20 @@ async fn full_queue_of_a_number_pauses_that_number() {
     let account = hub.twilio.account(&harbor.account, TOKEN);
     account.number(FRONT_DESK).number(BILLING);
     harbor.connects_with(TOKEN).await.is(201);
-    reminds(&harbor, FRONT_DESK, 1, false).await;
+    queue_texts(&harbor, FRONT_DESK, 1, false).await;
     hub.twilio.refuses(21611, 400);
     assert_eq!(hub.sends().await, 1);
-    reminds(&harbor, FRONT_DESK, 2, false).await;
-    reminds(&harbor, BILLING, 2, false).await;
-    assert_eq!(hub.sends().await, 2, "the other number goes on");
+    queue_texts(&harbor, FRONT_DESK, 2, false).await;
+    queue_texts(&harbor, BILLING, 2, false).await;
+    assert_eq!(hub.sends().await, 2, "the other number sends");
     assert!(bodies(&hub).iter().all(|body| body.contains(BILLING)));
-    pauses_end(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 3);
-    // A hiccup of the way there is that one text's alone.
-    reminds(&harbor, FRONT_DESK, 1, false).await;
+    // A transient error of the network delays that text only.
+    queue_texts(&harbor, FRONT_DESK, 1, false).await;
     hub.twilio.fails(Failure::Busy { retry_after: None });
     assert_eq!(hub.sends().await, 1);
-    reminds(&harbor, FRONT_DESK, 3, false).await;
+    queue_texts(&harbor, FRONT_DESK, 3, false).await;
     assert_eq!(hub.sends().await, 2, "all but the one of its conversation");
 }
 
@@ -252,8 +247,8 @@ async fn direct_messages_precede_bulk_except_within_a_conversation() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Hi").await;
-    paces(&harbor, FRONT_DESK, json!(0.01)).await;
-    reminds(&harbor, FRONT_DESK, 3, true).await;
+    set_rate(&harbor, FRONT_DESK, json!(0.01)).await;
+    queue_texts(&harbor, FRONT_DESK, 3, true).await;
     let bulk = json!({"conversation_id": maya["id"], "content": "Closed on Friday", "bulk": true});
     harbor
         .admin
@@ -270,11 +265,11 @@ async fn direct_messages_precede_bulk_except_within_a_conversation() {
         .answers(&harbor.admin, &maya, "Of course you can")
         .await;
     for _ in 0..6 {
-        a_turn_comes(&hub).await;
+        make_next_due(&hub).await;
         assert_eq!(hub.sends().await, 1);
     }
     let sent = bodies(&hub);
-    // What Maya's answer has to wait for does not wait behind the many.
+    // The bulk text ahead of Maya's answer does not wait behind other bulk texts.
     assert_eq!(
         sent[..3],
         ["Closed on Friday", "We have 3:30 free", "Of course you can"]

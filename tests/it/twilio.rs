@@ -1,4 +1,4 @@
-//! The client for Twilio, over real HTTP.
+//! The Twilio client, over real HTTP.
 
 mod numbers;
 mod sending;
@@ -16,7 +16,6 @@ const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const FRONT_DESK: &str = "+16285550100";
 const MAYA: &str = "+14155550192";
 
-/// Harbor Dental at Twilio, with one number, and our client for it.
 async fn harbor() -> (Emulator, Customer, Box<dyn Provider>) {
     let twilio = Emulator::start().await;
     let harbor = twilio.account(SID, TOKEN);
@@ -29,7 +28,7 @@ fn client(url: &str, token: &str) -> Box<dyn Provider> {
     patient_client(url, token, Duration::from_secs(20))
 }
 
-/// For tests in which Twilio never answers.
+/// Has a short timeout, for calls that are never answered.
 fn impatient_client(url: &str) -> Box<dyn Provider> {
     patient_client(url, TOKEN, Duration::from_millis(500))
 }

@@ -1,4 +1,4 @@
-//! What texts cost: the price that a provider names later, sums by number and month, and what it says that it charged.
+//! Usage: prices per text, sums per number and month, and the provider's charges.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::emulator::Failure;
 use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 use crate::telnyx;
 
-async fn books(hub: &Hub) {
+async fn sync_usage(hub: &Hub) {
     hub.executes_sql("update integrations set usage_due_at = now()")
         .await;
     hub.server.usage_sync.run_once().await.unwrap();
@@ -16,7 +16,7 @@ async fn usage(harbor: &Workspace<'_>) -> Value {
     harbor.admin.get(&harbor.path("/usage")).await.is(200)
 }
 
-/// Three texts out, of which one is still on its way, and two in.
+/// Three outbound texts, one of them not yet delivered, and two inbound ones.
 async fn with_texts(harbor: &Workspace<'_>) -> Vec<Value> {
     let maya = harbor.receives(MAYA, "Hello?").await;
     harbor.receives(MAYA, "Anybody there?").await;
@@ -40,9 +40,9 @@ async fn prices_are_recorded_per_text_and_summed_per_number() {
     assert_eq!(price(&texts[0]).await, Value::Null, "not known yet");
     assert_eq!(usage(&harbor).await["numbers"], json!([]));
 
-    // A second time changes nothing: days are counted anew, not added.
+    // A second sync changes nothing: days are recounted, not added.
     for _ in 0..2 {
-        books(&hub).await;
+        sync_usage(&hub).await;
 
         assert_eq!(price(&texts[0]).await, "0.00750");
         assert_eq!(price(&texts[2]).await, Value::Null, "on its way");
@@ -82,7 +82,7 @@ async fn prices_are_recorded_per_text_and_summed_per_number() {
                 ["texts_sent", 3, "0.024"],
                 ["total", null, "0.047"],
             ]),
-            "each once, and no parent of another"
+            "each item once, and no parent category"
         );
         assert_eq!(usage["charges"][0]["error"], Value::Null);
         let today = chrono::Utc::now().date_naive().to_string();
@@ -102,7 +102,7 @@ async fn telnyx_prices_come_with_reports_and_charges_by_day() {
         .is(202);
     assert_eq!(hub.sends().await, 1);
 
-    books(&hub).await;
+    sync_usage(&hub).await;
 
     let usage = usage(&harbor).await;
     assert_eq!(usage["numbers"][0]["sent"], 1);
@@ -121,22 +121,22 @@ async fn failed_usage_sync_is_retried_and_shown() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     with_texts(&harbor).await;
     hub.twilio.fails(Failure::Drop);
-    books(&hub).await;
+    sync_usage(&hub).await;
 
     let first = usage(&harbor).await;
-    assert_eq!(first["numbers"][0]["sent"], 3, "counted all the same");
+    assert_eq!(first["numbers"][0]["sent"], 3, "counted despite the error");
     assert_eq!(first["charges"][0]["items"], json!([]));
     let error = first["charges"][0]["error"].as_str().unwrap();
     assert!(error.contains("Twilio could not be reached"), "{error}");
 
-    books(&hub).await;
+    sync_usage(&hub).await;
     let second = usage(&harbor).await;
     assert_eq!(second["charges"][0]["error"], Value::Null);
     assert_eq!(second["charges"][0]["items"].as_array().unwrap().len(), 4);
 }
 
 #[tokio::test]
-async fn text_counts_on_its_sending_day_and_unsent_ones_not() {
+async fn usage_counts_texts_on_their_sending_day_and_no_unsent_ones() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Hello?").await;
@@ -155,7 +155,7 @@ async fn text_counts_on_its_sending_day_and_unsent_ones_not() {
     assert_eq!(hub.sends().await, 1);
     harbor.answers(&harbor.admin, &maya, "Waits").await;
 
-    books(&hub).await;
+    sync_usage(&hub).await;
 
     let number = usage(&harbor).await["numbers"][0].clone();
     assert_eq!(
@@ -201,13 +201,13 @@ async fn usage_of_deleted_contacts_is_kept() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     with_texts(&harbor).await;
-    books(&hub).await;
-    let of = |usage: Value| {
+    sync_usage(&hub).await;
+    let totals = |usage: Value| {
         let number = usage["numbers"][0].clone();
         ["sent", "received", "segments", "costs", "without_price"]
             .map(|field| number[field].clone())
     };
-    let before = of(usage(&harbor).await);
+    let before = totals(usage(&harbor).await);
     assert_eq!(before[0], 3);
     let maya = harbor.conversation_with(MAYA).await;
     let path = harbor.path(&format!(
@@ -216,11 +216,11 @@ async fn usage_of_deleted_contacts_is_kept() {
     ));
     harbor.admin.delete(&path).await.is(204);
     for _ in 0..2 {
-        books(&hub).await;
-        assert_eq!(of(usage(&harbor).await), before);
+        sync_usage(&hub).await;
+        assert_eq!(totals(usage(&harbor).await), before);
     }
-    // With those of a new contact of the same day.
+    // Including the texts of a new contact of the same day.
     harbor.receives(MAYA, "It is me again").await;
-    books(&hub).await;
-    assert_eq!(of(usage(&harbor).await)[1], 3);
+    sync_usage(&hub).await;
+    assert_eq!(totals(usage(&harbor).await)[1], 3);
 }

@@ -1,4 +1,4 @@
-//! The journal: where a text has gone, for whoever is asked.
+//! The webhook journal: every call with its outcome.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ async fn every_call_is_journaled_with_its_outcome() {
         assert_eq!(line["message_id"], maya["last_message_id"]);
         assert!(
             !line.to_string().contains("4711"),
-            "what it said is not for here"
+            "the journal contains no text"
         );
     }
 
@@ -68,7 +68,7 @@ async fn every_call_is_journaled_with_its_outcome() {
         5
     );
 
-    // Of a text that nobody here has sent.
+    // For an unknown text.
     let integration = lines[0]["integration_id"].as_str().unwrap();
     let url = hub.url(&format!("/webhooks/twilio/{integration}/status"));
     let text = hub.twilio.texting(MAYA, FRONT_DESK, "").sid("SMnobody");
@@ -82,7 +82,7 @@ async fn every_call_is_journaled_with_its_outcome() {
     assert_eq!(lines[0]["provider_sid"], "SMnobody");
     assert_eq!(lines[0]["message_id"], Value::Null);
 
-    // Signed well, and missing what a text must have.
+    // Validly signed, without a required field.
     let half = hub.twilio.texting(MAYA, FRONT_DESK, "").without("From");
     assert_eq!(half.send().await.status(), 400);
     let lines = journal(&harbor, "outcome=malformed").await;
@@ -135,7 +135,7 @@ async fn journal_is_paginated_and_admin_only() {
         .fetch_one(&mut *tx)
         .await
         .unwrap();
-    assert_eq!(seen, 0, "not even past the doors");
+    assert_eq!(seen, 0, "row-level security hides it");
     for wrong in [
         "outcome=lost",
         "number_id=1",
@@ -161,7 +161,7 @@ async fn journal_entries_expire_after_a_month() {
     forged.signed_with("another token").send().await;
     harbor.receives(MAYA, "Today").await;
     assert_eq!(journal(&harbor, "").await.len(), 3);
-    // Ids are made of the time. The server may tidy up by itself from now on.
+    // Ids contain the time. Housekeeping may run by itself from now on.
     hub.executes_sql(
         "update webhooks set id = overlay(id::text placing '01900000-0000' from 1 for 13)::uuid, created_at = now() - interval '31 days'
           where id < (select id from webhooks order by id desc limit 1)",

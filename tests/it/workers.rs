@@ -1,4 +1,4 @@
-//! Workers that panic, a log that nobody reads, a database that takes no changes: what the server does about it.
+//! Workers that panic, a closed log, a read-only database: the server recovers or reports it.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ async fn until<F: Future<Output = bool>>(patience: Duration, what: &str, is: imp
     }
 }
 
-/// Of a second server on the hub's database; the hub's own sends nothing.
+/// Settings of a second server on the hub's database; the hub itself does not send.
 struct Settings {
     url: String,
     base: String,
@@ -58,11 +58,14 @@ async fn is_sent(harbor: &Workspace<'_>, text: &Value) -> bool {
 
 #[tokio::test]
 async fn panicked_worker_restarts_and_is_counted() {
-    let (hub, place) = (Hub::start().await, DataDir::new());
+    let (hub, data_dir) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let text = waiting_text(&harbor).await;
     let settings = Settings::of(&hub);
-    let server = Process::start(&place.data(), &settings.with(&[("PANICS_AT", "sender:2")]));
+    let server = Process::start(
+        &data_dir.data(),
+        &settings.with(&[("PANICS_AT", "sender:2")]),
+    );
 
     until(Duration::from_secs(20), "the text is sent", async || {
         is_sent(&harbor, &text).await
@@ -74,18 +77,21 @@ async fn panicked_worker_restarts_and_is_counted() {
     let counted = r#"messagehub_worker_failures_total{worker="sender",cause="panic"} 2"#;
     assert!(metrics.contains(counted), "{metrics}");
     let ready = reqwest::get(server.url("/readyz")).await.unwrap();
-    assert_eq!(ready.status(), 200, "it is not down for long");
+    assert_eq!(ready.status(), 200, "the worker runs again");
 }
 
 #[tokio::test]
 async fn panic_after_the_provider_response_loses_nothing() {
-    let (hub, place) = (Hub::start().await, DataDir::new());
+    let (hub, data_dir) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let text = waiting_text(&harbor).await;
     let settings = Settings::of(&hub);
-    let _server = Process::start(&place.data(), &settings.with(&[("PANICS_AT", "sending:1")]));
+    let _server = Process::start(
+        &data_dir.data(),
+        &settings.with(&[("PANICS_AT", "sending:1")]),
+    );
 
-    until(Duration::from_secs(10), "it is written down", async || {
+    until(Duration::from_secs(10), "the text is sent", async || {
         is_sent(&harbor, &text).await
     })
     .await;
@@ -94,17 +100,17 @@ async fn panic_after_the_provider_response_loses_nothing() {
 
 #[tokio::test]
 async fn readiness_fails_while_a_worker_is_down() {
-    let (hub, place) = (Hub::start().await, DataDir::new());
+    let (hub, data_dir) = (Hub::start().await, DataDir::new());
     let settings = Settings::of(&hub);
     let server = Process::start(
-        &place.data(),
+        &data_dir.data(),
         &settings.with(&[("PANICS_AT", "media_fetcher")]),
     );
     let ready = async || reqwest::get(server.url("/readyz")).await.unwrap();
     let began = Instant::now();
 
     assert_eq!(ready().await.status(), 200);
-    until(Duration::from_secs(60), "it says so", async || {
+    until(Duration::from_secs(60), "readiness fails", async || {
         ready().await.status() == 503
     })
     .await;
@@ -125,12 +131,12 @@ async fn readiness_fails_while_a_worker_is_down() {
 
 #[tokio::test]
 async fn server_with_closed_output_works_and_stops() {
-    let (hub, place) = (Hub::start().await, DataDir::new());
+    let (hub, data_dir) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let settings = Settings::of(&hub);
-    // Every line of the log meets with a pipe that nobody reads from any more.
+    // Every line of the log goes to a closed pipe.
     let more = [("RUST_LOG", "trace")];
-    let server = Process::start_with_closed_output(&place.data(), &settings.with(&more));
+    let server = Process::start_with_closed_output(&data_dir.data(), &settings.with(&more));
     until(
         Duration::from_secs(20),
         "it is ready",
@@ -172,7 +178,7 @@ async fn readiness_fails_while_the_database_is_read_only() {
     )
     .await;
 
-    until(Duration::from_secs(10), "it says so", async || {
+    until(Duration::from_secs(10), "readiness fails", async || {
         let answer = ready().await;
         answer.status() == 503 && answer.json::<Value>().await.unwrap()["code"] == "read_only"
     })
@@ -181,13 +187,13 @@ async fn readiness_fails_while_the_database_is_read_only() {
 
 #[tokio::test]
 async fn server_with_fast_clock_follows_the_database() {
-    let (hub, place) = (Hub::start().await, DataDir::new());
+    let (hub, data_dir) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Before").await;
     let settings = Settings::of(&hub);
-    // Its sender is kept from sending: that is for the one whose clock is right.
+    // Its sender always panics: only the server with the right clock sends.
     let more = [("CLOCK_AHEAD_SECONDS", "86400"), ("PANICS_AT", "sender")];
-    let ahead = Process::start(&place.data(), &settings.with(&more));
+    let ahead = Process::start(&data_dir.data(), &settings.with(&more));
     let draft = json!({"conversation_id": maya["id"], "content": "From the other server"});
     let answer = reqwest::Client::new()
         .post(ahead.url(&harbor.path("/messages")))

@@ -1,4 +1,4 @@
-//! The tenant itself: made, changed, and deleted with everything in it and nothing beside it.
+//! Workspaces: created, changed, and deleted with all of their data and nothing else.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,6 @@ async fn user_can_have_several_workspaces() {
         .collect();
     assert_eq!(ids, [json!(harbor.id), second["id"].clone()]);
 
-    // One knows nothing of the other.
     harbor.receives(MAYA, "Hi").await;
     let elsewhere = format!(
         "/api/workspaces/{}/conversations",
@@ -107,7 +106,7 @@ async fn settings_change_only_the_given_fields() {
     let change = json!({"name": " Harbor ", "default_region": "GB", "low_credits_at": 0});
     let mut after = harbor.admin.patch(&itself, change).await.is(200);
     assert_eq!(after["name"], "Harbor");
-    assert_eq!(after["slug"], before["slug"], "its address stays");
+    assert_eq!(after["slug"], before["slug"], "the slug stays");
     for field in ["name", "default_region", "low_credits_at", "updated_at"] {
         assert_ne!(after[field], before[field], "{field}");
         after[field] = before[field].clone();
@@ -118,14 +117,14 @@ async fn settings_change_only_the_given_fields() {
     assert_eq!(contact["phone_number"], "+442079460958");
 }
 
-// ── the end ──
+// ── deletion ──
 
-async fn deletes(who: &Person, harbor: &Workspace<'_>, name: &str) -> crate::hub::Answer {
+async fn delete_workspace(who: &Person, harbor: &Workspace<'_>, name: &str) -> crate::hub::Answer {
     who.delete_with(&harbor.path(""), json!({"name": name}))
         .await
 }
 
-/// Every table with a workspace_id: how many rows of this workspace, and a checksum of them.
+/// Every table with a workspace_id: the number of the workspace's rows, and their checksum.
 async fn rows_of(harbor: &Workspace<'_>) -> BTreeMap<String, (i64, String)> {
     let tables: Vec<String> = sqlx::query_scalar(
         "select c.relname::text from pg_class c
@@ -155,14 +154,14 @@ async fn rows_of(harbor: &Workspace<'_>) -> BTreeMap<String, (i64, String)> {
     rows
 }
 
-/// The server writes down what it used credentials for when it likes.
+/// The server writes the credential access log at any time.
 fn without_uses(mut rows: BTreeMap<String, (i64, String)>) -> BTreeMap<String, (i64, String)> {
     rows.remove("credential_access_log");
     rows
 }
 
-/// A workspace with something in each of its tables.
-async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>, Person) {
+/// A workspace with rows in each table.
+async fn populated<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>, Person) {
     let harbor = hub.workspace(name).await;
     harbor.connects_twilio(number).await;
     let agent = harbor.agent("Sam").await;
@@ -177,7 +176,7 @@ async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>,
     let conversation = harbor.conversation_with(MAYA).await;
     harbor.answers(&agent, &conversation, "How nice").await;
     harbor.notes(&conversation, "@Sam, can you?").await;
-    hub.twilio.refuses(21610, 400); // so that somebody has opted out
+    hub.twilio.refuses(21610, 400); // opts the contact out
     hub.sends().await;
     harbor
         .invites(&format!("kim@{}.test", harbor.slug), "agent")
@@ -205,15 +204,15 @@ async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>,
     let forged = forged.signed_with("not the token").send().await;
     assert_eq!(forged.status(), 403);
     hub.server.usage_sync.run_once().await.unwrap();
-    knows_people(&harbor, number).await;
+    add_contacts(&harbor, number).await;
     for (table, (count, _)) in rows_of(&harbor).await {
-        assert!(count > 0, "a new table: put something into {table} here");
+        assert!(count > 0, "add rows of {table} here");
     }
     (harbor, agent)
 }
 
-/// With tags and fields, an import, two who became one, and one who is gone.
-async fn knows_people(harbor: &Workspace<'_>, number: &str) {
+/// Tags, fields, an import, a merged contact and a deleted one.
+async fn add_contacts(harbor: &Workspace<'_>, number: &str) {
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let maya = text(&harbor.conversation_with(MAYA).await["contact_id"]);
     let mut others = Vec::new();
@@ -245,7 +244,7 @@ async fn knows_people(harbor: &Workspace<'_>, number: &str) {
 #[tokio::test]
 async fn deletion_requires_an_admin_and_the_exact_name() {
     let hub = Hub::start().await;
-    let (harbor, sam) = lived_in(&hub, "Harbor Dental", FRONT_DESK).await;
+    let (harbor, sam) = populated(&hub, "Harbor Dental", FRONT_DESK).await;
     let bay = hub.workspace("Bay Optics").await;
     let before = rows_of(&harbor).await;
     for name in [
@@ -257,7 +256,7 @@ async fn deletion_requires_an_admin_and_the_exact_name() {
         "%",
         "Harbor Dental\0",
     ] {
-        let problem = deletes(&harbor.admin, &harbor, name)
+        let problem = delete_workspace(&harbor.admin, &harbor, name)
             .await
             .refused(422, "validation_failed");
         let field = problem["errors"][0]["field"].as_str().unwrap();
@@ -268,10 +267,10 @@ async fn deletion_requires_an_admin_and_the_exact_name() {
         .delete_with(&harbor.path(""), json!({}))
         .await
         .refused(422, "validation_failed");
-    deletes(&sam, &harbor, "Harbor Dental")
+    delete_workspace(&sam, &harbor, "Harbor Dental")
         .await
         .refused(403, "admin_only");
-    deletes(&bay.admin, &harbor, "Harbor Dental")
+    delete_workspace(&bay.admin, &harbor, "Harbor Dental")
         .await
         .refused(403, "not_a_member");
     let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
@@ -287,8 +286,8 @@ async fn deletion_requires_an_admin_and_the_exact_name() {
 #[tokio::test]
 async fn deletion_removes_everything_of_the_workspace_only() {
     let hub = Hub::start().await;
-    let (harbor, sam) = lived_in(&hub, "Harbor Dental", FRONT_DESK).await;
-    let (bay, lin) = lived_in(&hub, "Bay Optics", OPTICS).await;
+    let (harbor, sam) = populated(&hub, "Harbor Dental", FRONT_DESK).await;
+    let (bay, lin) = populated(&hub, "Bay Optics", OPTICS).await;
     let link = bay.invites(&sam.email, "agent").await;
     hub.has_verified(&sam.email).await;
     sam.post(&format!("/api/invitations/{link}/accept"), json!({}))
@@ -304,7 +303,7 @@ async fn deletion_removes_everything_of_the_workspace_only() {
         hub.count("select count(*) from users").await,
     );
 
-    deletes(&harbor.admin, &harbor, " Harbor Dental ")
+    delete_workspace(&harbor.admin, &harbor, " Harbor Dental ")
         .await
         .is(204);
 
@@ -320,11 +319,10 @@ async fn deletion_removes_everything_of_the_workspace_only() {
             .await
             .refused(403, "not_a_member");
     }
-    deletes(&harbor.admin, &harbor, "Harbor Dental")
+    delete_workspace(&harbor.admin, &harbor, "Harbor Dental")
         .await
         .refused(403, "not_a_member");
 
-    // Its people keep their accounts and what else they belong to.
     assert_eq!(hub.count("select count(*) from users").await, users);
     sam.get(&bay.path("")).await.is(200);
     let jo = Person::signs_in(&hub, &harbor.admin.email).await;
@@ -333,7 +331,7 @@ async fn deletion_removes_everything_of_the_workspace_only() {
         .post("/api/workspaces", json!({"name": "Harbor Dental"}))
         .await
         .is(201);
-    assert_eq!(anew["slug"], harbor.slug, "the address is free again");
+    assert_eq!(anew["slug"], harbor.slug, "the slug is free again");
     let contacts = format!("/api/workspaces/{}/contacts", anew["id"].as_str().unwrap());
     assert_eq!(jo.get(&contacts).await.is(200)["data"], json!([]));
 }
@@ -344,17 +342,16 @@ async fn texts_to_a_deleted_workspace_get_404() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
     bay.connects_twilio(OPTICS).await;
-    // Half of them have texted before.
+    // Half of the senders have texted before.
     for n in 0..25 {
         harbor.receives(&stranger(n), "Hi").await;
     }
 
     let (deleted, ours, theirs) = tokio::join!(
-        deletes(&harbor.admin, &harbor, "Harbor Dental"),
+        delete_workspace(&harbor.admin, &harbor, "Harbor Dental"),
         fifty_texts(&hub, FRONT_DESK),
         fifty_texts(&hub, OPTICS),
     );
-    // The very next one, before anybody had time for anything.
     let after = hub.twilio.text(MAYA, FRONT_DESK, "Anybody?").await.status();
 
     deleted.is(204);
@@ -375,7 +372,7 @@ fn stranger(n: usize) -> String {
     format!("+141555502{n:02}")
 }
 
-/// Fifty people text at once; what their provider is answered.
+/// Fifty concurrent inbound texts; returns the statuses of the responses.
 async fn fifty_texts(hub: &Hub, to: &str) -> Vec<u16> {
     join_all((0..50).map(|n| async move {
         let answer = hub
@@ -387,7 +384,7 @@ async fn fifty_texts(hub: &Hub, to: &str) -> Vec<u16> {
     .await
 }
 
-/// Who stores a text holds its conversation and then asks for the workspace; the deletion comes the other way.
+/// Storing a text locks its conversation and then the workspace; the deletion locks in the opposite order.
 #[tokio::test]
 async fn deletion_succeeds_during_ingest() {
     let hub = Hub::start().await;
@@ -407,20 +404,27 @@ async fn deletion_succeeds_during_ingest() {
         text.rollback().await.unwrap();
     };
     let (deleted, ()) = tokio::join!(
-        deletes(&harbor.admin, &harbor, "Harbor Dental"),
+        delete_workspace(&harbor.admin, &harbor, "Harbor Dental"),
         the_rest_of_the_text
     );
     deleted.is(204);
     assert_eq!(hub.count("select count(*) from workspaces").await, 0);
 }
 
-/// A text that is with the provider while its workspace goes.
+/// Texts are at the provider while their workspace is deleted.
 #[tokio::test]
 async fn deletion_during_sending_is_harmless() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
     bay.connects_twilio(OPTICS).await;
+    let draft = json!({"to": MAYA, "content": "Sent before"});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .is(202);
+    assert_eq!(hub.sends().await, 1);
     for n in 0..20 {
         let to = stranger(n);
         for workspace in [&harbor, &bay] {
@@ -434,7 +438,7 @@ async fn deletion_during_sending_is_harmless() {
     }
     let (_, deleted) = tokio::join!(
         hub.sends(),
-        deletes(&harbor.admin, &harbor, "Harbor Dental")
+        delete_workspace(&harbor.admin, &harbor, "Harbor Dental")
     );
     deleted.is(204);
     hub.sends().await;
@@ -446,16 +450,10 @@ async fn deletion_during_sending_is_harmless() {
             .await,
         0
     );
-    // Reports of what went out before find nothing, and change nothing.
-    if let Some(orphan) = hub
-        .twilio
-        .messages()
-        .iter()
-        .find(|message| message.from == FRONT_DESK)
-    {
-        let answer = hub.twilio.reports(&orphan.sid, "delivered").await.status();
-        assert_eq!(answer, 404);
-    }
+    // Reports of sent texts find none and change nothing.
+    let orphan = hub.twilio.sent("Sent before")[0].sid.clone();
+    let answer = hub.twilio.reports(&orphan, "delivered").await.status();
+    assert_eq!(answer, 404);
     let session = json!({"email": harbor.admin.email, "password": PASSWORD});
     Person::nobody(&hub)
         .post("/api/auth/login", session)
@@ -463,11 +461,11 @@ async fn deletion_during_sending_is_harmless() {
         .is(200);
 }
 
-async fn makes(who: &Person, name: &str) -> Answer {
+async fn create_workspace(who: &Person, name: &str) -> Answer {
     who.post("/api/workspaces", json!({"name": name})).await
 }
 
-async fn is_offered(hub: &Hub, who: &Person) -> bool {
+async fn can_create_workspace(hub: &Hub, who: &Person) -> bool {
     let cookie = format!("messagehub_access={}", who.token.as_ref().unwrap());
     let nobody = Person::nobody(hub);
     let request = nobody.request(reqwest::Method::GET, "/workspaces");
@@ -487,7 +485,7 @@ async fn posts_the_form(hub: &Hub, who: &Person, name: &str) -> Answer {
     nobody.ask(request).await
 }
 
-/// A server on the same database with another `SIGNUPS`; who was signed in still is.
+/// A server on the same database with another `SIGNUPS`; sessions stay valid.
 async fn with_signups(hub: &Hub, signups: &str) -> messagehub::Server {
     let settings = [
         ("SIGNUPS", signups),
@@ -517,8 +515,12 @@ async fn workspace_creation_follows_the_setting() {
         before.stop().await;
         for (who, expected) in [(&jo, admin), (&sam, agent)] {
             let who = who.on(&hub);
-            assert_eq!(is_offered(&hub, &who).await, expected == 201, "{signups}");
-            let answer = makes(&who, "More").await;
+            assert_eq!(
+                can_create_workspace(&hub, &who).await,
+                expected == 201,
+                "{signups}"
+            );
+            let answer = create_workspace(&who, "More").await;
             assert_eq!(answer.status, expected, "{signups}: {answer:?}");
             let form = posts_the_form(&hub, &who, "More").await;
             assert_eq!(
@@ -559,7 +561,7 @@ async fn workspaces_per_user_are_limited() {
     let jo = &harbor.admin;
     let answers = join_all((0..6).map(|n| {
         let name = format!("Practice {n}");
-        async move { makes(jo, &name).await.status }
+        async move { create_workspace(jo, &name).await.status }
     }))
     .await;
     assert_eq!(
@@ -567,25 +569,25 @@ async fn workspaces_per_user_are_limited() {
         2,
         "{answers:?}"
     );
-    makes(jo, "One more")
+    create_workspace(jo, "One more")
         .await
         .refused(403, "too_many_workspaces");
-    assert!(!is_offered(&hub, jo).await);
-    // Those where one is only a member count for who made them; what is deleted counts no more.
+    assert!(!can_create_workspace(&hub, jo).await);
+    // Workspaces of others do not count for a member, and deleted ones count no more.
     let bay = hub.workspace("Bay Optics").await;
     hub.has_verified(&jo.email).await;
     let link = bay.invites(&jo.email, "admin").await;
     jo.post(&format!("/api/invitations/{link}/accept"), json!({}))
         .await
         .is(200);
-    makes(&bay.admin, "Bay Two").await.is(201);
+    create_workspace(&bay.admin, "Bay Two").await.is(201);
     jo.delete_with(&harbor.path(""), json!({"name": "Harbor Dental"}))
         .await
         .is(204);
-    makes(jo, "One more").await.is(201);
+    create_workspace(jo, "One more").await.is(201);
 }
 
-/// Pages are found by slug or by id, so no slug reads as an id.
+/// Pages are found by slug or by id, so no slug parses as an id.
 #[tokio::test]
 async fn workspace_with_an_id_like_name_is_found_by_slug() {
     let hub = Hub::start().await;
@@ -599,7 +601,7 @@ async fn workspace_with_an_id_like_name_is_found_by_slug() {
         harbor.id.clone(),
         "0".repeat(32),
     ] {
-        let mine = makes(&harbor.admin, &name).await.is(201);
+        let mine = create_workspace(&harbor.admin, &name).await.is(201);
         let slug = mine["slug"].as_str().unwrap();
         assert!(slug.parse::<uuid::Uuid>().is_err(), "{slug}");
         let cookie = format!("messagehub_access={}", harbor.admin.token.as_ref().unwrap());

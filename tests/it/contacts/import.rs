@@ -1,4 +1,4 @@
-//! Contacts from tables: looked at, taken row by row, and gone on with after a crash.
+//! Contact import: preview, row by row, resumed after a crash.
 
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ async fn each_row_is_added_updated_or_refused_with_reason() {
     assert_eq!(
         names,
         ["Bob", "José", "Maya", "Tom"],
-        "a bad cell costs nobody"
+        "an invalid cell drops no row"
     );
     let (maya, tom) = (&list["data"][2], &list["data"][3]);
     assert_eq!(
@@ -92,18 +92,18 @@ async fn each_row_is_added_updated_or_refused_with_reason() {
         1
     );
     assert_eq!(done["left_out"], 2);
-    let said: Vec<_> = done["problems"]
+    let problems: Vec<_> = done["problems"]
         .as_array()
         .unwrap()
         .iter()
         .map(|problem| problem["message"].as_str().unwrap())
         .collect();
     assert!(
-        said[0].starts_with("1 row refused, the first in line 6: phone number: "),
-        "{said:?}"
+        problems[0].starts_with("1 row refused, the first in line 6: phone number: "),
+        "{problems:?}"
     );
     assert_eq!(
-        said[1..],
+        problems[1..],
         [
             "E-Mail: 1 cell left empty (nonsense): this is not an e-mail address",
             "Born: 1 cell left empty (yesterday): a day, such as 2026-11-23"
@@ -111,14 +111,14 @@ async fn each_row_is_added_updated_or_refused_with_reason() {
     );
     assert_eq!(
         begun["problems"], done["problems"],
-        "it was told before it began"
+        "the preview reports the same"
     );
     let list = jo.get(&harbor.path("/contacts/imports")).await.is(200);
     assert_eq!(list["data"][0]["id"], begun["id"]);
 
-    // What was refused, mended, comes in by itself.
-    let mended = refused.replace("call me", "4155550196");
-    let again = harbor.uploads_contacts(mended, "false").await.is(202);
+    // Refused rows can be fixed and imported again.
+    let fixed = refused.replace("call me", "4155550196");
+    let again = harbor.uploads_contacts(fixed, "false").await.is(202);
     hub.imports().await;
     assert_eq!(import(&harbor, &again["id"]).await["added"], 1);
 }
@@ -175,7 +175,7 @@ async fn file_is_previewed_before_import() {
         .refused(413, "payload_too_large");
 }
 
-/// Whoever worked on it is gone in the middle: somebody else goes on, no row is lost, and none is taken twice.
+/// A worker crashes during an import: another one resumes it, and no row is lost or imported twice.
 #[tokio::test]
 async fn import_resumes_after_a_crash() {
     use messagehub::domain::contacts::import::work;
@@ -187,9 +187,9 @@ async fn import_resumes_after_a_crash() {
     }
     let begun = harbor.uploads_contacts(table, "false").await.is(202);
     let db = &hub.server.app.db;
-    let due = work::due(db).await.unwrap().expect("there is one");
+    let due = work::due(db).await.unwrap().expect("a due import");
     assert!(work::go_on(db, &due).await.unwrap());
-    assert!(work::due(db).await.unwrap().is_none(), "it is somebody's");
+    assert!(work::due(db).await.unwrap().is_none(), "it is leased");
     let halfway = import(&harbor, &begun["id"]).await;
     assert_eq!(
         (&halfway["done"], &halfway["added"]),

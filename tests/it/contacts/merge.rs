@@ -1,4 +1,4 @@
-//! Two who turned out to be one.
+//! Merging two contacts.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,10 +9,10 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
 
 const RECALL: &str = "+16285550101";
 
-async fn merges(who: &Person, harbor: &Workspace<'_>, kept: &Value, gone: &Value) -> Value {
-    let wanted = json!({"contact_id": gone["contact_id"]});
+async fn merge(who: &Person, harbor: &Workspace<'_>, kept: &Value, gone: &Value) -> Value {
+    let request = json!({"contact_id": gone["contact_id"]});
     let path = harbor.contact_path(kept, "/merge");
-    who.post(&path, wanted).await.is(200)
+    who.post(&path, request).await.is(200)
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn merge_moves_all_messages() {
         (&json!(1), &json!(1), &json!(2))
     );
 
-    let kept = merges(jo, &harbor, &maya, &other).await;
+    let kept = merge(jo, &harbor, &maya, &other).await;
 
     assert_eq!(kept["id"], maya["contact_id"]);
     assert_eq!(kept["name"], "Maya Okafor");
@@ -61,14 +61,17 @@ async fn merge_moves_all_messages() {
     assert_eq!(removed["merged_into"], maya["contact_id"]);
     let removed = frames.receives("conversation_removed").await;
     assert_eq!(removed["conversation_id"], other["id"]);
-    let said: Vec<_> = harbor.thread(&maya).await;
-    let said: Vec<_> = said.iter().map(|text| text["content"].clone()).collect();
-    assert_eq!(said, ["One", "Two", "Three", "Four"]);
+    let contents: Vec<_> = harbor.thread(&maya).await;
+    let contents: Vec<_> = contents
+        .iter()
+        .map(|text| text["content"].clone())
+        .collect();
+    assert_eq!(contents, ["One", "Two", "Three", "Four"]);
     let joined = harbor.conversation_with(MAYA).await;
     assert_eq!(joined["unread_count"], 4);
     assert_eq!(joined["last_message_preview"], "Four");
 
-    // Old links lead there, and so does the number.
+    // Old links redirect to the remaining contact, and so does the number.
     for (old, new) in [
         (
             harbor.contact_path(&other, ""),
@@ -109,45 +112,51 @@ async fn merge_moves_notes_and_assignments() {
     harbor.assigns(FRONT_DESK, &sam).await;
     let maya = harbor.receives(MAYA, "Hi").await;
     let other = harbor.receives(TOM, "Hi").await;
-    let of = |conversation: &Value, what: &str| {
+    let conversation_path = |conversation: &Value, what: &str| {
         let id = conversation["id"].as_str().unwrap();
         harbor.path(&format!("/conversations/{id}{what}"))
     };
-    jo.patch(&of(&other, ""), json!({"assignee_id": sam.id}))
-        .await
-        .is(200);
-    jo.post(&of(&other, "/notes"), json!({"content": "@Sam it is Maya"}))
-        .await
-        .is(201);
+    jo.patch(
+        &conversation_path(&other, ""),
+        json!({"assignee_id": sam.id}),
+    )
+    .await
+    .is(200);
+    jo.post(
+        &conversation_path(&other, "/notes"),
+        json!({"content": "@Sam it is Maya"}),
+    )
+    .await
+    .is(201);
     for (who, at, content) in [
         (jo, &maya, "See you"),
         (jo, &other, "on Thursday"),
         (&sam, &other, "Only there"),
     ] {
-        let draft = who.request(Method::PUT, &of(at, "/draft"));
+        let draft = who.request(Method::PUT, &conversation_path(at, "/draft"));
         who.ask(draft.json(&json!({"content": content})))
             .await
             .is(200);
     }
 
-    merges(jo, &harbor, &maya, &other).await;
+    merge(jo, &harbor, &maya, &other).await;
 
-    let events = jo.get(&of(&maya, "/events")).await.is(200);
+    let events = jo.get(&conversation_path(&maya, "/events")).await.is(200);
     let assigned = events["data"].as_array().unwrap().iter();
     let assigned = assigned.filter(|event| event["kind"] == "assigned");
     assert_eq!(
         assigned.count(),
         2,
-        "where it was done, and where it was taken over: {events}"
+        "the assignment, and its transfer by the merge: {events}"
     );
-    let called = sam
+    let mentioned = sam
         .get(&harbor.path("/conversations?mentioned=true"))
         .await
         .is(200);
-    assert_eq!(called["data"][0]["id"], maya["id"], "{called}");
-    let draft = jo.get(&of(&maya, "/draft")).await.is(200);
+    assert_eq!(mentioned["data"][0]["id"], maya["id"], "{mentioned}");
+    let draft = jo.get(&conversation_path(&maya, "/draft")).await.is(200);
     assert_eq!(draft["content"], "See you\non Thursday");
-    let draft = sam.get(&of(&maya, "/draft")).await.is(200);
+    let draft = sam.get(&conversation_path(&maya, "/draft")).await.is(200);
     assert_eq!(draft["content"], "Only there");
 }
 
@@ -176,7 +185,7 @@ async fn merge_moves_scheduled_texts_and_consents() {
     let later = json!({"conversation_id": other["id"], "content": "Later", "scheduled_at": at});
     jo.post(&harbor.path("/messages"), later).await.is(202);
 
-    merges(jo, &harbor, &maya, &other).await;
+    merge(jo, &harbor, &maya, &other).await;
 
     hub.executes_sql(
         "update messages set due_at = now(), scheduled_at = now() where status = 'scheduled'",
@@ -186,7 +195,11 @@ async fn merge_moves_scheduled_texts_and_consents() {
         .await
         .unwrap();
     while hub.sends().await > 0 {}
-    assert_eq!(hub.twilio.sent("It waits")[0].to, TOM, "as it was written");
+    assert_eq!(
+        hub.twilio.sent("It waits")[0].to,
+        TOM,
+        "the number it was written to"
+    );
     assert_eq!(hub.twilio.sent("Later")[0].to, TOM);
     let recall = harbor.number(RECALL).await;
     let draft = json!({"to": MAYA, "number_id": recall, "content": "No"});
@@ -241,7 +254,7 @@ async fn merge_requires_access_to_all_conversations_of_both() {
     itself.refused(422, "validation_failed");
     assert_eq!(hub.count("select count(*) from contacts").await, 3);
 
-    // Twice at once, and crosswise: one of the two comes first, and the other finds nobody.
+    // Concurrent merges in both directions: one succeeds, the other gets 404.
     let back = harbor.contact_path(&other, "/merge");
     let (one, two) = tokio::join!(
         harbor.admin.post(&path, with(&other["contact_id"])),
@@ -257,7 +270,7 @@ async fn merge_requires_access_to_all_conversations_of_both() {
     );
 }
 
-/// Texts come in from both numbers while the two become one: each is stored once, with whoever is left.
+/// Texts arrive from both numbers during the merge: each is stored once, with the remaining contact.
 #[tokio::test]
 async fn texts_received_during_a_merge_are_kept() {
     let hub = Hub::start().await;
@@ -266,7 +279,7 @@ async fn texts_received_during_a_merge_are_kept() {
     for round in 0..6 {
         let (a, b) = (format!("+1415555{round}010"), format!("+1415555{round}020"));
         let maya = harbor.receives(&a, "Hi").await;
-        // Half of them have never texted: their conversation begins in the middle of it.
+        // Half of them have no texts yet: their conversation is created during the merge.
         let other = match round % 2 {
             0 => harbor.receives(&b, "Hi").await["contact_id"].clone(),
             _ => harbor.adds(jo, &b, "Tom").await["id"].clone(),
@@ -282,9 +295,9 @@ async fn texts_received_during_a_merge_are_kept() {
             });
             futures_util::future::join_all(each).await
         };
-        let wanted = json!({"contact_id": other});
+        let request = json!({"contact_id": other});
         let path = harbor.contact_path(&maya, "/merge");
-        let (statuses, merged) = tokio::join!(texts, jo.post(&path, wanted));
+        let (statuses, merged) = tokio::join!(texts, jo.post(&path, request));
         merged.is(200);
         assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
         let kept = harbor.conversation_with(&a).await;
@@ -298,7 +311,7 @@ async fn texts_received_during_a_merge_are_kept() {
     );
 }
 
-/// A text is with the provider when its contact goes: asked about later, it is asked about by the number that it went to.
+/// A text of the merged contact is at the provider: it is looked up later by the number it was sent to.
 #[tokio::test]
 async fn text_in_flight_during_a_merge_is_sent_once() {
     let hub = Hub::start().await;
@@ -309,13 +322,13 @@ async fn text_in_flight_during_a_merge_is_sent_once() {
     harbor.answers(jo, &other, "Only once").await;
     hub.twilio.fails(Failure::AcceptThenDrop);
     hub.sends().await;
-    merges(jo, &harbor, &maya, &other).await;
+    merge(jo, &harbor, &maya, &other).await;
     hub.executes_sql("update messages set due_at = now(), updated_at = now() - interval '1 minute' where status = 'unconfirmed'")
         .await;
     assert_eq!(
         hub.server.outcome_resolver.run_once().await.unwrap(),
         1,
-        "it was found"
+        "its outcome is found"
     );
     while hub.sends().await > 0 {}
     assert_eq!(hub.twilio.sent("Only once").len(), 1);

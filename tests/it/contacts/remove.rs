@@ -1,4 +1,4 @@
-//! A contact goes: what goes with them, and what stays.
+//! Deleting a contact: what is removed and what is kept.
 
 use serde_json::json;
 
@@ -48,13 +48,9 @@ async fn deletion_removes_everything_but_the_opt_out() {
     let files = walk(hub.media.path());
     assert!(files.is_empty(), "{files:?}");
     let credits = harbor.path(&format!("/credits/{}", sam.id));
-    assert_eq!(
-        jo.get(&credits).await.is(200)["balance"],
-        1000,
-        "given back"
-    );
+    assert_eq!(jo.get(&credits).await.is(200)["balance"], 1000, "refunded");
 
-    // Added again, imported again, texted to again: opted out.
+    // The opt-out outlives adding, importing and texting the contact again.
     let draft = json!({"to": MAYA, "content": "Hello again"});
     for _ in 0..2 {
         jo.post(&harbor.path("/messages"), draft.clone())
@@ -125,9 +121,9 @@ async fn catch_up_does_not_restore_deleted_texts() {
     assert_eq!(texts[0]["content"], "Nobody noticed this");
 }
 
-/// Whoever deletes meets the text that comes in halfway: it is stored, with the contact or with a new one.
+/// A text arrives during the deletion: it is stored with the contact or with a new one.
 #[tokio::test]
-async fn text_received_during_a_deletion_is_stored() {
+async fn text_received_during_a_deletion_is_accepted() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for round in 0..8 {

@@ -1,4 +1,4 @@
-//! What we export comes back from a spreadsheet as it was: opened in LibreOffice, saved as CSV and brought in again.
+//! Exports survive a spreadsheet: opened in LibreOffice, saved as CSV and imported again.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::hub::{FRONT_DESK, Hub, Workspace};
 use crate::opt_outs::import::{imports, listed};
 
-/// A file as LibreOffice saves it after it has opened it, with UTF-8 as our mark says.
+/// The file as LibreOffice saves it after opening it as UTF-8, as the byte order mark declares.
 async fn through_libreoffice(table: String) -> Vec<u8> {
     let convert = move || {
         let dir = tempfile::tempdir().unwrap();
@@ -86,7 +86,7 @@ async fn contacts_survive_a_spreadsheet_round_trip() {
             .await
             .is(201);
     }
-    // What this is about: a number with nothing in it but figures loses its plus.
+    // What exports guard against: LibreOffice drops the plus of a number of digits only.
     let bare = through_libreoffice("phone\n+447911123456\n".into()).await;
     assert_eq!(String::from_utf8(bare).unwrap(), "phone\n447911123456\n");
 
@@ -154,7 +154,7 @@ async fn opt_outs_and_refused_rows_survive_a_spreadsheet_round_trip() {
     };
     assert_eq!(rows(&elsewhere).await, rows(&harbor).await);
 
-    // Refused for one thing, mended in the spreadsheet, the good digits are still there.
+    // Refused for one reason and fixed in the spreadsheet: the valid digits are kept.
     let mapping = [
         ("mapping", "[\"name\",\"phone_number\",\"other_number\"]"),
         ("region", "GB"),
@@ -168,13 +168,13 @@ async fn opt_outs_and_refused_rows_survive_a_spreadsheet_round_trip() {
     ));
     let refused = harbor.admin.get(&path).await.body;
     let saved = String::from_utf8(through_libreoffice(refused).await).unwrap();
-    let mended = saved.replace("nobody,", ",").replace("none,", ",");
+    let fixed = saved.replace("nobody,", ",").replace("none,", ",");
     let mapping = [
         ("mapping", "[\"name\",\"\",\"phone_number\",\"\",\"\"]"),
         ("region", "GB"),
     ];
     let begun = harbor
-        .uploads_contacts_with(mended.as_bytes(), &mapping)
+        .uploads_contacts_with(fixed.as_bytes(), &mapping)
         .await
         .is(202);
     hub.imports().await;
@@ -186,11 +186,11 @@ async fn opt_outs_and_refused_rows_survive_a_spreadsheet_round_trip() {
     assert_eq!(
         (&done["updated"], &done["added"], &done["refused"]),
         (&json!(1), &json!(1), &json!(0)),
-        "{done}: {mended}"
+        "{done}: {fixed}"
     );
 }
 
-/// Excel shortens a number to `4.47911E+11`: its digits are gone, and the reason says so.
+/// Excel shortens a number to `4.47911E+11`: the digits are lost, and the reason says so.
 #[tokio::test]
 async fn number_shortened_by_a_spreadsheet_is_refused() {
     let hub = Hub::start().await;

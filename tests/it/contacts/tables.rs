@@ -1,12 +1,11 @@
-//! Tables as other programs export them: everybody comes in, with the number that takes texts, and what is lost is told.
+//! Tables exported by other programs: every contact is imported with its mobile number, and losses are reported.
 
 use serde_json::{Value, json};
 
 use crate::hub::{Hub, Workspace};
 
 impl Workspace<'_> {
-    /// Brings in a file as it is; the import when it is done.
-    async fn takes(&self, hub: &Hub, file: impl AsRef<[u8]>) -> Value {
+    async fn import_file(&self, hub: &Hub, file: impl AsRef<[u8]>) -> Value {
         let begun = self.uploads_contacts(file, "false").await.is(202);
         hub.imports().await;
         let path = self.path(&format!(
@@ -17,12 +16,12 @@ impl Workspace<'_> {
         assert_eq!(done["state"], "done", "{done}");
         assert_eq!(
             done["problems"], begun["problems"],
-            "what is lost was told before it began"
+            "the preview reports the same"
         );
         done
     }
 
-    /// Everybody, by the number: `+1… name <e-mail> [tags] notes`.
+    /// All contacts by number: `+1… name <e-mail> [tags] notes`.
     async fn people(&self) -> Vec<String> {
         let list = self
             .admin
@@ -176,15 +175,14 @@ async fn exports_of_google_outlook_and_others_are_imported() {
         ),
     ] {
         let shop = hub.workspace(program).await;
-        let done = shop.takes(&hub, file).await;
+        let done = shop.import_file(&hub, file).await;
         assert_eq!(
             counts(&done)[..2],
             [expected.len() as i64, 0],
             "{program}: {done}"
         );
         assert_eq!(shop.people().await, expected, "{program}");
-        // Once more it changes nothing.
-        let again = shop.takes(&hub, file).await;
+        let again = shop.import_file(&hub, file).await;
         assert_eq!(again["skipped"], expected.len(), "{program}: {again}");
     }
 }
@@ -219,7 +217,7 @@ async fn unclosed_quote_is_reported_before_import_and_loses_no_row() {
         (&problem["kind"], &problem["line"], &problem["count"]),
         (&json!("unclosed_quote"), &json!(2), &json!(3))
     );
-    harbor.takes(&hub, file).await;
+    harbor.import_file(&hub, file).await;
     assert_eq!(
         harbor.people().await,
         [
@@ -246,7 +244,7 @@ async fn all_line_endings_are_accepted() {
         ),
     ] {
         let shop = hub.workspace(name).await;
-        shop.takes(&hub, file).await;
+        shop.import_file(&hub, file).await;
         assert_eq!(shop.people().await.len(), 2, "{name}");
     }
 }
@@ -265,7 +263,7 @@ async fn encoding_is_detected_or_chosen_and_a_bad_byte_affects_one_cell() {
         (&wrong["encoding"], &wrong["mapping"][0]),
         (&json!("windows-1252"), &json!(""))
     );
-    // Chosen when it starts, the file is read anew.
+    // An encoding chosen at the start reads the file again.
     let start = harbor.path(&format!(
         "/contacts/imports/{}/start",
         wrong["id"].as_str().unwrap()
@@ -285,7 +283,7 @@ async fn encoding_is_detected_or_chosen_and_a_bad_byte_affects_one_cell() {
         .0
         .into_owned();
     assert_eq!(
-        harbor.takes(&hub, &polish).await["encoding"],
+        harbor.import_file(&hub, &polish).await["encoding"],
         "windows-1250"
     );
     let mut utf8 =
@@ -293,14 +291,14 @@ async fn encoding_is_detected_or_chosen_and_a_bad_byte_affects_one_cell() {
             .as_bytes()
             .to_vec();
     utf8.remove(utf8.len() - 2);
-    let done = harbor.takes(&hub, &utf8).await;
+    let done = harbor.import_file(&hub, &utf8).await;
     assert_eq!(done["problems"][0]["kind"], "unreadable_bytes");
     assert_eq!(
         (&done["problems"][0]["count"], &done["problems"][0]["line"]),
         (&json!(1), &json!(3))
     );
     let nfd = "name,phone\nJose\u{301} Nu\u{301}n\u{303}ez,+1 415 555 0146\n";
-    harbor.takes(&hub, nfd).await;
+    harbor.import_file(&hub, nfd).await;
     assert_eq!(
         harbor.people().await,
         [
@@ -363,7 +361,7 @@ async fn dates_are_parsed_by_column_or_country_or_left_out() {
             .patch(&shop.path(""), json!({"default_region": region}))
             .await
             .is(200);
-        let done = shop.takes(&hub, file).await;
+        let done = shop.import_file(&hub, file).await;
         assert_eq!(counts(&done), [2, 0, left_out], "{workspace}: {done}");
         let list = shop
             .admin
@@ -385,7 +383,7 @@ async fn refused_rows_can_be_imported_again_without_growing() {
     let harbor = hub.workspace("Harbor Dental").await;
     let mut file = "name,phone\n'=1+1,555\nTom,07911\n".to_owned();
     for round in 0..4 {
-        let done = harbor.takes(&hub, &file).await;
+        let done = harbor.import_file(&hub, &file).await;
         assert_eq!(counts(&done), [0, 2, 0]);
         let path = harbor.path(&format!(
             "/contacts/imports/{}/refused.csv",
@@ -401,16 +399,16 @@ async fn refused_rows_can_be_imported_again_without_growing() {
         assert_eq!(lines.len(), 3);
         file = refused;
     }
-    let mended = file.replace(",555,", ",4155550142,");
-    assert_eq!(counts(&harbor.takes(&hub, mended).await), [1, 1, 0]);
+    let fixed = file.replace(",555,", ",4155550142,");
+    assert_eq!(counts(&harbor.import_file(&hub, fixed).await), [1, 1, 0]);
     assert_eq!(
         harbor.people().await,
         ["+14155550142 =1+1"],
-        "and it is what it was before it was guarded"
+        "the escaped formula is restored"
     );
 }
 
-/// Any bytes are an answer: taken, or refused with a reason.
+/// Any file is imported or refused with a reason.
 #[tokio::test]
 async fn no_file_causes_a_server_error() {
     let hub = Hub::start().await;

@@ -1,4 +1,5 @@
-//! Whatever several agents, an admin, the sender and the provider do, and at the same time, the books balance.
+//! Property test: under concurrent operations of agents, an admin, the sender and the provider every balance equals
+//! its ledger.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,38 +14,38 @@ use crate::hub::{Answer, FRONT_DESK, Hub, Person, TOKEN, Workspace};
 
 const AGENTS: usize = 3;
 
-/// Somebody is named by their place, a text by how many there were before it.
+/// Agents are named by index, texts by the number of texts before them.
 #[derive(Clone, Debug)]
 enum Operation {
     Sends(usize),
-    /// The answer got lost: the same again, under the same key.
+    /// Repeats the request with the same key, as after a lost response.
     SendsTwice(usize),
-    CallsOff(usize, usize),
-    TopsUp(usize, i64),
-    Sets(usize, i64),
+    Cancels(usize, usize),
+    Grants(usize, i64),
+    SetsBalance(usize, i64),
     Role(usize, &'static str),
-    /// Is removed, invited again, and given the front desk.
-    Goes(usize),
-    Returns(usize),
-    TheSenderRuns(Vec<Fate>),
-    PausesEnd,
-    TheProviderReports(usize, &'static str),
+    /// Removes the agent; `Rejoins` invites them again and assigns the front desk.
+    Removes(usize),
+    Rejoins(usize),
+    RunsSender(Vec<ProviderAnswer>),
+    EndsPauses,
+    Reports(usize, &'static str),
 }
 
-/// What the provider does with the next text.
+/// The provider's answer to the next text.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+enum ProviderAnswer {
     Refused,
-    TakenAndUnanswered,
-    TurnedAway,
+    AcceptedUnanswered,
+    Busy,
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
     let agent = || 0..AGENTS;
-    let fate = prop_oneof![
-        Just(Fate::Refused),
-        Just(Fate::TakenAndUnanswered),
-        Just(Fate::TurnedAway),
+    let provider_answer = prop_oneof![
+        Just(ProviderAnswer::Refused),
+        Just(ProviderAnswer::AcceptedUnanswered),
+        Just(ProviderAnswer::Busy),
     ];
     let report = prop::sample::select(vec![
         "sent",
@@ -56,41 +57,40 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         6 => agent().prop_map(Operation::Sends),
         3 => agent().prop_map(Operation::SendsTwice),
-        3 => (agent(), 0..20_usize).prop_map(|(who, text)| Operation::CallsOff(who, text)),
-        2 => (agent(), -6..9_i64).prop_map(|(whose, delta)| Operation::TopsUp(whose, delta)),
-        1 => (agent(), 0..9_i64).prop_map(|(whose, balance)| Operation::Sets(whose, balance)),
+        3 => (agent(), 0..20_usize).prop_map(|(who, text)| Operation::Cancels(who, text)),
+        2 => (agent(), -6..9_i64).prop_map(|(whose, delta)| Operation::Grants(whose, delta)),
+        1 => (agent(), 0..9_i64).prop_map(|(whose, balance)| Operation::SetsBalance(whose, balance)),
         1 => (agent(), prop::sample::select(vec!["admin", "agent"])).prop_map(|(who, role)| Operation::Role(who, role)),
-        1 => agent().prop_map(Operation::Goes),
-        2 => agent().prop_map(Operation::Returns),
-        3 => prop::collection::vec(fate, 0..3).prop_map(Operation::TheSenderRuns),
-        1 => Just(Operation::PausesEnd),
-        3 => (0..20_usize, report).prop_map(|(text, report)| Operation::TheProviderReports(text, report)),
+        1 => agent().prop_map(Operation::Removes),
+        2 => agent().prop_map(Operation::Rejoins),
+        3 => prop::collection::vec(provider_answer, 0..3).prop_map(Operation::RunsSender),
+        1 => Just(Operation::EndsPauses),
+        3 => (0..20_usize, report).prop_map(|(text, report)| Operation::Reports(text, report)),
     ]
 }
 
-/// Days of deeds: those of one moment happen at once.
-fn moments() -> impl Strategy<Value = Vec<Vec<Operation>>> {
+/// Sequences of steps; the operations of one step run concurrently.
+fn steps() -> impl Strategy<Value = Vec<Vec<Operation>>> {
     prop::collection::vec(prop::collection::vec(operation(), 1..6), 4..14)
 }
 
-/// A text that somebody sent.
 struct Text {
     id: String,
     content: String,
-    /// Who was an agent then, and paid.
+    /// The agent who paid, unless the sender was an admin.
     payer: Option<usize>,
 }
 
-struct Office<'a> {
+struct Scenario<'a> {
     harbor: Workspace<'a>,
     agents: &'a [Person],
     texts: Mutex<Vec<Text>>,
     count: AtomicU32,
 }
 
-impl<'a> Office<'a> {
-    /// A new workspace of the same people, with a provider of its own.
-    async fn opens(hub: &'a Hub, owner: &Person, agents: &'a [Person]) -> Self {
+impl<'a> Scenario<'a> {
+    /// A new workspace with the same users and its own provider account.
+    async fn start(hub: &'a Hub, owner: &Person, agents: &'a [Person]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let mine = owner
             .post("/api/workspaces", json!({"name": "Harbor Dental"}))
@@ -111,23 +111,23 @@ impl<'a> Office<'a> {
             .patch(&harbor.path(""), json!({"starting_credits": 4}))
             .await
             .is(200);
-        let office = Self {
+        let scenario = Self {
             harbor,
             agents,
             texts: Mutex::default(),
             count: AtomicU32::new(0),
         };
         for who in 0..AGENTS {
-            office.comes(who).await;
+            scenario.join(who).await;
         }
-        office
+        scenario
     }
 
-    async fn comes(&self, who: usize) {
+    async fn join(&self, who: usize) {
         let agent = &self.agents[who];
         let form = json!({"email": agent.email, "role": "agent"});
         self.harbor.hub.has_verified(&agent.email).await;
-        // These five come and go more often than one address may be invited.
+        // The same addresses are invited more often than the limit allows.
         self.harbor.hub.executes_sql("delete from throttles").await;
         let invited = self
             .harbor
@@ -135,12 +135,12 @@ impl<'a> Office<'a> {
             .post(&self.harbor.path("/members"), form)
             .await;
         if invited.status == 422 {
-            return; // they never left
+            return; // still a member
         }
         let url = invited.is(201)["invitation"]["url"].clone();
         let link = url.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
         let path = format!("/api/invitations/{link}/accept");
-        // Invited twice in one moment: the first link is void.
+        // A concurrent invitation makes the first link void.
         if agent.post(&path, json!({})).await.status != 200 {
             return;
         }
@@ -150,7 +150,7 @@ impl<'a> Office<'a> {
         assert!([204, 404].contains(&given.status), "{given:?}");
     }
 
-    async fn does(&self, operation: &Operation) {
+    async fn apply(&self, operation: &Operation) {
         let hub = self.harbor.hub;
         let credits = |whose: &usize| {
             self.harbor
@@ -164,18 +164,18 @@ impl<'a> Office<'a> {
         match operation {
             Operation::Sends(who) => self.sends(*who, 1).await,
             Operation::SendsTwice(who) => self.sends(*who, 2).await,
-            Operation::CallsOff(who, text) => {
+            Operation::Cancels(who, text) => {
                 if let Some((id, _)) = self.text(*text) {
                     let path = self.harbor.path(&format!("/messages/{id}/cancel"));
                     let answer = self.agents[*who].post(&path, json!({})).await;
                     is_one_of(&answer, &[200, 403, 404, 409]);
                 }
             }
-            Operation::TopsUp(whose, delta) => {
+            Operation::Grants(whose, delta) => {
                 let answer = admin.patch(&credits(whose), json!({"delta": delta})).await;
                 is_one_of(&answer, &[200, 404, 422]);
             }
-            Operation::Sets(whose, balance) => {
+            Operation::SetsBalance(whose, balance) => {
                 let answer = admin
                     .patch(&credits(whose), json!({"balance": balance}))
                     .await;
@@ -185,24 +185,28 @@ impl<'a> Office<'a> {
                 let answer = admin.patch(&member(who), json!({"role": role})).await;
                 is_one_of(&answer, &[200, 403, 404]);
             }
-            // 403: somebody else was faster.
-            Operation::Goes(who) => is_one_of(&admin.delete(&member(who)).await, &[204, 403, 404]),
-            Operation::Returns(who) => self.comes(*who).await,
-            Operation::TheSenderRuns(fates) => {
-                for fate in fates {
-                    match fate {
-                        Fate::Refused => hub.twilio.refuses(21614, 400),
-                        Fate::TakenAndUnanswered => hub.twilio.fails(Failure::AcceptThenDrop),
-                        Fate::TurnedAway => hub.twilio.is_busy(None),
+            // 403: a concurrent change was faster.
+            Operation::Removes(who) => {
+                is_one_of(&admin.delete(&member(who)).await, &[204, 403, 404])
+            }
+            Operation::Rejoins(who) => self.join(*who).await,
+            Operation::RunsSender(provider_answers) => {
+                for provider_answer in provider_answers {
+                    match provider_answer {
+                        ProviderAnswer::Refused => hub.twilio.refuses(21614, 400),
+                        ProviderAnswer::AcceptedUnanswered => {
+                            hub.twilio.fails(Failure::AcceptThenDrop)
+                        }
+                        ProviderAnswer::Busy => hub.twilio.is_busy(None),
                     };
                 }
                 hub.sends().await;
             }
-            Operation::PausesEnd => {
+            Operation::EndsPauses => {
                 hub.executes_sql("update messages set due_at = now() where status = 'queued'")
                     .await;
             }
-            Operation::TheProviderReports(text, report) => {
+            Operation::Reports(text, report) => {
                 let taken = self
                     .text(*text)
                     .and_then(|(_, content)| hub.twilio.sent(&content).pop());
@@ -227,7 +231,7 @@ impl<'a> Office<'a> {
         let mut first: Option<String> = None;
         for _ in 0..times {
             let answer = self.agents[who].sends(&self.harbor, &content, &draft).await;
-            // Nothing to pay with; gone; without the number.
+            // Refused without credits, membership or number.
             is_one_of(&answer, &[202, 402, 403, 404, 409]);
             if answer.status != 202 {
                 continue;
@@ -251,7 +255,7 @@ impl<'a> Office<'a> {
 
     async fn audit(&self) -> Result<(), TestCaseError> {
         let hub = self.harbor.hub;
-        super::the_books_balance(hub).await;
+        super::assert_ledger_consistent(hub).await;
         let accounts: Vec<(String, i64, i64)> = sqlx::query_as(
             "select a.user_id::text, a.balance,
                     (select coalesce(sum(l.delta), 0)::bigint from credit_ledger l
@@ -280,7 +284,6 @@ impl<'a> Office<'a> {
                         .fetch_one(&hub.raw)
                         .await
                         .unwrap();
-                // The provider's own word on what it took.
                 let taken = hub.twilio.sent(&content).len();
                 prop_assert!(taken <= 1, "{} was sent {} times", content, taken);
                 let is_held = match status.as_str() {
@@ -292,7 +295,7 @@ impl<'a> Office<'a> {
             }
             prop_assert_eq!(granted - balance, held, "agent {}", who);
         }
-        // An outbound text that nobody answered for would be one nobody paid.
+        // Every outbound text belongs to an accepted request.
         let queued: i64 = sqlx::query_scalar("select count(*) from messages where workspace_id::text = $1 and direction = 'outbound'")
             .bind(&self.harbor.id)
             .fetch_one(&hub.raw)
@@ -328,21 +331,21 @@ async fn ledger_balances_under_random_operations() {
     };
     let (sent, took) = (AtomicU32::new(0), AtomicU32::new(0));
     let outcome = tokio::task::block_in_place(|| {
-        TestRunner::new(config).run(&moments(), |moments| {
+        TestRunner::new(config).run(&steps(), |steps| {
             tokio::runtime::Handle::current().block_on(async {
                 hub.twilio.recovers();
-                let office = Office::opens(&hub, &harbor.admin, &agents).await;
-                for moment in &moments {
-                    join_all(moment.iter().map(|operation| office.does(operation))).await;
+                let scenario = Scenario::start(&hub, &harbor.admin, &agents).await;
+                for step in &steps {
+                    join_all(step.iter().map(|operation| scenario.apply(operation))).await;
                 }
-                office.audit().await?;
-                // The next office begins without the texts of this one.
-                let texts = office.texts.lock().unwrap().len();
+                scenario.audit().await?;
+                // Deletes the workspace, so that the next case starts without its texts.
+                let texts = scenario.texts.lock().unwrap().len();
                 sent.fetch_add(u32::try_from(texts).unwrap(), Ordering::Relaxed);
                 let form = json!({"name": "Harbor Dental"});
                 harbor
                     .admin
-                    .delete_with(&office.harbor.path(""), form)
+                    .delete_with(&scenario.harbor.path(""), form)
                     .await
                     .is(204);
                 Ok(())
@@ -359,6 +362,6 @@ async fn ledger_balances_under_random_operations() {
     let (sent, took) = (sent.into_inner(), took.into_inner());
     assert!(
         sent > 100 && took > 20,
-        "hardly anything happened: {sent} texts, {took} taken"
+        "too few operations: {sent} texts, {took} accepted"
     );
 }

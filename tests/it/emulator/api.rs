@@ -1,4 +1,4 @@
-//! Twilio's REST API, as far as a texting product needs it.
+//! The part of Twilio's REST API that the server uses.
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -43,7 +43,7 @@ async fn inject_faults(State(emulator): State<Emulator>, request: Request, next:
         state.calls.push(call);
         failure
     };
-    // So that "after the request was read" is true for those who never answer.
+    // Reads the body first: faults apply after the request was read.
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX)
         .await
@@ -61,7 +61,7 @@ async fn inject_faults(State(emulator): State<Emulator>, request: Request, next:
             }
             response
         }
-        // Only a redirect's Location means anything.
+        // Only redirects use the Location.
         Some(Failure::Status(status)) => (
             status,
             [(header::LOCATION, "/elsewhere")],
@@ -102,12 +102,12 @@ async fn inject_faults(State(emulator): State<Emulator>, request: Request, next:
     }
 }
 
-/// Ends the connection's task, and with it the connection, without a word in the test's output.
+/// Ends the connection's task, and with it the connection, without output.
 fn hang_up() -> ! {
     std::panic::resume_unwind(Box::new("hung up"))
 }
 
-/// Who calls, by Basic auth. With a path that names an account, it must be the same.
+/// The account of the Basic auth credentials. An account named in the path must be the same.
 pub struct Caller {
     pub account: String,
 }
@@ -119,7 +119,7 @@ impl FromRequestParts<Emulator> for Caller {
         let account = signed_in(parts, emulator);
         let account = account.ok_or_else(|| problem(StatusCode::UNAUTHORIZED, 20003))?;
         let path = parts.uri.path();
-        // Within the nested router the prefix is gone.
+        // The nested router strips the prefix.
         let named = path.split(['/', '.']).find(|part| part.starts_with("AC"));
         match named {
             Some(named) if named != account => Err(problem(StatusCode::UNAUTHORIZED, 20003)),

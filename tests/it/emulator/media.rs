@@ -1,4 +1,4 @@
-//! Pictures in texts: behind Basic auth, and then behind a redirect to a host that wants none.
+//! Media of messages: requires Basic auth, then redirects to a host that refuses credentials.
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -16,17 +16,17 @@ pub struct Media {
     message: String,
     content_type: String,
     bytes: Vec<u8>,
-    /// How many times it is not there yet.
+    /// Number of requests that get 404 first.
     late: u32,
 }
 
 impl Customer {
-    /// Puts a picture beside the message `message_sid`, and tells its URL.
+    /// Stores media for the message `message_sid`; returns its URL.
     pub fn media(&self, message_sid: &str, content_type: &str, bytes: &[u8]) -> String {
         self.late_media(message_sid, content_type, bytes, 0)
     }
 
-    /// The first `late` times it is asked for, it is not found.
+    /// Answers 404 to the first `late` requests.
     pub fn late_media(
         &self,
         message_sid: &str,
@@ -97,7 +97,7 @@ pub async fn bytes(
     Path(sid): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    // As the real one does; and whoever sends it here would send it anywhere.
+    // As Twilio's CDN does. It also shows that credentials stay with the API's host.
     if headers.contains_key(header::AUTHORIZATION) {
         return (StatusCode::BAD_REQUEST, "two ways of authorization").into_response();
     }
@@ -108,16 +108,16 @@ pub async fn bytes(
     }
 }
 
-/// A file of ours as a provider gets it: asked about first, then fetched, from its own machine and without a cookie.
+/// A file of ours as the provider fetches it: HEAD, then GET, without cookies.
 #[derive(Clone, Debug)]
 pub struct Fetched {
     pub url: String,
-    /// What both answers say.
+    /// The content type of both responses.
     pub content_type: String,
     pub bytes: Vec<u8>,
 }
 
-/// Gets what lies on this machine; addresses elsewhere are left alone. `None`: it could not be had.
+/// Fetches URLs on this machine and skips others. `None`: a fetch failed.
 pub async fn fetch(urls: &[String]) -> Option<Vec<Fetched>> {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut fetched = Vec::new();

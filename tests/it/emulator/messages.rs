@@ -1,4 +1,4 @@
-//! Messages that we send, with what Twilio would refuse of them at once.
+//! Outbound messages, with Twilio's synchronous validation.
 
 use std::time::Duration;
 
@@ -44,28 +44,28 @@ async fn send(caller: Caller, State(emulator): State<Emulator>, body: Bytes) -> 
         error_code: None,
         created_at: Utc::now(),
     };
-    if let Some(code) = mistake(&emulator, &message) {
+    if let Some(code) = validation_error(&emulator, &message) {
         return problem(StatusCode::BAD_REQUEST, code);
     }
     match fetch(&message.media).await {
         Some(files) => emulator.state().fetched.extend(files),
         None => return problem(StatusCode::BAD_REQUEST, 21620),
     }
-    let (message, delivers_by_itself, on_taken) = {
+    let (message, delivers_by_itself, on_accepted) = {
         let mut state = emulator.state();
         let kind = if message.media.is_empty() { "SM" } else { "MM" };
         let sid = state.new_sid(kind);
         let message = Message { sid, ..message };
         state.messages.push(message.clone());
-        (message, state.delivers_by_itself, state.on_taken.clone())
+        (message, state.delivers_by_itself, state.on_accepted.clone())
     };
-    if let Some(on_taken) = on_taken {
-        on_taken(message.sid.clone());
+    if let Some(on_accepted) = on_accepted {
+        on_accepted(message.sid.clone());
     }
     if delivers_by_itself {
         let (emulator, sid) = (emulator.clone(), message.sid.clone());
         tokio::spawn(async move {
-            // The callback may well be faster than the answer; both orders are right.
+            // The callback may arrive before the response; both orders are valid.
             tokio::time::sleep(Duration::from_millis(5)).await;
             emulator.delivers(&sid).await;
         });
@@ -73,8 +73,8 @@ async fn send(caller: Caller, State(emulator): State<Emulator>, body: Bytes) -> 
     (StatusCode::CREATED, Json(message.json())).into_response()
 }
 
-/// What Twilio would refuse at once.
-fn mistake(emulator: &Emulator, message: &Message) -> Option<u32> {
+/// The error code of Twilio's synchronous validation.
+fn validation_error(emulator: &Emulator, message: &Message) -> Option<u32> {
     let state = emulator.state();
     let account = state
         .accounts
@@ -106,8 +106,8 @@ fn mistake(emulator: &Emulator, message: &Message) -> Option<u32> {
         (!owns_sender, 21606),
         (state.opted_out.contains(&pair), 21610),
     ];
-    let mistake = checks.into_iter().find(|(wrong, _)| *wrong)?;
-    Some(mistake.1)
+    let (_, code) = checks.into_iter().find(|(wrong, _)| *wrong)?;
+    Some(code)
 }
 
 #[derive(Deserialize)]
@@ -166,7 +166,7 @@ async fn messages(
     };
     let path = format!("/2010-04-01/Accounts/{}/Messages.json", caller.account);
     let (rows, next) = page(&emulator, &paging, rows, &path);
-    // The link keeps what was asked for.
+    // The link keeps the filters.
     let query = query.unwrap_or_default();
     let filters = query
         .split('&')

@@ -1,4 +1,4 @@
-//! Numbers and the messaging services that they may be in.
+//! Numbers and their messaging services.
 
 use std::collections::HashMap;
 
@@ -59,13 +59,13 @@ async fn numbers(
         .into_response()
 }
 
-/// What is sold is sold: the second one who wants it is refused, whoever they are.
+/// A sold number cannot be bought again.
 async fn buy(caller: Caller, State(emulator): State<Emulator>, body: Bytes) -> Response {
     let form: HashMap<_, _> = form_urlencoded::parse(&body).into_owned().collect();
     let mut state = emulator.state();
-    let wanted = &form["PhoneNumber"];
+    let phone_number = &form["PhoneNumber"];
     let mut for_sale = state.for_sale.iter();
-    let Some(place) = for_sale.position(|one| &one.phone_number == wanted) else {
+    let Some(place) = for_sale.position(|one| &one.phone_number == phone_number) else {
         return problem(StatusCode::BAD_REQUEST, 21422);
     };
     let sold = state.for_sale.remove(place);
@@ -108,7 +108,7 @@ async fn available(
     let kind = file.trim_end_matches(".json");
     let filter = |name: &str| filters.get(name).cloned().unwrap_or_default();
     let (area, contains) = (filter("AreaCode"), filter("Contains"));
-    // 2 to 16 characters; a plus stands at the beginning only, and for the beginning of the number.
+    // 2 to 16 characters; a plus is allowed at the start only and matches the start of the number.
     let pattern = contains.strip_prefix('+').unwrap_or(&contains);
     let is_pattern = (2..=16).contains(&contains.len())
         && pattern

@@ -1,4 +1,4 @@
-//! A push service and the browsers behind it: takes what is sealed for them, checks who sent it, and opens it.
+//! A push service and its browsers: verifies VAPID and decrypts pushes.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,17 +22,17 @@ use tokio::sync::Notify;
 #[derive(Clone)]
 pub struct PushService {
     origin: String,
-    state: Arc<Inside>,
+    state: Arc<ServiceState>,
 }
 
 #[derive(Default)]
-struct Inside {
+struct ServiceState {
     browsers: Mutex<Vec<Browser>>,
-    /// What the next pushes are answered instead of 201.
+    /// Status codes for the next pushes instead of 201.
     answers: Mutex<VecDeque<u16>>,
     hangs: AtomicBool,
     pushes: Mutex<Vec<Push>>,
-    came: Notify,
+    arrived: Notify,
 }
 
 struct Browser {
@@ -41,7 +41,6 @@ struct Browser {
     auth: [u8; 16],
 }
 
-/// One push, opened.
 #[derive(Clone, Debug)]
 pub struct Push {
     pub browser: usize,
@@ -59,13 +58,13 @@ impl PushService {
             state: Arc::default(),
         };
         let app = axum::Router::new()
-            .route("/push/{browser}", post(take))
+            .route("/push/{browser}", post(receive_push))
             .with_state(service.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         service
     }
 
-    /// A new browser's subscription, as the browser gives it to its page.
+    /// Creates a browser; returns its subscription as the browser hands it to a page.
     pub fn subscribes(&self, name: &str) -> Value {
         let key = PrivateKey::generate(&ECDH_P256).unwrap();
         let public = key.compute_public_key().unwrap().as_ref().to_vec();
@@ -87,34 +86,33 @@ impl PushService {
         self.state.answers.lock().unwrap().extend(codes);
     }
 
-    /// What comes from now on is never answered.
+    /// Pushes from now on are never answered.
     pub fn hangs(&self) {
         self.state.hangs.store(true, Ordering::Relaxed);
     }
 
-    /// All that came so far, those refused as well.
+    /// All pushes so far, including refused ones.
     pub fn pushes(&self) -> Vec<Push> {
         self.state.pushes.lock().unwrap().clone()
     }
 
-    /// Waits until there were so many.
     pub async fn received(&self, count: usize) -> Vec<Push> {
         let enough = async {
             loop {
-                let came = self.state.came.notified();
+                let arrived = self.state.arrived.notified();
                 if self.pushes().len() >= count {
                     return self.pushes();
                 }
-                came.await;
+                arrived.await;
             }
         };
         tokio::time::timeout(Duration::from_secs(10), enough)
             .await
-            .unwrap_or_else(|_| panic!("{count} pushes in time, but {:?}", self.pushes()))
+            .unwrap_or_else(|_| panic!("not {count} pushes in time: {:?}", self.pushes()))
     }
 }
 
-async fn take(
+async fn receive_push(
     State(service): State<PushService>,
     Path(browser): Path<usize>,
     headers: HeaderMap,
@@ -138,35 +136,37 @@ async fn take(
         answered,
     };
     service.state.pushes.lock().unwrap().push(push);
-    service.state.came.notify_waiters();
+    service.state.arrived.notify_waiters();
     if service.state.hangs.load(Ordering::Relaxed) {
         std::future::pending::<()>().await;
     }
     StatusCode::from_u16(answered).unwrap()
 }
 
-/// RFC 8292: who sends, signed for us and not for long.
+/// RFC 8292: a valid signature, this service as audience, and a lifetime of at most a day.
 fn has_valid_vapid(authorization: &str, origin: &str) -> bool {
     let (token, key) = authorization
         .strip_prefix("vapid t=")
         .and_then(|rest| rest.split_once(", k="))
         .unwrap();
-    let (said, signature) = token.rsplit_once('.').unwrap();
+    let (signing_input, signature) = token.rsplit_once('.').unwrap();
     let key = BASE64.decode(key).unwrap();
     let signature = BASE64.decode(signature).unwrap();
     Signer::new(&ECDSA_P256_SHA256_FIXED, key)
-        .verify(said.as_bytes(), &signature)
+        .verify(signing_input.as_bytes(), &signature)
         .unwrap();
-    let claims = BASE64.decode(said.split_once('.').unwrap().1).unwrap();
+    let claims = BASE64
+        .decode(signing_input.split_once('.').unwrap().1)
+        .unwrap();
     let claims: Value = serde_json::from_slice(&claims).unwrap();
     let left = claims["exp"].as_i64().unwrap() - chrono::Utc::now().timestamp();
     claims["aud"] == origin && (1..=86_400).contains(&left) && claims["sub"].is_string()
 }
 
-/// RFC 8291, from the browser's side.
+/// RFC 8291, receiver side.
 fn open(browser: &Browser, sealed: &[u8]) -> Value {
     let (salt, rest) = sealed.split_at(16);
-    let (theirs, text) = rest[5..].split_at(usize::from(rest[4]));
+    let (sender_key, text) = rest[5..].split_at(usize::from(rest[4]));
     let mac = |key: &[u8], text: &[u8]| -> Vec<u8> {
         let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
         mac.update(text);
@@ -174,12 +174,12 @@ fn open(browser: &Browser, sealed: &[u8]) -> Value {
     };
     let shared = agree(
         &browser.key,
-        UnparsedPublicKey::new(&ECDH_P256, theirs),
+        UnparsedPublicKey::new(&ECDH_P256, sender_key),
         (),
         |shared| Ok(shared.to_vec()),
     )
     .unwrap();
-    let info = [b"WebPush: info\0", &browser.public[..], theirs, &[1]].concat();
+    let info = [b"WebPush: info\0", &browser.public[..], sender_key, &[1]].concat();
     let secret = mac(&mac(&browser.auth, &shared), &info);
     let mixed = mac(salt, &secret);
     let key = mac(&mixed, b"Content-Encoding: aes128gcm\0\x01");

@@ -1,4 +1,4 @@
-//! A store that speaks S3: one bucket, with put, get, head and delete for whoever signs with its key.
+//! An S3 store with one bucket: put, get, head and delete for requests signed with its key.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -39,7 +39,7 @@ impl Store {
         store
     }
 
-    /// What a server is told of it, with files below `prefix`.
+    /// Settings that make a server use this store at `media_url`.
     pub fn settings<'a>(&'a self, media_url: &'a str) -> Vec<(&'a str, &'a str)> {
         vec![
             ("MEDIA_URL", media_url),
@@ -51,7 +51,6 @@ impl Store {
         ]
     }
 
-    /// From now on it refuses everything, or nothing.
     pub fn is_down(&self, down: bool) {
         self.contents().is_down = down;
     }

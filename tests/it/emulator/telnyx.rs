@@ -1,5 +1,5 @@
-//! Telnyx on loopback: profiles, numbers, messages under idempotency keys, events signed with the account's own key; and
-//! it fails on demand in the same ways as its neighbour.
+//! Telnyx on loopback: profiles, numbers, messages with idempotency keys, events signed with the account's key, and
+//! the same faults on demand as the Twilio emulator.
 
 mod api;
 mod events;
@@ -17,7 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::SigningKey;
 use serde_json::Value;
 
-use super::{Dice, Failure, Taken};
+use super::{AcceptedCallback, Dice, Failure};
 
 #[derive(Clone)]
 pub struct Telnyx {
@@ -35,20 +35,20 @@ struct State {
     orders: Vec<Order>,
     orders_take: usize,
     messages: Vec<Message>,
-    /// What it received and could not deliver, newest last: whose, when, and the event.
+    /// Inbound events that could not be delivered, newest last: account index, time and event.
     undelivered: Vec<(usize, chrono::DateTime<chrono::Utc>, Value)>,
-    /// Of an undelivered event it tells the id and no more.
+    /// Undelivered events are listed with their id only.
     hides_payloads: bool,
     hides_deliveries: bool,
-    /// By the account's place and the key: what was asked, and what was answered unless it is still being done.
+    /// By account index and key: the request, and the response once it is finished.
     keys: HashMap<(usize, String), (Vec<u8>, Option<Value>)>,
-    /// Who texted STOP to any number of which profile.
+    /// (profile, contact) pairs that have texted STOP.
     opted_out: HashSet<(String, String)>,
     failures: VecDeque<Failure>,
     dice: Option<Dice>,
-    on_taken: Option<Taken>,
+    on_accepted: Option<AcceptedCallback>,
     calls: Vec<String>,
-    /// What it got of what we sent.
+    /// Our media files, as fetched.
     fetched: Vec<super::media::Fetched>,
     next_takes: Option<Duration>,
     reports_first: bool,
@@ -57,7 +57,7 @@ struct State {
     last_id: u64,
 }
 
-/// Filled a little after it was placed.
+/// Filled some time after it was placed.
 struct Order {
     id: String,
     account: usize,
@@ -65,14 +65,14 @@ struct Order {
     profile: String,
     reference: String,
     status: &'static str,
-    /// So many looks until it is filled.
+    /// Remaining lookups until it is filled.
     looks: usize,
 }
 
 struct Account {
     api_key: String,
     signing_key: SigningKey,
-    /// What it is told instead of anything else.
+    /// Status and code that every call gets.
     refusal: Option<(u16, u32)>,
     hides_balance: bool,
 }
@@ -94,7 +94,7 @@ struct Number {
     profile: String,
 }
 
-/// A message that Telnyx took: what it will deliver, whatever became of its answer.
+/// An accepted message: Telnyx delivers it even if the response is lost.
 #[derive(Debug, Clone)]
 pub struct Message {
     pub id: String,
@@ -107,7 +107,7 @@ pub struct Message {
     pub webhook_url: Option<String>,
     pub status: String,
     pub errors: Vec<Value>,
-    /// Under which it was asked for.
+    /// The idempotency key of the request.
     pub key: Option<String>,
 }
 
@@ -124,17 +124,16 @@ impl Telnyx {
         telnyx
     }
 
-    /// For `TELNYX_API_BASE_URL`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// An account in good standing, with a messaging profile that delivers nowhere.
+    /// Creates an active account with a messaging profile without a webhook.
     pub fn account(&self, api_key: &str) -> Customer {
         let mut state = self.state();
-        let place = state.accounts.len();
+        let index = state.accounts.len();
         let mut seed = [7; 32];
-        seed[0] = u8::try_from(place).unwrap();
+        seed[0] = u8::try_from(index).unwrap();
         state.accounts.push(Account {
             api_key: api_key.into(),
             signing_key: SigningKey::from_bytes(&seed),
@@ -144,25 +143,24 @@ impl Telnyx {
         drop(state);
         let customer = Customer {
             telnyx: self.clone(),
-            place,
+            index,
         };
         customer.profile("Front desk");
         customer
     }
 
-    /// Puts a number up for sale.
     pub fn sells(&self, phone_number: &str) -> &Self {
         self.state().for_sale.push(phone_number.into());
         self
     }
 
-    /// Orders from now on are filled when they have been looked at so often.
+    /// Orders placed from now on are filled after this many lookups.
     pub fn orders_take(&self, looks: usize) -> &Self {
         self.state().orders_take = looks;
         self
     }
 
-    /// So many calls are done as if nothing had been said; it is the one after them that fails.
+    /// Executes this many calls without a fault; the next queued fault applies to the call after them.
     pub fn does(&self, calls: usize) -> &Self {
         for _ in 0..calls {
             self.fails(Failure::Slow(Duration::ZERO));
@@ -170,13 +168,12 @@ impl Telnyx {
         self
     }
 
-    /// What becomes of the next call that is not spoken for yet.
+    /// Queues a fault for the next call without one.
     pub fn fails(&self, failure: Failure) -> &Self {
         self.state().failures.push_back(failure);
         self
     }
 
-    /// From now on nothing fails any more.
     pub fn recovers(&self) -> &Self {
         let mut state = self.state();
         state.failures.clear();
@@ -190,8 +187,8 @@ impl Telnyx {
         self
     }
 
-    pub fn on_request(&self, on_taken: Taken) -> &Self {
-        self.state().on_taken = Some(on_taken);
+    pub fn on_request(&self, on_accepted: AcceptedCallback) -> &Self {
+        self.state().on_accepted = Some(on_accepted);
         self
     }
 
@@ -200,60 +197,56 @@ impl Telnyx {
         self.fails(Failure::Refuse { code, status })
     }
 
-    /// The next message is being taken for so long, whether or not somebody waits for the answer.
+    /// The next message takes this long, even if the client disconnects.
     pub fn takes(&self, pause: Duration) -> &Self {
         self.state().next_takes = Some(pause);
         self
     }
 
-    /// From now on every message is reported sent and delivered before its answer leaves.
+    /// Reports every message as sent and delivered before its response leaves.
     pub fn reports_before_it_answers(&self) -> &Self {
         self.state().reports_first = true;
         self
     }
 
-    /// Pages have at most this many entries, whatever is asked for.
+    /// Limits the page size, whatever the client asks for.
     pub fn pages_by(&self, size: usize) -> &Self {
         self.state().page_size = Some(size);
         self
     }
 
-    /// Whichever page is asked for, it is the first.
+    /// Answers every page number with the first page.
     pub fn repeats_pages(&self) -> &Self {
         self.state().repeats_pages = true;
         self
     }
 
-    /// The files that came with what it took, as it got them.
     pub fn fetched(&self) -> Vec<super::media::Fetched> {
         self.state().fetched.clone()
     }
 
-    /// Its list of failed deliveries has ids and nothing of what was in them.
     pub fn hides_payloads(&self) -> &Self {
         self.state().hides_payloads = true;
         self
     }
 
-    /// No key may look at that list.
+    /// No key may read the list of failed deliveries.
     pub fn hides_deliveries(&self) -> &Self {
         self.state().hides_deliveries = true;
         self
     }
 
-    /// Everything it took, in order.
     pub fn messages(&self) -> Vec<Message> {
         self.state().messages.clone()
     }
 
-    /// The messages with exactly this text.
     pub fn sent(&self, text: &str) -> Vec<Message> {
         let mut messages = self.messages();
         messages.retain(|message| message.text == text);
         messages
     }
 
-    /// How many calls there were, such as `POST /v2/messages`, with all of `parts` in them.
+    /// Number of calls, such as `POST /v2/messages`, that contain all of `parts`.
     pub fn calls(&self, parts: &[&str]) -> usize {
         let state = self.state();
         let calls = state.calls.iter();
@@ -283,27 +276,27 @@ impl State {
     }
 }
 
-/// An account at Telnyx, seen from its owner's side of the portal.
+/// An account at Telnyx, as its owner sees it in the portal.
 pub struct Customer {
     telnyx: Telnyx,
-    place: usize,
+    index: usize,
 }
 
 impl Customer {
     pub fn public_key(&self) -> String {
-        let key = &self.telnyx.state().accounts[self.place].signing_key;
+        let key = &self.telnyx.state().accounts[self.index].signing_key;
         STANDARD.encode(key.verifying_key().as_bytes())
     }
 
-    /// Buys a number, which goes into the account's first profile.
+    /// Buys a number and adds it to the account's first profile.
     pub fn number(&self, phone_number: &str) -> &Self {
         let mut state = self.telnyx.state();
         let mut profiles = state.profiles.iter();
-        let profile = profiles.find(|profile| profile.account == self.place);
+        let profile = profiles.find(|profile| profile.account == self.index);
         let number = Number {
             profile: profile.unwrap().id.clone(),
             id: (1_293_384_261_075_731_499 + state.new_id()).to_string(),
-            account: self.place,
+            account: self.index,
             phone_number: phone_number.into(),
             status: "active",
         };
@@ -312,13 +305,13 @@ impl Customer {
         self
     }
 
-    /// Its numbers, as on its bill.
+    /// The account's numbers, as billed.
     pub fn pays_for(&self) -> Vec<String> {
         let state = self.telnyx.state();
         let mine = state
             .numbers
             .iter()
-            .filter(|number| number.account == self.place);
+            .filter(|number| number.account == self.index);
         mine.map(|number| number.phone_number.clone()).collect()
     }
 
@@ -327,7 +320,7 @@ impl Customer {
         let id = state.new_uuid();
         state.profiles.push(Profile {
             id: id.clone(),
-            account: self.place,
+            account: self.index,
             name: name.into(),
             enabled: true,
             webhook_url: String::new(),
@@ -336,7 +329,7 @@ impl Customer {
         id
     }
 
-    /// `""` takes it off its profile.
+    /// An empty id removes the number from its profile.
     pub fn moves(&self, phone_number: &str, profile: &str) -> &Self {
         let mut state = self.telnyx.state();
         state.number(phone_number).unwrap().profile = profile.into();
@@ -349,7 +342,7 @@ impl Customer {
         self
     }
 
-    /// Sets the webhook of a number's profile by hand.
+    /// Sets the webhook of a number's profile as in the portal.
     pub fn points(&self, phone_number: &str, url: &str, version: &str) -> &Self {
         self.change_profile(phone_number, |profile| {
             profile.webhook_url = url.into();
@@ -367,23 +360,22 @@ impl Customer {
         url
     }
 
-    /// From now on the old key is refused.
     pub fn changes_key(&self, api_key: &str) -> &Self {
         self.change(|account| account.api_key = api_key.into())
     }
 
-    /// Every call is refused so; `None` ends that.
+    /// Refuses every call; `None` ends that.
     pub fn is_refused(&self, refusal: Option<(u16, u32)>) -> &Self {
         self.change(|account| account.refusal = refusal)
     }
 
-    /// The key may do everything but look at the money.
+    /// The key has every permission but the balance.
     pub fn hides_balance(&self) -> &Self {
         self.change(|account| account.hides_balance = true)
     }
 
     fn change(&self, change: impl FnOnce(&mut Account)) -> &Self {
-        change(&mut self.telnyx.state().accounts[self.place]);
+        change(&mut self.telnyx.state().accounts[self.index]);
         self
     }
 

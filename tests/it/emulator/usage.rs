@@ -1,4 +1,4 @@
-//! What Twilio says that it charged: by the day and category, parents beside their children.
+//! Twilio's charges by day and category, including parent categories.
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
@@ -17,7 +17,7 @@ pub fn router() -> Router<Emulator> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Asked {
+struct Period {
     start_date: NaiveDate,
     end_date: NaiveDate,
 }
@@ -26,14 +26,14 @@ async fn daily(
     caller: Caller,
     State(emulator): State<Emulator>,
     Query(paging): Query<Paging>,
-    Query(asked): Query<Asked>,
+    Query(period): Query<Period>,
 ) -> Response {
     let mut rows = Vec::new();
-    for day in asked.start_date.iter_days() {
-        if day > asked.end_date {
+    for day in period.start_date.iter_days() {
+        if day > period.end_date {
             break;
         }
-        rows.extend(of_day(&emulator, &caller.account, day));
+        rows.extend(records_of_day(&emulator, &caller.account, day));
     }
     let path = format!(
         "/2010-04-01/Accounts/{}/Usage/Records/Daily.json",
@@ -43,7 +43,7 @@ async fn daily(
     Json(json!({"usage_records": rows, "next_page_uri": next})).into_response()
 }
 
-fn of_day(emulator: &Emulator, account: &str, day: NaiveDate) -> Vec<Value> {
+fn records_of_day(emulator: &Emulator, account: &str, day: NaiveDate) -> Vec<Value> {
     let state = emulator.state();
     let sent = state.messages.iter();
     let sent = sent.filter(|one| one.account == account && one.created_at.date_naive() == day);

@@ -1,5 +1,5 @@
-//! Twilio's calls at our door, signed as Twilio signs them. The signature is computed here a second
-//! time on purpose: a mistake in the product's own rule would otherwise agree with itself.
+//! Twilio's webhook calls. Their signature is computed independently of the product, so that an error in its own code
+//! is found.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use sha1::Sha1;
 
 use super::{Emulator, Message};
 
-/// A text from a handset, on its way to a webhook. Every part of it can be bent before it leaves.
+/// An inbound text before delivery. Tests can change every part of it.
 pub struct Text {
     emulator: Emulator,
     url: Option<String>,
@@ -68,7 +68,7 @@ impl Emulator {
         .with("ApiVersion", "2010-04-01")
     }
 
-    /// Reports a message of ours as `status`, at the URL that was given along with it.
+    /// Reports one of our messages as `status`, at the status callback given with it.
     pub async fn reports(&self, sid: &str, status: &str) -> Response {
         self.report(sid, status, None).await
     }
@@ -77,14 +77,13 @@ impl Emulator {
         self.report(sid, status, Some(code)).await
     }
 
-    /// Sent, and then delivered.
     pub async fn delivers(&self, sid: &str) {
         for status in ["sent", "delivered"] {
             self.reports(sid, status).await;
         }
     }
 
-    /// Posts any form to any URL, signed with any token. The fragment is neither sent nor signed.
+    /// Posts a form to a URL, signed with `token`. The fragment is neither sent nor signed.
     pub async fn posts(&self, url: &str, token: &str, form: &[(String, String)]) -> Response {
         let url = without_fragment(url);
         self.posts_with(url, &signature(token, url, form), form)
@@ -97,7 +96,7 @@ impl Emulator {
         signed.send().await.expect("the webhook answers")
     }
 
-    /// Reports a message that is not ours at the address of one that is.
+    /// Reports an unknown message at the callback of a known one.
     pub async fn tries_to_report_unknown(&self, sid: &str) {
         let (url, token, mut form) = self.report_of(sid, "sent", None);
         for (name, value) in &mut form {
@@ -111,7 +110,7 @@ impl Emulator {
         let _ = request.header("X-Twilio-Signature", signature).send().await;
     }
 
-    /// Whether our side took it; nobody may be there.
+    /// Whether the server acknowledged the report; it may be down.
     pub async fn tries_to_report(&self, sid: &str, status: &str, code: Option<u32>) -> bool {
         let (url, token, form) = self.report_of(sid, status, code);
         let url = without_fragment(&url);
@@ -126,7 +125,6 @@ impl Emulator {
         self.posts(&url, &token, &form).await
     }
 
-    /// Where a report goes, what it is signed with, and what it says.
     fn report_of(
         &self,
         sid: &str,
@@ -137,7 +135,7 @@ impl Emulator {
             let mut state = self.state();
             let mut messages = state.messages.iter_mut();
             let message = messages.find(|message| message.sid == sid);
-            let message = message.expect("Twilio took this message");
+            let message = message.expect("Twilio accepted this message");
             message.status = status.into();
             message.error_code = code;
             let message = message.clone();
@@ -166,7 +164,6 @@ impl Emulator {
 }
 
 impl Text {
-    /// Sets a field, or adds it.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         let mut fields = self.form.iter_mut();
         match fields.find(|(field, _)| field == name) {
@@ -181,20 +178,20 @@ impl Text {
         self
     }
 
-    /// The same text again has the same SID.
+    /// Sets the SIDs; equal SIDs mean a repeat.
     pub fn sid(self, sid: &str) -> Self {
         self.with("MessageSid", sid)
             .with("SmsSid", sid)
             .with("SmsMessageSid", sid)
     }
 
-    /// As many pictures as there are URLs.
+    /// One JPEG per URL.
     pub fn media(self, urls: &[&str]) -> Self {
         let files: Vec<_> = urls.iter().map(|url| (*url, "image/jpeg")).collect();
         self.files(&files)
     }
 
-    /// Each with its URL and what it is said to be.
+    /// Files with their URL and declared content type.
     pub fn files(self, files: &[(&str, &str)]) -> Self {
         let numbered = files.iter().enumerate();
         numbered.fold(
@@ -206,7 +203,7 @@ impl Text {
         )
     }
 
-    /// To this URL, whatever is configured.
+    /// Sends to this URL instead of the configured one.
     pub fn at(mut self, url: &str) -> Self {
         self.url = Some(url.into());
         self
@@ -223,26 +220,29 @@ impl Text {
     }
 
     pub async fn send(self) -> Response {
-        self.is_taken();
+        self.record();
         let (url, signature) = self.signed();
         let form = &self.form;
         self.emulator.posts_with(&url, &signature, form).await
     }
 
-    /// Twilio has it, and no webhook of ours ever hears of it.
+    /// Records the text at Twilio without calling the webhook.
     pub fn gets_lost(self) {
-        self.is_taken();
+        self.record();
     }
 
-    /// So long ago.
+    /// The same, this long ago.
     pub fn gets_lost_ago(self, ago: chrono::TimeDelta) {
-        self.is_taken();
+        self.record();
         let mut state = self.emulator.state();
-        let last = state.received.last_mut().expect("it was taken just now");
+        let last = state
+            .received
+            .last_mut()
+            .expect("the text was just recorded");
         last.created_at -= ago;
     }
 
-    fn is_taken(&self) {
+    fn record(&self) {
         let field = |name: &str| {
             let mut fields = self.form.iter();
             let found = fields.find(|(field, _)| field == name);
@@ -270,7 +270,6 @@ impl Text {
         }
     }
 
-    /// Where it goes, and its signature.
     fn signed(&self) -> (String, String) {
         let url = self.url.clone().unwrap_or_else(|| self.configured_url());
         let url = without_fragment(&url).to_owned();
@@ -280,8 +279,7 @@ impl Text {
         (url, signature)
     }
 
-    /// The bytes of the whole request, for whoever sends thousands.
-    #[allow(dead_code, reason = "only the bench sends it by hand")]
+    #[allow(dead_code, reason = "used by the benchmark only")]
     pub fn request(&self) -> Vec<u8> {
         let (url, signature) = self.signed();
         let url = url::Url::parse(&url).unwrap();

@@ -1,4 +1,4 @@
-//! One PostgreSQL for the whole run. It ends with this process, however that ends.
+//! One PostgreSQL for the whole run. It ends with this process, even if that is killed.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -13,7 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tokio::sync::Mutex;
 
-/// Speed, not durability: what must survive a crash is tested on clusters of its own.
+/// Speed, not durability: crash tests use clusters of their own.
 const SETTINGS: &[(&str, &str)] = &[
     ("fsync", "off"),
     ("synchronous_commit", "off"),
@@ -23,7 +23,7 @@ const SETTINGS: &[(&str, &str)] = &[
 
 static CLUSTER: LazyLock<PgConnectOptions> = LazyLock::new(|| {
     let (ready, started) = std::sync::mpsc::channel();
-    // A thread and a runtime of its own: those of the first test end with it.
+    // Its own thread and runtime: the runtime of the first test ends with that test.
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -35,7 +35,7 @@ static CLUSTER: LazyLock<PgConnectOptions> = LazyLock::new(|| {
                 .tempdir()
                 .unwrap()
                 .keep();
-            // PostgreSQL's own account must get through.
+            // PostgreSQL runs as another user, who must be able to traverse the directory.
             std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o711)).unwrap();
             let cluster = Embedded::start_with(&dir, SETTINGS).await.unwrap();
             watch(&dir);
@@ -49,7 +49,7 @@ static CLUSTER: LazyLock<PgConnectOptions> = LazyLock::new(|| {
     started.recv().unwrap()
 });
 
-/// A number's usual rate is for people: tests that do not ask for it have numbers that send as fast as they can.
+/// Tests that set no rate send 1,000 texts per second instead of the default rate.
 async fn raise_default_rate(template: &PgConnectOptions) {
     let mut owner = template.connect().await.unwrap();
     let sql = "alter table numbers alter column messages_per_second set default 1000";
@@ -61,7 +61,7 @@ async fn raise_default_rate(template: &PgConnectOptions) {
     clippy::zombie_processes,
     reason = "it outlives this process, that is its purpose"
 )]
-/// When this process is gone its end of the pipe closes; then the cluster is stopped and removed.
+/// Stops and removes the cluster when this process ends, which closes its end of the pipe.
 fn watch(dir: &Path) {
     let script =
         r#"read _; kill -INT "$(head -n 1 "$0/postgres/postmaster.pid")"; sleep 2; rm -rf "$0""#;
@@ -77,7 +77,7 @@ fn watch(dir: &Path) {
     std::mem::forget(watchdog.stdin);
 }
 
-/// A copy of `template`; the way to it.
+/// Creates a database from `template`; returns its connect options.
 async fn create(cluster: &PgConnectOptions, name: &str, template: &str) -> PgConnectOptions {
     let mut owner = cluster.connect().await.unwrap();
     let sql = format!("create database {name} template {template}");
@@ -89,7 +89,7 @@ async fn create(cluster: &PgConnectOptions, name: &str, template: &str) -> PgCon
     cluster.clone().database(name)
 }
 
-/// A migrated database that nobody else uses.
+/// A migrated database for one test.
 pub async fn empty_database() -> PgConnectOptions {
     database_from("template").await
 }

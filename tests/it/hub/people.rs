@@ -1,4 +1,4 @@
-//! Who talks to the hub, and what they hear.
+//! Test clients: users, HTTP responses and WebSocket frames.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ pub struct Person {
     pub refresh_token: String,
     pub id: String,
     pub email: String,
-    /// Where they are, as a proxy in front of the server names it; `None`: on this machine.
+    /// Client address in `X-Forwarded-For`; `None`: loopback.
     address: Option<String>,
 }
 
 impl Person {
-    /// Somebody nobody knows, at this address.
+    /// An anonymous client at this address.
     pub fn anonymous_at(hub: &Hub, address: &str) -> Self {
         Self {
             address: Some(address.into()),
@@ -59,7 +59,6 @@ impl Person {
         }
     }
 
-    /// The same person at another server.
     pub fn at(&self, base: &str) -> Self {
         Self {
             base: base.to_owned(),
@@ -76,7 +75,6 @@ impl Person {
         Self::signed_in(hub, &session)
     }
 
-    /// The same person at another server on the same database.
     pub fn on(&self, hub: &Hub) -> Self {
         Self {
             base: hub.url(""),
@@ -110,7 +108,6 @@ impl Person {
             .await
     }
 
-    /// A text under an `Idempotency-Key`.
     pub async fn sends(&self, workspace: &Workspace<'_>, key: &str, draft: &Value) -> Answer {
         let request = self.request(Method::POST, &workspace.path("/messages"));
         self.ask(request.header("idempotency-key", key).json(draft))
@@ -137,7 +134,7 @@ impl Person {
         }
     }
 
-    /// A file in the form's field `file`, as a browser sends it.
+    /// Uploads a file in the form field `file`, as a browser does.
     pub async fn uploads_to(&self, path: &str, bytes: &[u8]) -> Answer {
         let form = concat!(
             "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"holiday.jpg\"\r\n",
@@ -150,7 +147,7 @@ impl Person {
             .await
     }
 
-    /// A file: status, headers and bytes.
+    /// Gets a file: status, headers and bytes.
     pub async fn opens(&self, path: &str, range: Option<&str>) -> (u16, HeaderMap, Vec<u8>) {
         let mut request = self.request(Method::GET, path);
         if let Some(range) = range {
@@ -161,12 +158,12 @@ impl Person {
         (status, headers, answer.bytes().await.unwrap().to_vec())
     }
 
-    /// An open socket, in no room yet.
+    /// Opens a socket that has not joined a workspace.
     pub async fn socket(&self) -> Frames {
         self.try_socket(None).await.unwrap()
     }
 
-    /// A socket whose receiver is slow: hardly anything waits for it on the way.
+    /// Opens a socket with a small receive buffer, so that unread frames fill the server's queue.
     pub async fn slow_socket(&self) -> Frames {
         let request = self.upgrade(None).unwrap();
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
@@ -209,7 +206,7 @@ impl Person {
         Ok(request)
     }
 
-    /// An open socket in the workspace's room.
+    /// Opens a socket and joins the workspace.
     pub async fn listens(&self, workspace: &Workspace<'_>) -> Frames {
         let mut frames = self.socket().await;
         frames
@@ -223,7 +220,6 @@ impl Person {
     }
 }
 
-/// What came back.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -232,14 +228,14 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body, if the status is the expected one.
+    /// Asserts the status; returns the body as JSON.
     #[track_caller]
     pub fn is(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
         serde_json::from_str(&self.body).unwrap_or(Value::Null)
     }
 
-    /// A problem of the contract, said as RFC 9457 wants it.
+    /// Asserts a problem response as RFC 9457 defines it; returns the problem.
     #[track_caller]
     pub fn refused(self, status: u16, code: &str) -> Value {
         let kind = self
@@ -265,7 +261,6 @@ impl Answer {
 type Socket =
     tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
-/// A socket's side of the conversation.
 pub struct Frames(Socket);
 
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -279,7 +274,7 @@ impl Frames {
         self.0.send(Message::text(text)).await.unwrap();
     }
 
-    /// The next frame of this type; others are passed over.
+    /// Waits for the next frame of this type; skips others.
     pub async fn receives(&mut self, kind: &str) -> Value {
         loop {
             let frame: Value = serde_json::from_str(&self.next_text().await).unwrap();
@@ -289,7 +284,6 @@ impl Frames {
         }
     }
 
-    /// The next frame of all.
     pub async fn next(&mut self) -> Value {
         serde_json::from_str(&self.next_text().await).unwrap()
     }
@@ -298,7 +292,7 @@ impl Frames {
         loop {
             let message = tokio::time::timeout(WAIT_TIMEOUT, self.0.next())
                 .await
-                .expect("a frame in time");
+                .expect("a frame within the timeout");
             match message
                 .expect("the socket is open")
                 .expect("the socket is open")
@@ -310,17 +304,17 @@ impl Frames {
         }
     }
 
-    /// Begins the closing handshake.
+    /// Starts the closing handshake.
     pub async fn closes_with(&mut self, close: CloseFrame) {
         self.0.send(Message::Close(Some(close))).await.unwrap();
     }
 
-    /// The code with which the server closes.
+    /// Waits for the server's close frame; returns its code.
     pub async fn closes(&mut self) -> u16 {
         loop {
             let message = tokio::time::timeout(WAIT_TIMEOUT, self.0.next())
                 .await
-                .expect("a close in time");
+                .expect("a close frame within the timeout");
             match message {
                 Some(Ok(Message::Close(Some(close)))) => return close.code.into(),
                 Some(Ok(_)) => {}
@@ -329,7 +323,7 @@ impl Frames {
         }
     }
 
-    /// Everything that has arrived once a question that is asked now has been answered.
+    /// All frames received until the server answers a command sent now.
     pub async fn received_so_far(&mut self, workspace: &Workspace<'_>) -> Vec<Value> {
         self.says(json!({"type": "leave_workspace", "workspace_id": workspace.id}))
             .await;

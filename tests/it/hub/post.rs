@@ -1,4 +1,4 @@
-//! A mail server that keeps what it takes, and refuses what it is told to.
+//! An SMTP server that stores mails and refuses recipients on demand.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -19,21 +19,20 @@ pub struct Post {
 #[derive(Default)]
 struct State {
     letterbox: Mutex<Letterbox>,
-    came: Notify,
+    arrived: Notify,
 }
 
 #[derive(Default)]
 struct Letterbox {
     mails: Vec<Mail>,
-    /// What the next recipients are answered instead of 250.
+    /// Reply codes for the next recipients instead of 250.
     refusals: VecDeque<u16>,
-    /// Recipients about whom the server never makes up its mind.
+    /// Recipients whose `RCPT` is never answered.
     silent: Vec<String>,
-    asked: Vec<String>,
+    attempted: Vec<String>,
     connections: usize,
 }
 
-/// A mail as somebody reads it.
 #[derive(Clone, Debug)]
 pub struct Mail {
     pub to: String,
@@ -43,7 +42,6 @@ pub struct Mail {
 }
 
 impl Mail {
-    /// The first link in it.
     pub fn link(&self) -> String {
         let links = |word: &&str| word.starts_with("http://") || word.starts_with("https://");
         let link = self.text.split_whitespace().find(links);
@@ -74,25 +72,25 @@ impl Post {
         &self.url
     }
 
-    /// The next recipient is refused with this code; more than one, in this order.
+    /// Refuses the next recipient with this code; several calls queue up.
     pub fn refuses(&self, code: u16) {
         self.state
             .with(|letterbox| letterbox.refusals.push_back(code));
     }
 
-    /// Whoever writes to this address waits for an answer that never comes.
+    /// Never answers `RCPT` for this address.
     pub fn has_no_mail_for(&self, address: &str) {
         self.state
             .with(|letterbox| letterbox.silent.push(address.into()));
     }
 
-    /// How often somebody wanted to write to this address.
+    /// How often `RCPT` named this address.
     pub fn asked_about(&self, address: &str) -> usize {
         self.state.with(|letterbox| {
             letterbox
-                .asked
+                .attempted
                 .iter()
-                .filter(|asked| *asked == address)
+                .filter(|attempted| *attempted == address)
                 .count()
         })
     }
@@ -101,15 +99,15 @@ impl Post {
         self.state.with(|letterbox| letterbox.connections)
     }
 
-    /// The next mail to this address, each is handed out once.
+    /// Waits for the next mail to this address; returns each mail once.
     pub async fn mail_to(&self, address: &str) -> Mail {
         let taken = async {
             loop {
-                let came = self.state.came.notified();
+                let arrived = self.state.arrived.notified();
                 if let Some(mail) = self.state.take(address) {
                     return mail;
                 }
-                came.await;
+                arrived.await;
             }
         };
         tokio::time::timeout(Duration::from_secs(30), taken)
@@ -117,7 +115,7 @@ impl Post {
             .unwrap_or_else(|_| panic!("no mail to {address} in time"))
     }
 
-    /// How many mails to this address are here and were not handed out.
+    /// Number of mails to this address that `mail_to` has not returned.
     pub fn unread_of(&self, address: &str) -> usize {
         self.state.with(|letterbox| {
             letterbox
@@ -153,7 +151,7 @@ async fn serve_connection(stream: TcpStream, state: Arc<State>) -> Option<()> {
             "EHLO" | "HELO" => "250-post.test\r\n250 8BITMIME".into(),
             "RCPT" => {
                 to = address_in_brackets(&line);
-                state.about(&to).await
+                state.rcpt_reply(&to).await
             }
             "MAIL" | "RSET" | "NOOP" => "250 fine".into(),
             "DATA" => {
@@ -168,7 +166,7 @@ async fn serve_connection(stream: TcpStream, state: Arc<State>) -> Option<()> {
                     text.push_str("\r\n");
                 }
                 state.with(|letterbox| letterbox.mails.push(read_mail(&to, &text)));
-                state.came.notify_waiters();
+                state.arrived.notify_waiters();
                 "250 taken".into()
             }
             "QUIT" => "221 bye".into(),
@@ -183,10 +181,9 @@ async fn serve_connection(stream: TcpStream, state: Arc<State>) -> Option<()> {
 }
 
 impl State {
-    /// The answer to `RCPT TO`.
-    async fn about(&self, address: &str) -> String {
+    async fn rcpt_reply(&self, address: &str) -> String {
         let (code, silent) = self.with(|letterbox| {
-            letterbox.asked.push(address.into());
+            letterbox.attempted.push(address.into());
             let code = letterbox.refusals.pop_front().unwrap_or(250);
             (
                 code,
@@ -196,7 +193,7 @@ impl State {
         if silent {
             std::future::pending::<()>().await;
         }
-        // As real ones do: the address is in their words.
+        // As real servers do, the reply contains the address.
         format!("{code} <{address}>")
     }
 }
@@ -237,7 +234,7 @@ fn read_mail(to: &str, text: &str) -> Mail {
     }
 }
 
-/// RFC 2047: `=?utf-8?b?…?=` between plain words. Blanks between two encoded words mean nothing.
+/// RFC 2047: `=?utf-8?b?…?=` between plain words. Spaces between two encoded words are ignored.
 fn decode_header_words(header: &str) -> String {
     let mut text = String::new();
     let mut was_encoded = false;
@@ -245,8 +242,8 @@ fn decode_header_words(header: &str) -> String {
         let encoded = word
             .strip_prefix("=?utf-8?b?")
             .and_then(|word| word.strip_suffix("?="));
-        let is_border = !(was_encoded && encoded.is_some());
-        if is_border && !text.is_empty() {
+        let needs_space = !(was_encoded && encoded.is_some());
+        if needs_space && !text.is_empty() {
             text.push(' ');
         }
         was_encoded = encoded.is_some();

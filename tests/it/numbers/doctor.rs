@@ -1,17 +1,15 @@
-//! What is wrong with a number, and mending it.
+//! The number doctor: findings and repair.
 
 use super::*;
 
 impl Workspace<'_> {
-    /// The number doctor's word on the front desk.
-    async fn examined(&self) -> Value {
+    async fn diagnosis(&self) -> Value {
         let number = self.number(FRONT_DESK).await;
         let path = self.path(&format!("/numbers/{number}/doctor"));
         self.admin.get(&path).await.is(200)
     }
 }
 
-/// The state and the sentence of a finding.
 fn found(diagnosis: &Value, subject: &str) -> (String, String) {
     let mut findings = diagnosis["findings"].as_array().unwrap().iter();
     let finding = findings.find(|finding| finding["subject"] == subject);
@@ -21,11 +19,11 @@ fn found(diagnosis: &Value, subject: &str) -> (String, String) {
 }
 
 #[track_caller]
-fn says(diagnosis: &Value, subject: &str, state: &str, words: &str) {
-    let (is, sentence) = found(diagnosis, subject);
+fn assert_finding(diagnosis: &Value, subject: &str, state: &str, words: &str) {
+    let (found_state, sentence) = found(diagnosis, subject);
     assert!(
-        is == state && sentence.contains(words),
-        "{subject} is {is}: {sentence}"
+        found_state == state && sentence.contains(words),
+        "{subject} is {found_state}: {sentence}"
     );
 }
 
@@ -35,15 +33,15 @@ async fn doctor_reports_and_repairs_the_webhook() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let account = hub.twilio.console(&harbor.account);
     let number = harbor.number(FRONT_DESK).await;
-    let mend = harbor.path(&format!("/numbers/{number}/webhook"));
+    let repair = harbor.path(&format!("/numbers/{number}/webhook"));
 
-    let fresh = harbor.examined().await;
-    says(&fresh, "account", "good", "takes our texts");
-    says(&fresh, "webhook", "good", "sent to us");
-    says(&fresh, "override", "good", "Nothing");
-    says(&fresh, "membership", "good", "no messaging service");
-    says(&fresh, "inbound", "attention", "No text has come yet");
-    says(&fresh, "errors", "good", "No text failed");
+    let fresh = harbor.diagnosis().await;
+    assert_finding(&fresh, "account", "good", "takes our texts");
+    assert_finding(&fresh, "webhook", "good", "sent to us");
+    assert_finding(&fresh, "override", "good", "Nothing");
+    assert_finding(&fresh, "membership", "good", "no messaging service");
+    assert_finding(&fresh, "inbound", "attention", "No text has come yet");
+    assert_finding(&fresh, "errors", "good", "No text failed");
     assert_eq!(fresh["state"], "attention");
 
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
@@ -51,7 +49,7 @@ async fn doctor_reports_and_repairs_the_webhook() {
     hub.sends().await;
     let sid = hub.twilio.sent("Yes")[0].sid.clone();
     hub.twilio.delivers(&sid).await;
-    let well = harbor.examined().await;
+    let well = harbor.diagnosis().await;
     assert_eq!(well["state"], "good", "{well}");
     for subject in ["inbound", "outbound", "callbacks"] {
         let mut findings = well["findings"].as_array().unwrap().iter();
@@ -62,67 +60,67 @@ async fn doctor_reports_and_repairs_the_webhook() {
     account
         .points(FRONT_DESK, "https://old.example/sms")
         .falls_back(FRONT_DESK, "https://spare.example/sms");
-    let astray = harbor.examined().await;
-    says(&astray, "webhook", "broken", "https://old.example/sms");
-    says(
-        &astray,
+    let misdirected = harbor.diagnosis().await;
+    assert_finding(&misdirected, "webhook", "broken", "https://old.example/sms");
+    assert_finding(
+        &misdirected,
         "fallback",
         "attention",
         "https://spare.example/sms",
     );
-    let set = harbor.admin.post(&mend, json!({})).await.is(200);
+    let set = harbor.admin.post(&repair, json!({})).await.is(200);
     assert_eq!(set["webhook"], "configured");
-    says(&harbor.examined().await, "webhook", "good", "sent to us");
+    assert_finding(&harbor.diagnosis().await, "webhook", "good", "sent to us");
     account.points(
         FRONT_DESK,
         "https://webhooks.twilio.com/v1/Accounts/AC1/Flows/FW1",
     );
-    says(&harbor.examined().await, "override", "broken", "Studio");
+    assert_finding(&harbor.diagnosis().await, "override", "broken", "Studio");
 
     account.gives_to_application(FRONT_DESK, "AP00000000000000000000000000000001");
-    let taken = harbor.examined().await;
-    says(
-        &taken,
+    let overridden = harbor.diagnosis().await;
+    assert_finding(
+        &overridden,
         "override",
         "broken",
         "AP00000000000000000000000000000001",
     );
-    let kept = harbor.admin.post(&mend, json!({})).await.is(200);
-    assert_eq!(kept["webhook"], "shadowed", "and it is said");
+    let kept = harbor.admin.post(&repair, json!({})).await.is(200);
+    assert_eq!(kept["webhook"], "shadowed", "the override is reported");
     account.gives_to_application(FRONT_DESK, "");
-    harbor.admin.post(&mend, json!({})).await.is(200);
+    harbor.admin.post(&repair, json!({})).await.is(200);
 }
 
 #[tokio::test]
-async fn messaging_service_that_takes_texts_is_distinguished() {
+async fn doctor_distinguishes_overriding_and_deferring_services() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.account(&harbor.account, TOKEN);
     account.number(FRONT_DESK);
     harbor.connects_with(TOKEN).await.is(201);
     account.deferring_service("A2P", &[FRONT_DESK]);
-    says(&harbor.examined().await, "membership", "good", "“A2P”");
+    assert_finding(&harbor.diagnosis().await, "membership", "good", "“A2P”");
     account.leaves_services(FRONT_DESK);
     account.service("Reminders", Some("https://else.example/in"), &[FRONT_DESK]);
-    let taken = harbor.examined().await;
-    says(&taken, "override", "broken", "“Reminders”");
-    says(&taken, "membership", "attention", "“Reminders”");
+    let overridden = harbor.diagnosis().await;
+    assert_finding(&overridden, "override", "broken", "“Reminders”");
+    assert_finding(&overridden, "membership", "attention", "“Reminders”");
 }
 
 #[tokio::test]
-async fn unreachable_checks_are_reported_beside_the_others() {
+async fn failed_checks_are_reported_beside_the_others() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.receives(MAYA, "Hi").await;
 
     hub.twilio.answers(500);
-    let unknown = harbor.examined().await;
-    says(&unknown, "webhook", "attention", "busy");
-    says(&unknown, "inbound", "good", "last text");
+    let unknown = harbor.diagnosis().await;
+    assert_finding(&unknown, "webhook", "attention", "busy");
+    assert_finding(&unknown, "inbound", "good", "last text");
 
     hub.twilio.console(&harbor.account).gives_up(FRONT_DESK);
-    says(
-        &harbor.examined().await,
+    assert_finding(
+        &harbor.diagnosis().await,
         "number",
         "broken",
         "no such number",
@@ -141,13 +139,13 @@ async fn failures_are_counted_with_the_most_frequent_reason() {
     }
     harbor.answers(&harbor.admin, &maya, "Six").await;
     hub.sends().await;
-    let seen = harbor.examined().await;
-    says(&seen, "errors", "broken", "5 texts failed");
-    says(&seen, "errors", "broken", "landline");
+    let seen = harbor.diagnosis().await;
+    assert_finding(&seen, "errors", "broken", "5 texts failed");
+    assert_finding(&seen, "errors", "broken", "landline");
     hub.executes_sql("update messages set created_at = created_at - interval '1 hour'")
         .await;
-    says(
-        &harbor.examined().await,
+    assert_finding(
+        &harbor.diagnosis().await,
         "callbacks",
         "attention",
         "nothing came back",
@@ -169,9 +167,9 @@ async fn page_shows_findings_repairs_the_webhook_and_awaits_a_test() {
             .body
             .contains("Its texts go to https://old.example/sms")
     );
-    let mended = posts(&harbor.admin, &format!("{page}/webhook"), &[]).await;
-    assert!(mended.contains("Its texts come here now"), "{mended}");
-    assert!(mended.contains("Its texts are sent to us."));
+    let repaired = posts(&harbor.admin, &format!("{page}/webhook"), &[]).await;
+    assert!(repaired.contains("Its texts come here now"), "{repaired}");
+    assert!(repaired.contains("Its texts are sent to us."));
 
     harbor.receives(MAYA, "Before the test").await;
     let since = chrono::Utc::now().timestamp_millis();
@@ -218,19 +216,24 @@ async fn numbers_page_searches_buys_changes_and_releases() {
     let bought = posts(&harbor.admin, &page, &form).await;
     assert!(bought.contains("The number is yours"));
     let number = harbor.number(FOR_SALE).await;
-    let of = format!("{page}/{number}");
-    let named = posts(&harbor.admin, &of, &[("friendly_name", "Oakland")]).await;
+    let number_page = format!("{page}/{number}");
+    let named = posts(&harbor.admin, &number_page, &[("friendly_name", "Oakland")]).await;
     assert!(named.contains(">Oakland</b>"), "{named}");
     for (typed, rate) in [(" 2.5 ", json!(2.5)), ("", Value::Null)] {
-        posts(&harbor.admin, &of, &[("messages_per_second", typed)]).await;
+        posts(
+            &harbor.admin,
+            &number_page,
+            &[("messages_per_second", typed)],
+        )
+        .await;
         let numbers = harbor.admin.get(&harbor.path("/numbers")).await.is(200);
         let numbers = numbers["data"].as_array().unwrap();
         let paced = numbers
             .iter()
-            .find(|number| of.ends_with(number["id"].as_str().unwrap()));
+            .find(|number| number_page.ends_with(number["id"].as_str().unwrap()));
         assert_eq!(paced.unwrap()["messages_per_second"], rate);
     }
-    posts(&harbor.admin, &of, &[("is_default", "true")]).await;
+    posts(&harbor.admin, &number_page, &[("is_default", "true")]).await;
     let numbers = harbor.admin.get(&harbor.path("/numbers")).await.is(200);
     assert_eq!(
         numbers["data"][0]["phone_number"], FOR_SALE,
@@ -244,7 +247,7 @@ async fn numbers_page_searches_buys_changes_and_releases() {
     .await;
     assert!(synced.contains("in step already"), "{synced}");
 
-    let release = format!("{of}/release");
+    let release = format!("{number_page}/release");
     for unsure in ["", "5105550143", "0142"] {
         let request = harbor.admin.request(reqwest::Method::POST, &release);
         let refused = harbor

@@ -1,24 +1,23 @@
-//! A STOP outlives its contact: it is listed with the others, taken out with them, and an admin may lift it.
+//! Opt-outs of deleted contacts: listed, exported, and lifted by an admin.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::import::{imports, listed};
-use super::workspace_scope::{RECALL, for_all, office};
+use super::workspace_scope::{RECALL, set_scope, workspace_with_two_numbers};
 use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
-/// Maya opts out, and is deleted.
-async fn gone(harbor: &Workspace<'_>) {
+async fn delete_opted_out_contact(harbor: &Workspace<'_>) {
     let maya = harbor.receives(MAYA, "STOP").await;
-    deletes(harbor, &maya["contact_id"]).await;
+    delete_contact(harbor, &maya["contact_id"]).await;
 }
 
-async fn deletes(harbor: &Workspace<'_>, contact: &Value) {
+async fn delete_contact(harbor: &Workspace<'_>, contact: &Value) {
     let path = harbor.path(&format!("/contacts/{}", contact.as_str().unwrap()));
     harbor.admin.delete(&path).await.is(204);
 }
 
-async fn lift(harbor: &Workspace<'_>, number: &str, reason: &str) -> Value {
+async fn lift_body(harbor: &Workspace<'_>, number: &str, reason: &str) -> Value {
     let number = harbor.number(number).await;
     json!({"phone_number": MAYA, "number_id": number, "reason": reason})
 }
@@ -28,7 +27,7 @@ async fn opt_outs_of_deleted_contacts_are_listed_found_exported_and_lifted() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.receives("+14155550193", "STOP").await;
-    gone(&harbor).await;
+    delete_opted_out_contact(&harbor).await;
 
     let rows = listed(&harbor).await;
     assert_eq!(rows.len(), 2);
@@ -61,16 +60,16 @@ async fn opt_outs_of_deleted_contacts_are_listed_found_exported_and_lifted() {
     let path = harbor.path("/opt-outs/lift");
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let said = lift(&harbor, FRONT_DESK, "It is Tom's number now").await;
-    sam.post(&path, said.clone())
+    let request = lift_body(&harbor, FRONT_DESK, "It is Tom's number now").await;
+    sam.post(&path, request.clone())
         .await
         .refused(403, "admin_only");
-    let silent = lift(&harbor, FRONT_DESK, " ").await;
+    let silent = lift_body(&harbor, FRONT_DESK, " ").await;
     let refused = harbor.admin.post(&path, silent).await;
     let refused = refused.refused(422, "validation_failed");
     assert_eq!(refused["errors"][0]["field"], "reason");
     let other =
-        json!({"phone_number": "+14155550193", "number_id": said["number_id"], "reason": "Hm"});
+        json!({"phone_number": "+14155550193", "number_id": request["number_id"], "reason": "Hm"});
     harbor
         .admin
         .post(&path, other)
@@ -78,12 +77,12 @@ async fn opt_outs_of_deleted_contacts_are_listed_found_exported_and_lifted() {
         .refused(404, "not_found");
     assert_eq!(listed(&harbor).await.len(), 2);
 
-    harbor.admin.post(&path, said.clone()).await.is(204);
+    harbor.admin.post(&path, request.clone()).await.is(204);
 
     assert_eq!(listed(&harbor).await.len(), 1);
     harbor
         .admin
-        .post(&path, said)
+        .post(&path, request)
         .await
         .refused(404, "not_found");
     let maya = harbor.receives(MAYA, "Hi, this is Tom").await;
@@ -107,7 +106,7 @@ async fn opt_outs_of_equal_time_are_paginated() {
     let report = imports(&harbor.admin, &harbor, "old.csv", file.as_bytes()).await;
     assert_eq!(report.is(200)["imported"], 30);
     for row in listed(&harbor).await.iter().step_by(2) {
-        deletes(&harbor, &row["contact_id"]).await;
+        delete_contact(&harbor, &row["contact_id"]).await;
     }
     let mut seen = Vec::new();
     let mut cursor = String::new();
@@ -130,14 +129,14 @@ async fn opt_outs_of_equal_time_are_paginated() {
 #[tokio::test]
 async fn workspace_scope_lifts_all_opt_outs_of_the_address() {
     let hub = Hub::start().await;
-    let (harbor, _) = office(&hub).await;
+    let (harbor, _) = workspace_with_two_numbers(&hub).await;
     hub.twilio.text(MAYA, RECALL, "STOP").await;
-    gone(&harbor).await;
+    delete_opted_out_contact(&harbor).await;
     assert_eq!(listed(&harbor).await.len(), 2);
-    for_all(&harbor, "workspace").await;
-    let said = lift(&harbor, RECALL, "They called").await;
+    set_scope(&harbor, "workspace").await;
+    let request = lift_body(&harbor, RECALL, "They called").await;
     let path = harbor.path("/opt-outs/lift");
-    harbor.admin.post(&path, said).await.is(204);
+    harbor.admin.post(&path, request).await.is(204);
     assert!(listed(&harbor).await.is_empty());
 }
 
@@ -145,7 +144,7 @@ async fn workspace_scope_lifts_all_opt_outs_of_the_address() {
 async fn page_lists_and_lifts_opt_outs() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    gone(&harbor).await;
+    delete_opted_out_contact(&harbor).await;
     let page = format!("/w/{}/admin/opt-outs", harbor.slug);
     let shown = harbor.admin.get(&page).await.body;
     assert!(

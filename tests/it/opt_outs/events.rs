@@ -1,18 +1,17 @@
-//! What a change of mind does is told to whoever looks on, at once: what was called off, and how each conversation stands.
+//! Live events of consent changes: canceled texts, and the opt-out state of each conversation.
 
 use serde_json::{Value, json};
 
 use super::import::imports;
-use super::workspace_scope::{RECALL, draft, for_all, office};
+use super::workspace_scope::{RECALL, draft, set_scope, workspace_with_two_numbers};
 use crate::hub::{FRONT_DESK, Frames, Hub, MAYA, Person, Workspace};
 
-/// A text of `who` from `number` to Maya, which waits for the sender.
-async fn waits(harbor: &Workspace<'_>, who: &Person, number: &str) -> Value {
+async fn queue_text(harbor: &Workspace<'_>, who: &Person, number: &str) -> Value {
     let draft = draft(harbor, number).await;
     who.post(&harbor.path("/messages"), draft).await.is(202)["message"].clone()
 }
 
-/// The next that is told of this text.
+/// The next status event of this text.
 async fn events_of(frames: &mut Frames, message: &Value) -> Value {
     loop {
         let report = frames.receives("message_status").await;
@@ -22,8 +21,8 @@ async fn events_of(frames: &mut Frames, message: &Value) -> Value {
     }
 }
 
-/// Waits until this conversation is told to be opted out, or in.
-async fn stands(frames: &mut Frames, conversation: &Value, opted_out: bool) {
+/// Waits until the conversation is reported as opted out or in.
+async fn wait_for_opt_out_state(frames: &mut Frames, conversation: &Value, opted_out: bool) {
     loop {
         let report = frames.receives("conversation_updated").await;
         if report["id"] == *conversation && report["opted_out"] == opted_out {
@@ -52,57 +51,56 @@ async fn canceled_texts_are_announced_to_viewers_only() {
     assert_eq!(
         sams.receives("credits").await["balance"],
         1000,
-        "it is paid back"
+        "the credit is refunded"
     );
-    stands(&mut sams, &maya["id"], true).await;
+    wait_for_opt_out_state(&mut sams, &maya["id"], true).await;
     hub.twilio.text(MAYA, FRONT_DESK, "START").await;
-    stands(&mut sams, &maya["id"], false).await;
+    wait_for_opt_out_state(&mut sams, &maya["id"], false).await;
     assert!(lins.received_so_far(&harbor).await.is_empty());
 }
 
 #[tokio::test]
 async fn workspace_scope_announces_each_conversation_to_its_viewers() {
     let hub = Hub::start().await;
-    let (harbor, sam) = office(&hub).await;
-    for_all(&harbor, "workspace").await;
+    let (harbor, sam) = workspace_with_two_numbers(&hub).await;
+    set_scope(&harbor, "workspace").await;
     let lin = harbor.agent("Lin").await;
     harbor.assigns(RECALL, &lin).await;
     let maya = harbor.receives(MAYA, "Hi").await;
-    let text = waits(&harbor, &lin, RECALL).await;
+    let text = queue_text(&harbor, &lin, RECALL).await;
     let (mut sams, mut lins) = (sam.listens(&harbor).await, lin.listens(&harbor).await);
     let recall = &text["conversation_id"];
 
     hub.twilio.text(MAYA, FRONT_DESK, "STOP").await;
     assert_eq!(events_of(&mut lins, &text).await["status"], "failed");
-    stands(&mut lins, recall, true).await;
-    stands(&mut sams, &maya["id"], true).await;
+    wait_for_opt_out_state(&mut lins, recall, true).await;
+    wait_for_opt_out_state(&mut sams, &maya["id"], true).await;
     hub.twilio.text(MAYA, FRONT_DESK, "START").await;
-    stands(&mut lins, recall, false).await;
+    wait_for_opt_out_state(&mut lins, recall, false).await;
 
-    // Written down by somebody who does not see the other conversation.
-    let text = waits(&harbor, &lin, RECALL).await;
+    // Recorded by an agent without access to the other conversation.
+    let text = queue_text(&harbor, &lin, RECALL).await;
     let path = harbor.path(&format!(
         "/contacts/{}/consent",
         maya["contact_id"].as_str().unwrap()
     ));
     for (consent_kind, opted_out) in [("stop", true), ("start", false)] {
-        let said = json!({"number_id": maya["number_id"], "consent_kind": consent_kind, "reason": "On the phone"});
-        sam.post(&path, said).await.is(200);
-        stands(&mut lins, recall, opted_out).await;
+        let consent = json!({"number_id": maya["number_id"], "consent_kind": consent_kind, "reason": "On the phone"});
+        sam.post(&path, consent).await.is(200);
+        wait_for_opt_out_state(&mut lins, recall, opted_out).await;
     }
     assert_eq!(harbor.message(&text["id"]).await["status"], "failed");
-    let of_other =
-        |frame: &Value, other: &Value| frame.to_string().contains(other.as_str().unwrap());
+    let names = |frame: &Value, other: &Value| frame.to_string().contains(other.as_str().unwrap());
     let (of_sam, of_lin) = (
         sams.received_so_far(&harbor).await,
         lins.received_so_far(&harbor).await,
     );
     assert!(
-        !of_sam.iter().any(|frame| of_other(frame, recall)),
+        !of_sam.iter().any(|frame| names(frame, recall)),
         "{of_sam:?}"
     );
     assert!(
-        !of_lin.iter().any(|frame| of_other(frame, &maya["id"])),
+        !of_lin.iter().any(|frame| names(frame, &maya["id"])),
         "{of_lin:?}"
     );
 }
@@ -119,11 +117,11 @@ async fn imported_and_provider_opt_outs_are_announced() {
     let report = imports(&harbor.admin, &harbor, "old.csv", file.as_bytes()).await;
     assert_eq!(report.is(200)["imported"], 1);
     assert_eq!(events_of(&mut jo, &text).await["status"], "failed");
-    stands(&mut jo, &maya["id"], true).await;
+    wait_for_opt_out_state(&mut jo, &maya["id"], true).await;
     hub.twilio.text(MAYA, FRONT_DESK, "START").await;
-    stands(&mut jo, &maya["id"], false).await;
+    wait_for_opt_out_state(&mut jo, &maya["id"], false).await;
 
-    // The first is refused with 21610, so the second need not be tried.
+    // The first is refused with 21610, so the second is canceled untried.
     harbor.answers(&harbor.admin, &maya, "Two").await;
     let text = harbor.answers(&harbor.admin, &maya, "Three").await;
     hub.twilio.refuses(21610, 400);
@@ -135,7 +133,7 @@ async fn imported_and_provider_opt_outs_are_announced() {
     );
     let report = events_of(&mut jo, &text).await;
     assert_eq!(report["error_code"], "contact_opted_out");
-    stands(&mut jo, &maya["id"], true).await;
+    wait_for_opt_out_state(&mut jo, &maya["id"], true).await;
 }
 
 #[tokio::test]
@@ -157,13 +155,13 @@ async fn long_import_announces_resync() {
 #[tokio::test]
 async fn enabling_workspace_scope_cancels_queued_texts_of_other_numbers() {
     let hub = Hub::start().await;
-    let (harbor, sam) = office(&hub).await;
+    let (harbor, sam) = workspace_with_two_numbers(&hub).await;
     harbor.receives(MAYA, "Hi").await;
     hub.twilio.text(MAYA, RECALL, "STOP").await;
-    let text = waits(&harbor, &sam, FRONT_DESK).await;
+    let text = queue_text(&harbor, &sam, FRONT_DESK).await;
     let mut sams = sam.listens(&harbor).await;
 
-    for_all(&harbor, "workspace").await;
+    set_scope(&harbor, "workspace").await;
 
     sams.receives("resync").await;
     let called_off = harbor.message(&text["id"]).await;
@@ -179,7 +177,7 @@ async fn enabling_workspace_scope_cancels_queued_texts_of_other_numbers() {
 #[tokio::test]
 async fn merge_with_an_opted_out_contact_is_announced() {
     let hub = Hub::start().await;
-    let (harbor, sam) = office(&hub).await;
+    let (harbor, sam) = workspace_with_two_numbers(&hub).await;
     let maya = harbor.receives(MAYA, "Hi").await;
     let tom = harbor.receives("+14155550193", "STOP").await;
     let text = harbor.answers(&sam, &maya, "See you on Thursday").await;
@@ -194,5 +192,5 @@ async fn merge_with_an_opted_out_contact_is_announced() {
         events_of(&mut sams, &text).await["error_code"],
         "contact_opted_out"
     );
-    stands(&mut sams, &maya["id"], true).await;
+    wait_for_opt_out_state(&mut sams, &maya["id"], true).await;
 }

@@ -1,4 +1,4 @@
-//! Where a workspace says so, a STOP to one number holds for all of them, and so does a START.
+//! Workspace scope: a STOP or START to one number applies to all numbers.
 
 use serde_json::{Value, json};
 
@@ -6,14 +6,14 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
 
 pub const RECALL: &str = "+16285550177";
 
-pub async fn for_all(harbor: &Workspace<'_>, scope: &str) {
+pub async fn set_scope(harbor: &Workspace<'_>, scope: &str) {
     let change = json!({"opt_out_scope": scope});
     let changed = harbor.admin.patch(&harbor.path(""), change).await.is(200);
     assert_eq!(changed["opt_out_scope"], scope);
 }
 
-/// With both numbers, of which Sam sees the front desk's.
-pub async fn office<'a>(hub: &'a Hub) -> (Workspace<'a>, Person) {
+/// A workspace with two numbers; Sam has access to the front desk.
+pub async fn workspace_with_two_numbers<'a>(hub: &'a Hub) -> (Workspace<'a>, Person) {
     let harbor = hub.workspace("Harbor Dental").await;
     hub.twilio
         .account(&harbor.account, crate::hub::TOKEN)
@@ -31,7 +31,7 @@ pub async fn draft(harbor: &Workspace<'_>, number: &str) -> Value {
 #[tokio::test]
 async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
     let hub = Hub::start().await;
-    let (harbor, sam) = office(&hub).await;
+    let (harbor, sam) = workspace_with_two_numbers(&hub).await;
     harbor.receives(MAYA, "Hi").await;
     let (messages, front_desk) = (harbor.path("/messages"), draft(&harbor, FRONT_DESK).await);
     hub.twilio.text(MAYA, RECALL, "STOP").await;
@@ -41,9 +41,9 @@ async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
     scheduled["scheduled_at"] = at.to_rfc3339().into();
     let scheduled = sam.post(&messages, scheduled).await.is(202)["message"].clone();
 
-    for_all(&harbor, "workspace").await;
+    set_scope(&harbor, "workspace").await;
 
-    // Sam does not see what was written to the other number, and is told all the same.
+    // Sam has no access to the other number and is refused all the same.
     sam.post(&messages, front_desk.clone())
         .await
         .refused(409, "contact_opted_out");
@@ -63,18 +63,18 @@ async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
         (&json!("failed"), &json!("contact_opted_out"))
     );
 
-    // START to whichever number.
+    // START to any number.
     hub.twilio.text(MAYA, FRONT_DESK, "START").await;
     sam.post(&messages, front_desk.clone()).await.is(202);
     let recall = draft(&harbor, RECALL).await;
     harbor.admin.post(&messages, recall.clone()).await.is(202);
 
-    // Back to one by one.
+    // Back to one number at a time.
     hub.twilio.text(MAYA, RECALL, "STOP").await;
     sam.post(&messages, front_desk.clone())
         .await
         .refused(409, "contact_opted_out");
-    for_all(&harbor, "number").await;
+    set_scope(&harbor, "number").await;
     sam.post(&messages, front_desk).await.is(202);
     harbor
         .admin
@@ -86,18 +86,18 @@ async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
 #[tokio::test]
 async fn agent_lifts_opt_outs_beyond_their_numbers_and_it_is_audited() {
     let hub = Hub::start().await;
-    let (harbor, sam) = office(&hub).await;
-    for_all(&harbor, "workspace").await;
+    let (harbor, sam) = workspace_with_two_numbers(&hub).await;
+    set_scope(&harbor, "workspace").await;
     let maya = harbor.receives(MAYA, "Hi").await;
     hub.twilio.text(MAYA, RECALL, "STOP").await;
     let path = harbor.path(&format!(
         "/contacts/{}/consent",
         maya["contact_id"].as_str().unwrap()
     ));
-    let said =
+    let consent =
         json!({"number_id": maya["number_id"], "consent_kind": "start", "reason": "They called"});
 
-    sam.post(&path, said).await.is(200);
+    sam.post(&path, consent).await.is(200);
 
     sam.post(&harbor.path("/messages"), draft(&harbor, FRONT_DESK).await)
         .await

@@ -1,4 +1,4 @@
-//! What must not come out: the inside of a failure, what people write, and secrets.
+//! Internal details, message texts and secrets stay out of responses and logs.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -8,14 +8,14 @@ use crate::emulator::Emulator;
 use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD, Person, TOKEN};
 use crate::process::{DataDir, Process};
 
-/// Words that only the inside uses.
+/// Words of internal details.
 const INSIDE: &[&str] = &[
     "select", "sqlx", "relation", "panicked", "column", "postgres", "src/", ".rs",
 ];
 
 fn discloses_nothing(body: &str) {
     let lower_case = body.to_lowercase();
-    // The page's own scripts and styles are linked, not told.
+    // The head links the page's scripts and styles and is not checked.
     let lower_case: String = lower_case.split("</head>").last().unwrap().into();
     for word in INSIDE {
         assert!(!lower_case.contains(word), "{word}: {body}");
@@ -36,7 +36,7 @@ async fn internal_errors_disclose_no_details() {
             .header("accept", "text/html");
         nobody.ask(request.header("cookie", &cookies))
     };
-    assert_eq!(page().await.status, 200, "it works, to begin with");
+    assert_eq!(page().await.status, 200, "the page works before");
 
     sqlx::query("alter table conversations rename to gone")
         .execute(&hub.raw)
@@ -58,14 +58,14 @@ async fn internal_errors_disclose_no_details() {
     let answer = hub.twilio.text(MAYA, FRONT_DESK, "Hello?").await;
     assert!(
         answer.status().is_server_error(),
-        "so that it is sent again: {}",
+        "a server error makes the provider retry: {}",
         answer.status()
     );
     discloses_nothing(&answer.text().await.unwrap());
     assert_eq!(nobody.get("/healthz").await.status, 200);
 }
 
-/// Somebody at a server process, as a program.
+/// An API client of a server process.
 struct Client {
     http: reqwest::Client,
     base: String,
@@ -86,7 +86,7 @@ impl Client {
     }
 }
 
-/// Written by people, so that no log has them; each is found again by its own word.
+/// Texts that no log may contain, each with a unique word.
 const INBOUND: &str = "The aubergine tooth hurts";
 const OUTBOUND: &str = "Come at three with the bergamot";
 const NOTES: &str = "Afraid of cardamom";
@@ -140,7 +140,7 @@ async fn logs_contain_no_message_text_or_secrets() {
         json!({"to": MAYA, "content": OUTBOUND}),
     )
     .await;
-    // Refused ones are secrets as well: they are somebody's, with a typing error.
+    // Refused passwords are secret too: they may be valid ones with a typo.
     let wrong = json!({"email": "jo@harbor.test", "password": "wrong horse battery"});
     let refused = jo
         .http
@@ -157,14 +157,17 @@ async fn logs_contain_no_message_text_or_secrets() {
     .await;
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while twilio.sent(OUTBOUND).is_empty() {
-        assert!(std::time::Instant::now() < deadline, "the text goes out");
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the text is not sent in time"
+        );
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 
     let log = server.log();
     assert!(
         log.contains("DEBUG") && log.contains("answered"),
-        "it is the log of all this: {log}"
+        "the log is complete: {log}"
     );
     let keys = ["jwt_secret", "master_keys", "vapid_key"]
         .map(|name| std::fs::read_to_string(place.data().join(name)).unwrap());

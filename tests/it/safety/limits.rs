@@ -1,4 +1,4 @@
-//! What is too large, too slow or too much.
+//! Requests that are too large, too slow or too many.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,11 @@ use tokio::net::TcpStream;
 use super::origins::cookies;
 use crate::hub::{Hub, Person};
 
-/// A connection that says `text` and nothing more; what it hears until it is closed, and when that is.
-async fn says(hub: &Hub, text: &[u8]) -> (String, Duration) {
+/// Sends `text` and nothing more; returns the response and the time until the connection is closed.
+async fn send_raw(hub: &Hub, text: &[u8]) -> (String, Duration) {
     let began = Instant::now();
     let mut stream = TcpStream::connect(hub.server.address).await.unwrap();
-    // Whoever is refused in the middle of what they say may be cut off there.
+    // The server may refuse and close before all is sent.
     let _ = stream.write_all(text).await;
     let mut received = Vec::new();
     let closed = tokio::time::timeout(Duration::from_secs(40), stream.read_to_end(&mut received));
@@ -25,7 +25,7 @@ async fn says(hub: &Hub, text: &[u8]) -> (String, Duration) {
     )
 }
 
-async fn lives(hub: &Hub) {
+async fn assert_healthy(hub: &Hub) {
     assert_eq!(Person::nobody(hub).get("/healthz").await.status, 200);
 }
 
@@ -59,7 +59,6 @@ async fn body_over_256_kilobytes_is_refused_by_every_route() {
     let page = form(login(), "text/html", large.clone()).await;
     assert_eq!(page.status, 413);
     assert!(page.body.contains("That did not work"), "{}", page.body);
-    // What a form lacks is a problem too.
     form(login(), "*/*", "short".into())
         .await
         .refused(422, "validation_failed");
@@ -68,7 +67,7 @@ async fn body_over_256_kilobytes_is_refused_by_every_route() {
         let request = nobody.request(Method::POST, path).form(&[("Body", &large)]);
         nobody.ask(request).await.refused(413, "payload_too_large");
     }
-    lives(&hub).await;
+    assert_healthy(&hub).await;
 }
 
 #[tokio::test]
@@ -76,7 +75,7 @@ async fn chunked_body_is_limited_too() {
     let hub = Hub::start().await;
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
     let head = "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
-    let (answer, took) = says(&hub, format!("{head}{}", chunk.repeat(8)).as_bytes()).await;
+    let (answer, took) = send_raw(&hub, format!("{head}{}", chunk.repeat(8)).as_bytes()).await;
     assert!(
         answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"),
         "{answer}"
@@ -90,7 +89,7 @@ async fn oversized_header_is_refused_and_the_server_survives() {
     let head = |headers: &str| {
         format!("GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n")
     };
-    let (fine, _) = says(
+    let (fine, _) = send_raw(
         &hub,
         head(&format!("cookie: {}\r\n", "x".repeat(30_000))).as_bytes(),
     )
@@ -102,17 +101,17 @@ async fn oversized_header_is_refused_and_the_server_survives() {
         "x-many: x\r\n".repeat(10_000),
         "x-many: x\r\n".repeat(200),
     ] {
-        let (refused, took) = says(&hub, head(&headers).as_bytes()).await;
-        // A refusal may be lost where the other side still speaks and finds the door shut.
+        let (refused, took) = send_raw(&hub, head(&headers).as_bytes()).await;
+        // The response may be lost if the client still sends when the server closes.
         assert!(
             refused.is_empty() || refused.starts_with("HTTP/1.1 431"),
             "{refused}"
         );
         assert!(took < Duration::from_secs(5), "{took:?}");
     }
-    let (refused, _) = says(&hub, head(&"x-many: x\r\n".repeat(200)).as_bytes()).await;
+    let (refused, _) = send_raw(&hub, head(&"x-many: x\r\n".repeat(200)).as_bytes()).await;
     assert!(refused.starts_with("HTTP/1.1 431"), "{refused}");
-    lives(&hub).await;
+    assert_healthy(&hub).await;
 }
 
 #[tokio::test]
@@ -127,12 +126,12 @@ async fn stalled_request_is_disconnected() {
     let silent = "GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow: ";
     let (json, form, webhook) = (post("/api/auth/login"), form, post("/twilio/webhook"));
     let ((json, took), (form, _), (webhook, _), (head, head_took), (idle, _), ()) = tokio::join!(
-        says(&hub, json.as_bytes()),
-        says(&hub, form.as_bytes()),
-        says(&hub, webhook.as_bytes()),
-        says(&hub, silent.as_bytes()),
-        says(&hub, b""),
-        lives(&hub),
+        send_raw(&hub, json.as_bytes()),
+        send_raw(&hub, form.as_bytes()),
+        send_raw(&hub, webhook.as_bytes()),
+        send_raw(&hub, silent.as_bytes()),
+        send_raw(&hub, b""),
+        assert_healthy(&hub),
     );
     for answer in [json, form, webhook] {
         assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
@@ -145,10 +144,10 @@ async fn stalled_request_is_disconnected() {
     assert_eq!(
         (head.as_str(), idle.as_str()),
         ("", ""),
-        "who has not asked gets no answer"
+        "an incomplete request gets no response"
     );
     assert!(head_took < Duration::from_secs(30), "{head_took:?}");
-    lives(&hub).await;
+    assert_healthy(&hub).await;
 }
 
 #[tokio::test]
@@ -164,7 +163,7 @@ async fn many_idle_connections_block_nobody() {
         silent.push(stream);
     }
     let began = Instant::now();
-    lives(&hub).await;
+    assert_healthy(&hub).await;
     assert!(
         began.elapsed() < Duration::from_secs(8),
         "{:?}",

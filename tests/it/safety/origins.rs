@@ -1,11 +1,11 @@
-//! Requests that a stranger's page makes with our people's cookies.
+//! Cross-site requests with the cookies of a member.
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::hub::{Hub, Workspace};
 
-/// The browser's cookies of whoever signs in.
+/// Signs in; returns the cookies as a browser sends them.
 pub async fn cookies(hub: &Hub, email: &str) -> String {
     let login = json!({"email": email, "password": crate::hub::PASSWORD});
     let nobody = crate::hub::Person::nobody(hub);
@@ -16,7 +16,6 @@ pub async fn cookies(hub: &Hub, email: &str) -> String {
         .join("; ")
 }
 
-/// Every unsafe way in for a browser: JSON, forms, signing out.
 fn endpoints(harbor: &Workspace<'_>) -> Vec<(Method, String)> {
     let page = |path: &str| format!("/w/{}{path}", harbor.slug);
     let some = "01890000-0000-7000-8000-000000000000";
@@ -69,7 +68,7 @@ async fn cross_site_unsafe_requests_by_cookie_are_refused() {
             answer.refused(403, "cross_origin");
         }
     }
-    // From our own page the same requests get to their doors.
+    // From our own origin the same requests reach their handlers.
     for (method, path) in endpoints(&harbor)
         .into_iter()
         .filter(|(_, path)| !path.ends_with("logout"))

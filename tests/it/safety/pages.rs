@@ -1,4 +1,4 @@
-//! What a browser is told about our pages, and what stands in them.
+//! Pages: security headers and escaping.
 
 use reqwest::Method;
 use serde_json::json;
@@ -10,7 +10,6 @@ use base64::engine::general_purpose::STANDARD;
 use super::origins::cookies;
 use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace, serve};
 
-/// A page as a browser asks for it.
 async fn page(hub: &Hub, cookies: &str, path: &str) -> Answer {
     let nobody = Person::nobody(hub);
     let request = nobody
@@ -19,7 +18,6 @@ async fn page(hub: &Hub, cookies: &str, path: &str) -> Answer {
     nobody.ask(request.header("cookie", cookies)).await
 }
 
-/// Pages of every kind, with what they show when there is something to show.
 async fn every_page(harbor: &Workspace<'_>) -> Vec<String> {
     let sandbox = json!({"provider": "sandbox", "credentials": {}});
     let sandbox = harbor
@@ -79,14 +77,14 @@ async fn every_page(harbor: &Workspace<'_>) -> Vec<String> {
     ]
 }
 
-/// The tags of a page: what stands between `<` and `>`.
+/// The tags of a page: the text between `<` and `>`.
 fn tags(html: &str) -> impl Iterator<Item = &str> {
     html.split('<')
         .skip(1)
         .filter_map(|rest| rest.split('>').next())
 }
 
-/// Names of a tag's attributes. Values are quoted everywhere here, and blanks in them are no borders.
+/// Names of a tag's attributes. All values are quoted here, and may contain spaces.
 fn attributes(tag: &str) -> Vec<String> {
     let outside: String = tag.split('"').step_by(2).collect::<Vec<_>>().join("");
     let names = outside.split_whitespace().skip(1);
@@ -96,14 +94,14 @@ fn attributes(tag: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn content_security_policy_allows_nothing_inline() {
+async fn content_security_policy_allows_only_hashed_inline_scripts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let cookies = cookies(&hub, &harbor.admin.email).await;
     for path in every_page(&harbor).await {
-        // Who is signed in is sent on from the sign-in.
-        let is_for_strangers = path == "/login" || path == "/signup";
-        let cookies = if is_for_strangers { "" } else { &cookies };
+        // These pages redirect signed-in users.
+        let is_public = path == "/login" || path == "/signup";
+        let cookies = if is_public { "" } else { &cookies };
         let page = page(&hub, cookies, &path).await;
         let policy = page.headers["content-security-policy"]
             .to_str()
@@ -175,7 +173,7 @@ async fn every_response_has_security_headers() {
             "{path} is http"
         );
     }
-    // Who is not signed in hears the same, and so does who comes to the providers' door.
+    // The same for anonymous users and for the webhooks of providers.
     for path in ["/", "/login", "/w/harbor-dental/inbox", "/twilio/webhook"] {
         let headers = page(&hub, "", path).await.headers;
         assert_eq!(headers["cache-control"], "no-store", "{path}");
@@ -227,7 +225,7 @@ async fn https_enables_hsts_and_secure_cookies() {
 }
 
 #[tokio::test]
-async fn customer_text_is_escaped_everywhere() {
+async fn customer_text_is_escaped_in_the_inbox() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let cookies = cookies(&hub, &harbor.admin.email).await;
@@ -247,7 +245,10 @@ async fn customer_text_is_escaped_everywhere() {
         format!("/inbox/{}", maya["id"].as_str().unwrap()),
     ] {
         let page = page(&hub, &cookies, &format!("/w/{}{path}", harbor.slug)).await;
-        assert!(page.body.contains("onerror=alert(1)"), "{path} shows it");
+        assert!(
+            page.body.contains("onerror=alert(1)"),
+            "{path} shows the text"
+        );
         assert!(!page.body.contains("<img src=x"), "{path}");
         assert!(
             tags(&page.body).all(|tag| attributes(tag).iter().all(|name| !name.starts_with("on"))),

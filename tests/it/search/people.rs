@@ -1,4 +1,4 @@
-//! People are found by one rule wherever they are looked for.
+//! Contacts are matched by one rule in every search.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -10,13 +10,11 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::hub::{Hub, Person, Workspace, empty_database, superuser};
 
-/// Somebody, by what a test calls them.
-type Known = Vec<(String, String)>;
+type ContactIds = Vec<(String, String)>;
 
 impl Workspace<'_> {
-    /// Adds contacts by number and name, who have all written.
-    async fn knows_all(&self, people: &[(&str, &str)]) -> Known {
-        let mut known = Known::new();
+    async fn add_contacts(&self, people: &[(&str, &str)]) -> ContactIds {
+        let mut known = ContactIds::new();
         for (phone, name) in people {
             let contact = self.adds(&self.admin, phone, name).await;
             self.receives(phone, "Hello").await;
@@ -28,15 +26,15 @@ impl Workspace<'_> {
         known
     }
 
-    /// Who of `known` is found by `q`, at each place where people are looked for.
+    /// The names in `known` that `q` finds, for each search.
     async fn found_everywhere(
         &self,
         who: &Person,
-        known: &Known,
+        known: &ContactIds,
         q: &str,
     ) -> Vec<(&'static str, Vec<String>)> {
-        // Whose card is open when somebody asks who else they are.
-        let open = self.adds_once(who).await;
+        // The contact whose merge page searches.
+        let open = self.add_contact_once(who).await;
         let api = |path: &str| self.path(path);
         let page = |path: &str| format!("/w/{}{path}", self.slug);
         let mut found = Vec::new();
@@ -78,7 +76,7 @@ impl Workspace<'_> {
         found
     }
 
-    async fn adds_once(&self, who: &Person) -> String {
+    async fn add_contact_once(&self, who: &Person) -> String {
         let draft = json!({"phone_number": "+14155550999", "name": "Zzyzx"});
         let answer = who.post(&self.path("/contacts"), draft).await;
         if answer.status == 201 {
@@ -94,9 +92,9 @@ async fn name_is_found_in_any_spelling() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let known = harbor
-        .knows_all(&[
+        .add_contacts(&[
             ("+14155550201", "José Núñez"),
-            // As macOS writes it: letters and accents apart.
+            // Decomposed, as macOS writes it.
             ("+14155550202", "Zoe\u{308} Mu\u{308}ller"),
             ("+14155550203", "Sean O’Neill"),
             ("+14155550204", "Anne-Marie Lee"),
@@ -170,7 +168,7 @@ async fn names_are_stored_in_nfc() {
     let path = harbor.contact_path(&made, "");
     let changed = jo.patch(&path, json!({"name": "Zoe\u{308}"})).await.is(200);
     assert_eq!(changed["name"], "Zoë");
-    // A list as macOS writes it, twice: the second time nobody changes.
+    // A decomposed list, twice: the second import changes nothing.
     let table = "name,phone\nZoe\u{308} Mu\u{308}ller,+1 415 555 0143\n";
     for outcome in ["added", "skipped"] {
         let answer = harbor.uploads_contacts(table, "false").await;
@@ -190,7 +188,7 @@ async fn names_are_stored_in_nfc() {
     )
     .await
     .is(200);
-    // Who is typed without accents is meant all the same.
+    // A recipient typed without accents is resolved.
     let form = [
         ("to", "jose nunez"),
         ("content", "See you"),
@@ -208,7 +206,7 @@ async fn number_is_found_in_national_format() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let known = harbor
-        .knows_all(&[
+        .add_contacts(&[
             ("+447911123456", "Ann"),
             ("+441174960123", "Bristol"),
             ("+4915123456789", "Jörg"),
@@ -267,7 +265,7 @@ async fn number_is_found_in_national_format() {
 }
 
 #[tokio::test]
-async fn merged_contact_is_found_by_either_identity() {
+async fn merged_contact_is_found_by_all_its_numbers() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = &harbor.admin;
@@ -278,7 +276,7 @@ async fn merged_contact_is_found_by_either_identity() {
         .iter()
         .map(|(phone, name)| (phone.as_str(), name.as_str()))
         .collect();
-    let known = harbor.knows_all(&people).await;
+    let known = harbor.add_contacts(&people).await;
     let other = harbor.receives("+16285550777", "It is me").await;
     let gone = json!({"contact_id": other["contact_id"]});
     let kept = harbor.path(&format!("/contacts/{}", known[0].1));
@@ -289,7 +287,7 @@ async fn merged_contact_is_found_by_either_identity() {
             assert_eq!(names, ["Maya 0"], "{place}: {q}");
         }
     }
-    // Merged once more, it leads on.
+    // After another merge the number leads to the remaining contact.
     let next = json!({"contact_id": known[0].1});
     let kept = harbor.path(&format!("/contacts/{}", known[1].1));
     jo.post(&format!("{kept}/merge"), next).await.is(200);
@@ -298,7 +296,7 @@ async fn merged_contact_is_found_by_either_identity() {
             assert_eq!(names, ["Maya 1"], "{place}: {q}");
         }
     }
-    // Nobody who is not shown takes a place on a page.
+    // Merged contacts take no place on a page.
     for kind in ["people", "conversations"] {
         let page = harbor
             .searched_by(jo, &[("q", "555"), ("kind", kind), ("limit", "2")])
@@ -313,8 +311,8 @@ async fn merged_contact_is_found_by_either_identity() {
 async fn invalid_bytes_do_not_break_search() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.knows_all(&[("+14155550201", "José Núñez")]).await;
-    let contact = harbor.adds_once(&harbor.admin).await;
+    harbor.add_contacts(&[("+14155550201", "José Núñez")]).await;
+    let contact = harbor.add_contact_once(&harbor.admin).await;
     let page = |path: &str| format!("/w/{}{path}", harbor.slug);
     for path in [
         harbor.path("/contacts"),
@@ -361,14 +359,14 @@ async fn invalid_bytes_do_not_break_search() {
     }
 }
 
-/// What the database indexes and what the page highlights are folded alike.
+/// The index and the highlighting fold text alike.
 #[tokio::test]
 async fn folding_is_the_same_in_rust_and_sql() {
     let database = empty_database().await;
     let mut root = PgConnection::connect_with(&superuser(&database))
         .await
         .unwrap();
-    // Letters that PostgreSQL's Unicode may not know yet are left out.
+    // Without code points that PostgreSQL's version of Unicode may not know.
     let ranges = [
         (0x1, 0x557),
         (0x559, 0x58a),
@@ -394,6 +392,7 @@ async fn folding_is_the_same_in_rust_and_sql() {
             .fetch_all(&mut root)
             .await
             .unwrap();
+        assert_eq!(rows.len(), texts.len());
         for (text, row) in texts.iter().zip(rows) {
             let there: String = row.get(0);
             let here = messagehub::fold::plain(text);
@@ -409,7 +408,7 @@ async fn folding_is_the_same_in_rust_and_sql() {
     assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Text that is ASCII alone takes a shorter way to the same words.
+/// ASCII text takes a faster path to the same tokens.
 #[tokio::test]
 async fn ascii_is_tokenized_like_other_text() {
     let database = empty_database().await;

@@ -1,8 +1,7 @@
-//! Our client's questions about an account and its numbers, over real HTTP.
+//! The Telnyx client: accounts and numbers, over real HTTP.
 
 use super::*;
 
-/// Harbor Dental at Telnyx, with one number, and our client for it.
 pub async fn harbor() -> (Telnyx, Customer, Box<dyn Provider>) {
     let telnyx = Telnyx::start().await;
     let harbor = telnyx.account(KEY);
@@ -168,7 +167,7 @@ async fn webhook_is_written_once_and_the_previous_kept() {
     assert_eq!(configured(&*client).await, Webhook::Unchanged);
     assert_eq!(telnyx.calls(&["PATCH"]), 1);
 
-    // Nobody's in an old version is made ours in the new one.
+    // An empty URL of an old API version becomes ours in the new version.
     harbor.points(FRONT_DESK, "", "1");
     assert_eq!(
         configured(&*client).await,
@@ -200,7 +199,7 @@ async fn overriding_profile_is_reported_and_left_alone() {
     let by = shadow(stale);
     assert!(
         by.contains("no messaging profile"),
-        "seen although it was set after the listing: {by}"
+        "noticed although it was set after the listing: {by}"
     );
     assert_eq!(telnyx.calls(&["PATCH"]), 0);
 }

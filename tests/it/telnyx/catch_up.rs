@@ -1,4 +1,4 @@
-//! Telnyx lists no messages, but what it could not deliver: that is what we missed.
+//! Telnyx lists no messages, only failed deliveries: catch-up stores those.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
 const AGO: fn(i64) -> TimeDelta = TimeDelta::minutes;
 
-async fn compares(hub: &Hub) -> usize {
+async fn catch_up(hub: &Hub) -> usize {
     hub.executes_sql("update numbers set catch_up_at = now()")
         .await;
     hub.server.reconciler.run_once().await.unwrap()
@@ -34,7 +34,7 @@ async fn undelivered_telnyx_texts_are_stored_in_order() {
     let text = |body: &str| hub.telnyx.texting(MAYA, FRONT_DESK, body);
     hub.telnyx.pages_by(2);
     let first = || text("First").id("0b7a5e52-0000-4000-8000-000000000001");
-    // Each of Telnyx's tries is listed.
+    // Each delivery attempt is listed.
     for ago in [9, 8, 7] {
         first().gets_lost_ago(AGO(ago));
     }
@@ -52,7 +52,7 @@ async fn undelivered_telnyx_texts_are_stored_in_order() {
     receives(&harbor, "Last").await;
     assert_eq!(compared_until(&harbor).await, Value::Null);
 
-    assert_eq!(compares(&hub).await, 3);
+    assert_eq!(catch_up(&hub).await, 3);
 
     assert_eq!(texts(&harbor).await, ["First", "Second", "STOP", "Last"]);
     let maya = harbor.conversation_with(MAYA).await;
@@ -61,7 +61,7 @@ async fn undelivered_telnyx_texts_are_stored_in_order() {
         (&json!(true), &json!(4))
     );
     assert!(compared_until(&harbor).await.is_string());
-    assert_eq!(compares(&hub).await, 0, "nothing twice");
+    assert_eq!(catch_up(&hub).await, 0, "no text is stored twice");
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn messages_are_fetched_where_the_list_has_ids_only() {
     hub.telnyx.hides_payloads();
     let lost = hub.telnyx.texting(MAYA, FRONT_DESK, "Lost");
     lost.gets_lost_ago(AGO(5));
-    assert_eq!(compares(&hub).await, 1);
+    assert_eq!(catch_up(&hub).await, 1);
     assert_eq!(texts(&harbor).await, ["Lost", "Before"]);
 }
 
@@ -81,7 +81,7 @@ async fn missing_permission_is_reported_and_not_marked_complete() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
     hub.telnyx.hides_deliveries();
-    assert_eq!(compares(&hub).await, 0);
+    assert_eq!(catch_up(&hub).await, 0);
     assert_eq!(compared_until(&harbor).await, Value::Null);
     let number = harbor.number(FRONT_DESK).await;
     let path = harbor.path(&format!("/numbers/{number}/catch-up"));

@@ -1,4 +1,4 @@
-//! Telnyx's events at our doors: whose they are, how old they may be, and in which order they come.
+//! Telnyx events at the webhooks: signatures, timestamps and order.
 
 use super::*;
 
@@ -44,7 +44,7 @@ async fn unsigned_telnyx_events_are_refused() {
             .with("to", json!([{"phone_number": "+16285550999"}]));
         assert_eq!(elsewhere.send().await.status(), 404);
     }
-    // Of another account of Telnyx, whose signature is good there.
+    // From another Telnyx account, where the signature is valid.
     let stranger = hub.telnyx.account("KEY_of_somebody_else");
     stranger.number("+12125550100");
     let theirs = hub.telnyx.texting(MAYA, "+12125550100", "Hi");
@@ -61,7 +61,7 @@ async fn unsigned_telnyx_events_are_refused() {
     assert_eq!(
         hub.count("select count(*) from messages").await,
         2,
-        "and they could have been"
+        "valid events are stored"
     );
 }
 
@@ -125,7 +125,7 @@ async fn early_duplicate_and_unknown_reports_are_handled() {
     assert_eq!(hub.sends().await, 1);
     let known = harbor.message(&message["id"]).await;
     let id = hub.telnyx.sent("Early")[0].id.clone();
-    assert_eq!(known["status"], "delivered", "the answer said queued");
+    assert_eq!(known["status"], "delivered", "the response was queued");
     assert_eq!(known["provider_sid"], id.as_str());
 
     let shuffled = ["delivered", "sent", "delivered", "sending"];
@@ -164,7 +164,7 @@ async fn response_is_fast_and_empty() {
     let answer = hub.telnyx.text(MAYA, FRONT_DESK, "Hi again").await;
     assert!(
         began.elapsed() < Duration::from_secs(2),
-        "Telnyx waits no longer"
+        "Telnyx times out after two seconds"
     );
     assert_eq!(answer.text().await.unwrap(), "");
 }

@@ -1,4 +1,4 @@
-//! What left, what did not, what nobody knows, and what is therefore asked for once more.
+//! Send outcomes: accepted, refused, unknown; and repeats with the same key.
 
 use axum::http::StatusCode;
 use chrono::Utc;
@@ -20,8 +20,7 @@ fn text(body: &str) -> Outgoing {
     }
 }
 
-/// The queue's pauses are over.
-async fn time_passes(hub: &Hub) {
+async fn end_pauses(hub: &Hub) {
     hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
     hub.executes_sql("update integrations set held_until = now()")
@@ -194,7 +193,7 @@ async fn repeat_during_the_first_request_is_inconclusive() {
     assert_eq!(
         client.send(&text).await,
         SendOutcome::Unknown,
-        "409: it is being done"
+        "409: in progress"
     );
     let settled = async {
         loop {
@@ -213,7 +212,6 @@ async fn repeat_during_the_first_request_is_inconclusive() {
     );
     assert_eq!(telnyx.sent("We have 3:30 free").len(), 1);
 
-    // Something else under the key that was used.
     let other = Outgoing {
         text: "We have 4:15 free".into(),
         ..text
@@ -226,8 +224,7 @@ async fn repeat_during_the_first_request_is_inconclusive() {
     assert_eq!(result, Repeated::Undetermined);
 }
 
-/// A text whose fate is not known, for this reason.
-async fn loses(harbor: &Workspace<'_>, text: &str, failure: Failure) -> Value {
+async fn send_unconfirmed(harbor: &Workspace<'_>, text: &str, failure: Failure) -> Value {
     let maya = harbor.conversation_with(MAYA).await;
     let message = harbor.answers(&harbor.admin, &maya, text).await;
     harbor.hub.telnyx.fails(failure);
@@ -236,8 +233,8 @@ async fn loses(harbor: &Workspace<'_>, text: &str, failure: Failure) -> Value {
     message
 }
 
-/// The time for the next question has come: how many texts it settles.
-async fn asks(hub: &Hub) -> usize {
+/// Makes the next repeat due; returns how many texts were settled.
+async fn resolve_due(hub: &Hub) -> usize {
     hub.executes_sql("update messages set due_at = now() where status = 'unconfirmed'")
         .await;
     hub.server.outcome_resolver.run_once().await.unwrap()
@@ -258,13 +255,13 @@ async fn lost_response_is_repeated_and_text_is_sent_once() {
     ];
     for (n, failure) in failures.into_iter().enumerate() {
         let text = format!("Text {n}");
-        let message = loses(&harbor, &text, failure).await;
+        let message = send_unconfirmed(&harbor, &text, failure).await;
         assert_eq!(
             hub.server.outcome_resolver.run_once().await.unwrap(),
             0,
             "a report has 15 seconds to come first"
         );
-        assert_eq!(asks(&hub).await, 1, "{text}");
+        assert_eq!(resolve_due(&hub).await, 1, "{text}");
         let sent = hub.telnyx.sent(&text);
         assert_eq!(sent.len(), 1, "{text}");
         let known = harbor.message(&message["id"]).await;
@@ -273,13 +270,17 @@ async fn lost_response_is_repeated_and_text_is_sent_once() {
             (Some("sent"), Some(sent[0].id.as_str())),
             "{text}"
         );
-        time_passes(&hub).await;
-        assert_eq!(hub.sends().await + asks(&hub).await, 0, "and no more of it");
+        end_pauses(&hub).await;
+        assert_eq!(
+            hub.sends().await + resolve_due(&hub).await,
+            0,
+            "nothing is repeated"
+        );
     }
     assert_eq!(
         hub.telnyx.calls(&["POST /v2/messages"]),
         12,
-        "each asked for twice"
+        "two requests each"
     );
 }
 
@@ -291,18 +292,18 @@ async fn in_flight_text_after_a_crash_is_sent_once() {
     let message = harbor
         .answers(&harbor.admin, &conversation, "In flight")
         .await;
-    // The state that a `kill -9` before the call leaves behind; after it, it is the same but for Telnyx.
+    // The state after a `kill -9` before the request; after the request it differs at Telnyx only.
     hub.executes_sql("update messages set status = 'sending', attempts = 1, lease_until = now() - interval '1 second' where content = 'In flight'")
         .await;
     assert_eq!(hub.sends().await, 0);
     assert_eq!(status(&harbor, &message).await, "unconfirmed");
-    assert_eq!(asks(&hub).await, 1);
+    assert_eq!(resolve_due(&hub).await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
 
     hub.executes_sql("update messages set status = 'sending', provider_sid = null, lease_until = now() - interval '1 second' where content = 'In flight'")
         .await;
     assert_eq!(hub.sends().await, 0);
-    assert_eq!(asks(&hub).await, 1);
+    assert_eq!(resolve_due(&hub).await, 1);
     let known = harbor.message(&message["id"]).await;
     let sent = hub.telnyx.sent("In flight");
     assert_eq!(sent.len(), 1);
@@ -314,10 +315,10 @@ async fn rejected_authentication_is_not_an_answer() {
     let hub = Hub::start().await;
     let (harbor, customer) = front_desk(&hub).await;
     receives(&harbor, "Hi").await;
-    let message = loses(&harbor, "3:30 works.", Failure::AcceptThenDrop).await;
+    let message = send_unconfirmed(&harbor, "3:30 works.", Failure::AcceptThenDrop).await;
     customer.is_refused(Some((401, 20002)));
     for _ in 0..3 {
-        assert_eq!(asks(&hub).await, 0);
+        assert_eq!(resolve_due(&hub).await, 0);
     }
     customer.is_refused(None);
     for failure in [
@@ -326,11 +327,11 @@ async fn rejected_authentication_is_not_an_answer() {
         Failure::Status(StatusCode::BAD_GATEWAY),
     ] {
         hub.telnyx.fails(failure);
-        assert_eq!(asks(&hub).await, 0);
+        assert_eq!(resolve_due(&hub).await, 0);
         assert_eq!(status(&harbor, &message).await, "unconfirmed");
     }
-    assert_eq!(hub.sends().await, 0, "nor is it another attempt");
-    assert_eq!(asks(&hub).await, 1);
+    assert_eq!(hub.sends().await, 0, "there is no further attempt");
+    assert_eq!(resolve_due(&hub).await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
     assert_eq!(hub.telnyx.sent("3:30 works.").len(), 1);
 }
@@ -340,9 +341,9 @@ async fn permanent_refusal_of_a_repeat_settles_the_text() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
     receives(&harbor, "Hi").await;
-    let message = loses(&harbor, "Hello", Failure::Drop).await;
+    let message = send_unconfirmed(&harbor, "Hello", Failure::Drop).await;
     hub.telnyx.refuses(40001, 400);
-    assert_eq!(asks(&hub).await, 1);
+    assert_eq!(resolve_due(&hub).await, 1);
     let failed = harbor.message(&message["id"]).await;
     assert_eq!(
         (failed["status"].as_str(), failed["error_code"].as_str()),
@@ -355,28 +356,28 @@ async fn expired_or_reused_key_is_not_repeated_and_a_report_settles_it() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
     receives(&harbor, "Hi").await;
-    let old = loses(&harbor, "Old", Failure::AcceptThenDrop).await;
+    let old = send_unconfirmed(&harbor, "Old", Failure::AcceptThenDrop).await;
     hub.executes_sql(
         "update messages set created_at = now() - interval '23 hours' where content = 'Old'",
     )
     .await;
-    let other = loses(&harbor, "Other", Failure::AcceptThenDrop).await;
+    let other = send_unconfirmed(&harbor, "Other", Failure::AcceptThenDrop).await;
     hub.executes_sql("update messages set content = 'Another' where content = 'Other'")
         .await;
     let calls = || hub.telnyx.calls(&["POST /v2/messages"]);
     let before = calls();
     for _ in 0..8 {
-        assert_eq!(asks(&hub).await, 0);
+        assert_eq!(resolve_due(&hub).await, 0);
     }
     assert_eq!(
         calls() - before,
         4,
-        "the one that is young enough, and not without end"
+        "only the recent one, a limited number of times"
     );
     for message in [&old, &other] {
         assert_eq!(status(&harbor, message).await, "unconfirmed");
     }
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 0);
 
     for (message, text) in [(&old, "Old"), (&other, "Other")] {
@@ -393,7 +394,7 @@ async fn expired_or_reused_key_is_not_repeated_and_a_report_settles_it() {
 }
 
 #[tokio::test]
-async fn certain_failure_is_retried_under_another_key() {
+async fn unsent_text_is_retried_under_another_key() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
     let conversation = receives(&harbor, "Hi").await;
@@ -403,8 +404,8 @@ async fn certain_failure_is_retried_under_another_key() {
     });
     assert_eq!(hub.sends().await, 1);
     assert_eq!(status(&harbor, &message).await, "queued");
-    assert_eq!(hub.sends().await, 0, "not before its pause is over");
-    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 0, "not before the pause ends");
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 1);
     let sent = hub.telnyx.sent("Hello");
     assert_eq!(sent.len(), 1);
@@ -432,7 +433,7 @@ async fn refusal_fails_at_once_with_reason() {
             "{failed}"
         );
     }
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 0);
     assert!(hub.telnyx.messages().is_empty());
 }
@@ -459,18 +460,18 @@ async fn rejected_credentials_pause_the_queue_until_replaced() {
             .unwrap()
             .contains("revoked")
     );
-    time_passes(&hub).await;
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 0, "the queue waits");
 
     customer.is_refused(None);
     let test = format!("/integrations/{}/test", integration["id"].as_str().unwrap());
-    let mended = harbor
+    let tested = harbor
         .admin
         .post(&harbor.path(&test), json!({}))
         .await
         .is(200);
-    assert_eq!(mended["status"], "healthy");
-    time_passes(&hub).await;
+    assert_eq!(tested["status"], "healthy");
+    end_pauses(&hub).await;
     assert_eq!(hub.sends().await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
     assert_eq!(hub.telnyx.sent("Hello").len(), 1);

@@ -1,4 +1,4 @@
-//! The account's numbers, and where their texts go.
+//! The numbers of an account, and their webhooks.
 
 use super::*;
 
@@ -113,12 +113,12 @@ async fn number_with_an_application_is_left_alone() {
     assert_eq!(
         stale,
         Webhook::Shadowed { by },
-        "seen although it was set after the listing"
+        "noticed although it was set after the listing"
     );
 }
 
 #[tokio::test]
-async fn numbers_are_listed_without_messaging_services() {
+async fn numbers_are_listed_when_messaging_services_are_forbidden() {
     let (twilio, _, client) = harbor().await;
     twilio
         .fails(Failure::Slow(Duration::ZERO))

@@ -1,4 +1,4 @@
-//! What left, what did not, and what nobody knows.
+//! Send outcomes: accepted, refused and unknown.
 
 use axum::http::StatusCode;
 use chrono::{TimeDelta, Utc};

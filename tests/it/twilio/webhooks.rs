@@ -1,4 +1,4 @@
-//! Twilio's calls at our door.
+//! Twilio's webhooks: signatures and parsing.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use reqwest::Method;
 
 use super::*;
 
-/// A web server that only writes down what it is asked.
+/// A web server that records requests.
 #[derive(Clone, Default)]
 struct WebhookServer {
     calls: Arc<Mutex<Vec<(Uri, HeaderMap, Bytes)>>>,
@@ -31,10 +31,10 @@ impl WebhookServer {
         server
     }
 
-    /// The last call, as the web server hands it to `read`.
+    /// Reads the last request as the web layer hands it over.
     fn last<T>(&self, read: impl FnOnce(&SignedRequest<'_>) -> T) -> T {
         let calls = self.calls.lock().unwrap();
-        let (uri, headers, body) = calls.last().expect("somebody called");
+        let (uri, headers, body) = calls.last().expect("a request");
         read(&SignedRequest {
             public_url: &format!("{}{uri}", self.url),
             method: &Method::POST,
@@ -184,7 +184,7 @@ async fn media_requires_credentials_and_redirects() {
     };
 
     assert_eq!(fetch(&url, false).await.status(), 401);
-    assert_eq!(fetch(&url, true).await.status(), 404, "not there yet");
+    assert_eq!(fetch(&url, true).await.status(), 404, "not available yet");
     let redirect = fetch(&url, true).await;
     assert_eq!(redirect.status(), 307);
     let cdn = redirect.headers()["Location"].to_str().unwrap();

@@ -1,4 +1,4 @@
-//! Telnyx's REST API, as far as a texting product needs it.
+//! The part of Telnyx's REST API that the server uses.
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -37,7 +37,7 @@ async fn inject_faults(State(telnyx): State<Telnyx>, request: Request, next: Nex
         state.calls.push(call);
         failure
     };
-    // So that "after the request was read" is true for those who never answer.
+    // Reads the body first: faults apply after the request was read.
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX)
         .await
@@ -94,12 +94,12 @@ async fn inject_faults(State(telnyx): State<Telnyx>, request: Request, next: Nex
     }
 }
 
-/// Ends the connection's task, and with it the connection, without a word in the test's output.
+/// Ends the connection's task, and with it the connection, without output.
 fn hang_up() -> ! {
     std::panic::resume_unwind(Box::new("hung up"))
 }
 
-/// Whose key it is: the account's place.
+/// The account index of the API key.
 pub struct Caller(pub usize);
 
 impl FromRequestParts<Telnyx> for Caller {
@@ -110,17 +110,17 @@ impl FromRequestParts<Telnyx> for Caller {
         let key = header.and_then(|header| header.to_str().ok()?.strip_prefix("Bearer "));
         let state = telnyx.state();
         let mut accounts = state.accounts.iter();
-        let place = accounts.position(|account| Some(account.api_key.as_str()) == key);
-        let place = place.ok_or_else(|| problem(StatusCode::UNAUTHORIZED, 10009))?;
-        match state.accounts[place].refusal {
+        let index = accounts.position(|account| Some(account.api_key.as_str()) == key);
+        let index = index.ok_or_else(|| problem(StatusCode::UNAUTHORIZED, 10009))?;
+        match state.accounts[index].refusal {
             Some((status, code)) => Err(problem(StatusCode::from_u16(status).unwrap(), code)),
-            None => Ok(Self(place)),
+            None => Ok(Self(index)),
         }
     }
 }
 
-async fn balance(Caller(place): Caller, State(telnyx): State<Telnyx>) -> Response {
-    if telnyx.state().accounts[place].hides_balance {
+async fn balance(Caller(index): Caller, State(telnyx): State<Telnyx>) -> Response {
+    if telnyx.state().accounts[index].hides_balance {
         return problem(StatusCode::FORBIDDEN, 10010);
     }
     let balance = json!({"record_type": "balance", "balance": "300.00", "available_credit": "400.00", "currency": "USD"});
@@ -129,17 +129,17 @@ async fn balance(Caller(place): Caller, State(telnyx): State<Telnyx>) -> Respons
 
 /// One page of `rows`, by `page[number]` and `page[size]`.
 pub fn page(telnyx: &Telnyx, query: &str, rows: Vec<Value>) -> Response {
-    let asked = |name: &str| {
+    let parameter = |name: &str| {
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         let (_, value) = pairs.find(|(field, _)| field == name)?;
         value.parse::<usize>().ok()
     };
     let state = telnyx.state();
-    let size = asked("page[size]").unwrap_or(20).min(250);
+    let size = parameter("page[size]").unwrap_or(20).min(250);
     let size = size.min(state.page_size.unwrap_or(size)).max(1);
     let number = match state.repeats_pages {
         true => 1,
-        false => asked("page[number]").unwrap_or(1).max(1),
+        false => parameter("page[number]").unwrap_or(1).max(1),
     };
     let total = rows.len();
     let pages = if state.repeats_pages {
@@ -161,7 +161,7 @@ pub fn problem(status: StatusCode, code: u32) -> Response {
     (status, Json(json!({"errors": [error]}))).into_response()
 }
 
-/// As Telnyx words it, in answers and in events alike.
+/// An error as in Telnyx's responses and events.
 pub fn error(code: u32) -> Value {
     let title = match code {
         40300 => "Blocked due to STOP message".to_owned(),

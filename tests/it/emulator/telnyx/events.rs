@@ -1,5 +1,5 @@
-//! Telnyx's calls at our door, signed as Telnyx signs them: computed here a second time on purpose, for a mistake in the
-//! product's own rule would otherwise agree with itself.
+//! Telnyx's webhook calls. Their signature is computed independently of the product, so that an error in its own code
+//! is found.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Telnyx;
 use super::api::error;
 
-/// An event on its way to a webhook. Every part of it can be bent before it leaves.
+/// An event before delivery. Tests can change every part of it.
 pub struct Event {
     telnyx: Telnyx,
     url: String,
@@ -65,7 +65,7 @@ impl Telnyx {
         }
     }
 
-    /// Reports a message of ours as `status`, at the URL that was given along with it.
+    /// Reports one of our messages as `status`, at the webhook URL given with it.
     pub async fn reports(&self, id: &str, status: &str) -> Response {
         self.reporting(id, status, None).send().await
     }
@@ -79,7 +79,7 @@ impl Telnyx {
         let event = state.new_uuid();
         let mut messages = state.messages.iter_mut();
         let message = messages.find(|message| message.id == id);
-        let message = message.expect("Telnyx took this message");
+        let message = message.expect("Telnyx accepted this message");
         message.status = status.into();
         message.errors = code.into_iter().map(error).collect();
         let message = message.clone();
@@ -109,7 +109,6 @@ impl Telnyx {
         }
     }
 
-    /// Sent, and then delivered.
     pub async fn delivers(&self, id: &str) {
         for status in ["sent", "delivered"] {
             self.reports(id, status).await;
@@ -118,7 +117,6 @@ impl Telnyx {
 }
 
 impl Event {
-    /// Changes a field of the payload.
     pub fn with(mut self, field: &str, value: Value) -> Self {
         self.json["data"]["payload"][field] = value;
         self
@@ -129,7 +127,7 @@ impl Event {
         self
     }
 
-    /// The same message again has the same id.
+    /// Sets the message id; equal ids mean a repeat.
     pub fn id(self, id: &str) -> Self {
         self.with("id", id.into())
     }
@@ -142,20 +140,20 @@ impl Event {
         self.with("type", "MMS".into()).with("media", files.into())
     }
 
-    /// As if it were of a message that is not ours.
+    /// Removes our message id from the URL, as for a foreign message.
     pub fn without_our_id(mut self) -> Self {
         self.url
             .truncate(self.url.find('?').unwrap_or(self.url.len()));
         self
     }
 
-    /// To this URL, whatever is configured.
+    /// Sends to this URL instead of the configured one.
     pub fn at(mut self, url: &str) -> Self {
         self.url = url.into();
         self
     }
 
-    /// Signed at another time than now; the future is negative.
+    /// Signs with a timestamp in the past; negative: in the future.
     pub fn signed_seconds_ago(mut self, seconds: i64) -> Self {
         self.seconds_ago = seconds;
         self
@@ -171,29 +169,29 @@ impl Event {
         self
     }
 
-    /// Any bytes, signed.
+    /// Replaces the body by any bytes, which are signed.
     pub fn with_body(mut self, body: &[u8]) -> Self {
         self.body = Some(body.into());
         self
     }
 
-    /// Telnyx has it, and tried in vain to tell us, so long ago.
+    /// Records the event as undelivered, this long ago.
     pub fn gets_lost_ago(mut self, ago: chrono::TimeDelta) {
-        let came = chrono::Utc::now() - ago;
-        self.json["data"]["payload"]["received_at"] = came.to_rfc3339().into();
+        let failed_at = chrono::Utc::now() - ago;
+        self.json["data"]["payload"]["received_at"] = failed_at.to_rfc3339().into();
         let mut state = self.telnyx.state();
         let key = self.key.verifying_key();
         let mut accounts = state.accounts.iter();
         let account = accounts.position(|one| one.signing_key.verifying_key() == key);
         let event = self.json["data"].take();
-        state.undelivered.push((account.unwrap(), came, event));
+        state.undelivered.push((account.unwrap(), failed_at, event));
     }
 
     pub async fn send(self) -> Response {
         self.tries().await.expect("the webhook answers")
     }
 
-    /// Nobody may be there.
+    /// Sends; fails if no server listens.
     pub async fn tries(self) -> reqwest::Result<Response> {
         assert!(!self.url.is_empty(), "no webhook is configured");
         let body = self

@@ -1,4 +1,4 @@
-//! Messages that we send, once per key, with what Telnyx would refuse of them at once.
+//! Outbound messages, once per idempotency key, with Telnyx's synchronous validation.
 
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
@@ -20,14 +20,14 @@ pub fn router() -> Router<Telnyx> {
 }
 
 async fn send(
-    Caller(place): Caller,
+    Caller(index): Caller,
     State(telnyx): State<Telnyx>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let key = headers.get("idempotency-key");
     let key = key.map(|key| key.to_str().unwrap_or("�").to_owned());
-    let slot = key.clone().map(|key| (place, key));
+    let slot = key.clone().map(|key| (index, key));
     let pause = {
         let mut state = telnyx.state();
         if let Some(slot) = slot.clone() {
@@ -36,7 +36,7 @@ async fn send(
                 return problem(StatusCode::BAD_REQUEST, 10015);
             }
             match state.keys.get(&slot) {
-                Some((asked, _)) if *asked != body => {
+                Some((stored_body, _)) if *stored_body != body => {
                     return problem(StatusCode::UNPROCESSABLE_ENTITY, 10041);
                 }
                 Some((_, None)) => return problem(StatusCode::CONFLICT, 10042),
@@ -46,42 +46,42 @@ async fn send(
         }
         state.next_takes.take()
     };
-    // It goes on whether or not somebody still waits for it.
-    let doing = tokio::spawn(async move {
+    // Continues even if the client has disconnected.
+    let task = tokio::spawn(async move {
         if let Some(pause) = pause {
             tokio::time::sleep(pause).await;
         }
-        let done = take(&telnyx, place, key, &body).await;
+        let result = accept(&telnyx, index, key, &body).await;
         if let Some(slot) = slot {
             let mut state = telnyx.state();
-            // Only what went well is remembered.
-            match &done {
+            // Only successful responses are stored.
+            match &result {
                 Ok(answer) => state
                     .keys
                     .insert(slot, (body.to_vec(), Some(answer.clone()))),
                 Err(_) => state.keys.remove(&slot),
             };
         }
-        done
+        result
     });
-    match doing.await.unwrap() {
+    match task.await.unwrap() {
         Ok(answer) => Json(answer).into_response(),
         Err((status, code)) => problem(StatusCode::from_u16(status).unwrap(), code),
     }
 }
 
-async fn take(
+async fn accept(
     telnyx: &Telnyx,
-    place: usize,
+    index: usize,
     key: Option<String>,
     body: &[u8],
 ) -> Result<Value, (u16, u32)> {
-    let asked: Value = serde_json::from_slice(body).map_err(|_| (400, 10015))?;
-    let text = |name: &str| asked[name].as_str().unwrap_or_default().to_owned();
-    let media = asked["media_urls"].as_array().into_iter().flatten();
+    let request: Value = serde_json::from_slice(body).map_err(|_| (400, 10015))?;
+    let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
+    let media = request["media_urls"].as_array().into_iter().flatten();
     let message = Message {
         id: String::new(),
-        account: place,
+        account: index,
         profile: String::new(),
         from: text("from"),
         to: text("to"),
@@ -89,17 +89,17 @@ async fn take(
         media: media
             .map(|url| url.as_str().unwrap_or_default().into())
             .collect(),
-        webhook_url: asked["webhook_url"].as_str().map(str::to_owned),
+        webhook_url: request["webhook_url"].as_str().map(str::to_owned),
         status: "queued".into(),
         errors: Vec::new(),
         key,
     };
     let files = fetch(&message.media).await.ok_or((400, 40317))?;
     telnyx.state().fetched.extend(files);
-    let (message, reports_first, on_taken) = {
+    let (message, reports_first, on_accepted) = {
         let mut state = telnyx.state();
         let number = state.number(&message.from);
-        let number = number.filter(|number| number.account == place);
+        let number = number.filter(|number| number.account == index);
         let profile = number
             .map(|number| number.profile.clone())
             .ok_or((400, 40305))?;
@@ -130,10 +130,10 @@ async fn take(
             ..message
         };
         state.messages.push(message.clone());
-        (message, state.reports_first, state.on_taken.clone())
+        (message, state.reports_first, state.on_accepted.clone())
     };
-    if let Some(on_taken) = on_taken {
-        on_taken(message.id.clone());
+    if let Some(on_accepted) = on_accepted {
+        on_accepted(message.id.clone());
     }
     if reports_first {
         telnyx.delivers(&message.id).await;
@@ -142,7 +142,7 @@ async fn take(
 }
 
 async fn message(
-    Caller(place): Caller,
+    Caller(index): Caller,
     State(telnyx): State<Telnyx>,
     Path(id): Path<String>,
 ) -> Response {
@@ -150,35 +150,36 @@ async fn message(
     let mut messages = state.messages.iter();
     let mut received = state.undelivered.iter();
     let received =
-        received.find(|(owner, _, event)| *owner == place && event["payload"]["id"] == id.as_str());
+        received.find(|(owner, _, event)| *owner == index && event["payload"]["id"] == id.as_str());
     if let Some((_, _, event)) = received {
         return Json(json!({"data": event["payload"]})).into_response();
     }
-    match messages.find(|message| message.id == id && message.account == place) {
+    match messages.find(|message| message.id == id && message.account == index) {
         Some(message) => Json(json!({"data": message.json()})).into_response(),
         None => problem(StatusCode::NOT_FOUND, 10005),
     }
 }
 
-/// Only failed ones of one kind since some time are ever asked for.
+/// Supports only the server's query: failed deliveries of one event type since a time.
 async fn deliveries(
-    Caller(place): Caller,
+    Caller(index): Caller,
     State(telnyx): State<Telnyx>,
     RawQuery(query): RawQuery,
 ) -> Response {
     let query = query.unwrap_or_default();
-    let asked = |name: &str| {
+    let parameter = |name: &str| {
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         let found = pairs.find(|(field, _)| field == name);
         found
             .map(|(_, value)| value.into_owned())
             .unwrap_or_default()
     };
-    let since: Result<chrono::DateTime<chrono::Utc>, _> = asked("filter[started_at][gte]").parse();
+    let since: Result<chrono::DateTime<chrono::Utc>, _> =
+        parameter("filter[started_at][gte]").parse();
     let (Ok(since), "failed", "message.received") = (
         since,
-        &*asked("filter[status][eq]"),
-        &*asked("filter[event_type]"),
+        &*parameter("filter[status][eq]"),
+        &*parameter("filter[event_type]"),
     ) else {
         return problem(StatusCode::BAD_REQUEST, 10015);
     };
@@ -189,14 +190,14 @@ async fn deliveries(
         }
         let newest_first = state.undelivered.iter().rev();
         newest_first
-            .filter(|(owner, came, _)| *owner == place && *came >= since)
-            .map(|(_, came, event)| {
+            .filter(|(owner, failed_at, _)| *owner == index && *failed_at >= since)
+            .map(|(_, failed_at, event)| {
                 let mut event = event.clone();
-                event["occurred_at"] = json!(came.to_rfc3339());
+                event["occurred_at"] = json!(failed_at.to_rfc3339());
                 if state.hides_payloads {
                     event["payload"] = json!({"id": event["payload"]["id"]});
                 }
-                json!({"record_type": "webhook_delivery", "status": "failed", "started_at": came.to_rfc3339(), "webhook": event})
+                json!({"record_type": "webhook_delivery", "status": "failed", "started_at": failed_at.to_rfc3339(), "webhook": event})
             })
             .collect()
     };

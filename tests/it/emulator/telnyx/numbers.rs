@@ -1,4 +1,4 @@
-//! Numbers, and the messaging profiles that have the webhooks.
+//! Numbers, and the messaging profiles with their webhooks.
 
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
@@ -28,7 +28,7 @@ pub fn router() -> Router<Telnyx> {
 }
 
 async fn numbers(
-    Caller(place): Caller,
+    Caller(index): Caller,
     State(telnyx): State<Telnyx>,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -41,8 +41,8 @@ async fn numbers(
             .numbers
             .iter()
             .rev()
-            .filter(|number| number.account == place);
-        let digits = asked(&query, "filter[phone_number]");
+            .filter(|number| number.account == index);
+        let digits = parameter(&query, "filter[phone_number]");
         mine.filter(|number| !only_active || number.status == "active")
             .filter(|number| number.phone_number.contains(&digits))
             .map(Number::json)
@@ -51,7 +51,7 @@ async fn numbers(
     page(&telnyx, &query, rows)
 }
 
-fn asked(query: &str, name: &str) -> String {
+fn parameter(query: &str, name: &str) -> String {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     let found = pairs.find(|(field, _)| field == name);
     found
@@ -60,13 +60,13 @@ fn asked(query: &str, name: &str) -> String {
 }
 
 async fn release(
-    Caller(place): Caller,
+    Caller(index): Caller,
     State(telnyx): State<Telnyx>,
     Path(id): Path<String>,
 ) -> Response {
     let mut state = telnyx.state();
     let mut numbers = state.numbers.iter();
-    match numbers.position(|number| number.id == id && number.account == place) {
+    match numbers.position(|number| number.id == id && number.account == index) {
         Some(at) => Json(json!({"data": state.numbers.remove(at).json()})).into_response(),
         None => problem(StatusCode::NOT_FOUND, 10005),
     }
@@ -74,8 +74,8 @@ async fn release(
 
 async fn available(_: Caller, State(telnyx): State<Telnyx>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
-    let area = asked(&query, "filter[national_destination_code]");
-    let part = asked(&query, "filter[phone_number][contains]");
+    let area = parameter(&query, "filter[national_destination_code]");
+    let part = parameter(&query, "filter[phone_number][contains]");
     let state = telnyx.state();
     let offers = state.for_sale.iter();
     let offers = offers.filter(|number| number[2..].starts_with(&area) && number.contains(&part));
@@ -97,7 +97,7 @@ async fn available(_: Caller, State(telnyx): State<Telnyx>, RawQuery(query): Raw
 }
 
 async fn place_order(
-    Caller(place): Caller,
+    Caller(index): Caller,
     State(telnyx): State<Telnyx>,
     Json(order): Json<Value>,
 ) -> Response {
@@ -110,7 +110,7 @@ async fn place_order(
     state.for_sale.remove(at);
     let order = Order {
         id: state.new_uuid(),
-        account: place,
+        account: index,
         phone_number: phone_number.into(),
         profile: order["messaging_profile_id"].as_str().unwrap().into(),
         reference: order["customer_reference"].as_str().unwrap().into(),
@@ -123,15 +123,15 @@ async fn place_order(
 }
 
 async fn orders(
-    Caller(place): Caller,
+    Caller(index): Caller,
     State(telnyx): State<Telnyx>,
     RawQuery(query): RawQuery,
 ) -> Response {
     let query = query.unwrap_or_default();
-    let reference = asked(&query, "filter[customer_reference]");
+    let reference = parameter(&query, "filter[customer_reference]");
     let rows = {
         let state = telnyx.state();
-        let mine = state.orders.iter().filter(|order| order.account == place);
+        let mine = state.orders.iter().filter(|order| order.account == index);
         mine.filter(|order| order.reference == reference)
             .map(Order::json)
             .collect()
@@ -140,13 +140,13 @@ async fn orders(
 }
 
 async fn order(
-    Caller(place): Caller,
+    Caller(index): Caller,
     State(telnyx): State<Telnyx>,
     Path(id): Path<String>,
 ) -> Response {
     let mut state = telnyx.state();
     let mut orders = state.orders.iter_mut();
-    let Some(order) = orders.find(|order| order.id == id && order.account == place) else {
+    let Some(order) = orders.find(|order| order.id == id && order.account == index) else {
         return problem(StatusCode::NOT_FOUND, 10005);
     };
     let is_filled = order.status == "pending" && order.looks == 0;
@@ -160,7 +160,7 @@ async fn order(
         let id = state.new_id();
         state.numbers.push(Number {
             id: id.to_string(),
-            account: place,
+            account: index,
             phone_number,
             status: "active",
             profile,
@@ -170,30 +170,30 @@ async fn order(
 }
 
 async fn new_profile(
-    Caller(place): Caller,
+    Caller(index): Caller,
     State(telnyx): State<Telnyx>,
-    Json(wanted): Json<Value>,
+    Json(request): Json<Value>,
 ) -> Response {
-    let text = |name: &str| wanted[name].as_str().unwrap_or_default().to_owned();
-    if !wanted["whitelisted_destinations"].is_array() {
+    let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
+    if !request["whitelisted_destinations"].is_array() {
         return problem(StatusCode::UNPROCESSABLE_ENTITY, 10015);
     }
     let mut state = telnyx.state();
     let profile = Profile {
         id: state.new_uuid(),
-        account: place,
+        account: index,
         name: text("name"),
         enabled: true,
         webhook_url: text("webhook_url"),
         version: text("webhook_api_version"),
     };
-    let order_json = profile.json();
+    let profile_json = profile.json();
     state.profiles.push(profile);
-    Json(json!({"data": order_json})).into_response()
+    Json(json!({"data": profile_json})).into_response()
 }
 
 async fn all_messaging(
-    Caller(place): Caller,
+    Caller(index): Caller,
     State(telnyx): State<Telnyx>,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -202,27 +202,27 @@ async fn all_messaging(
         let mine = state
             .numbers
             .iter()
-            .filter(|number| number.account == place);
+            .filter(|number| number.account == index);
         mine.map(Number::messaging_json).collect()
     };
     page(&telnyx, &query.unwrap_or_default(), rows)
 }
 
 async fn messaging(
-    Caller(place): Caller,
+    Caller(index): Caller,
     State(telnyx): State<Telnyx>,
     Path(id): Path<String>,
 ) -> Response {
     let state = telnyx.state();
     let mut numbers = state.numbers.iter();
-    match numbers.find(|number| number.id == id && number.account == place) {
+    match numbers.find(|number| number.id == id && number.account == index) {
         Some(number) => Json(json!({"data": number.messaging_json()})).into_response(),
         None => problem(StatusCode::NOT_FOUND, 10005),
     }
 }
 
 async fn profiles(
-    Caller(place): Caller,
+    Caller(index): Caller,
     State(telnyx): State<Telnyx>,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -231,7 +231,7 @@ async fn profiles(
         let mine = state
             .profiles
             .iter()
-            .filter(|profile| profile.account == place);
+            .filter(|profile| profile.account == index);
         mine.map(Profile::json).collect()
     };
     page(&telnyx, &query.unwrap_or_default(), rows)
@@ -262,13 +262,13 @@ async fn update_profile(
 
 fn with_profile(
     telnyx: &Telnyx,
-    Caller(place): &Caller,
+    Caller(index): &Caller,
     id: &str,
     change: impl FnOnce(&mut Profile),
 ) -> Response {
     let mut state = telnyx.state();
     let mut profiles = state.profiles.iter_mut();
-    let Some(profile) = profiles.find(|profile| profile.id == id && profile.account == *place)
+    let Some(profile) = profiles.find(|profile| profile.id == id && profile.account == *index)
     else {
         return problem(StatusCode::NOT_FOUND, 10005);
     };

@@ -1,4 +1,4 @@
-//! What Telnyx says that it charged for messages between two moments.
+//! Telnyx's charges for messages in a period.
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -15,22 +15,22 @@ pub fn router() -> Router<Telnyx> {
 }
 
 async fn usage(
-    Caller(place): Caller,
+    Caller(index): Caller,
     State(telnyx): State<Telnyx>,
     RawQuery(query): RawQuery,
 ) -> Response {
     let query = query.unwrap_or_default();
-    let asked = |name: &str| -> String {
+    let parameter = |name: &str| -> String {
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         let found = pairs.find(|(key, _)| key == name);
         found.expect(name).1.into_owned()
     };
-    assert_eq!(asked("product"), "messaging");
-    let moment = |name: &str| -> DateTime<Utc> { asked(name).parse().unwrap() };
-    // All that it took it took now.
-    let is_now = (moment("start_date")..moment("end_date")).contains(&Utc::now());
+    assert_eq!(parameter("product"), "messaging");
+    let time = |name: &str| -> DateTime<Utc> { parameter(name).parse().unwrap() };
+    // All messages were accepted just now.
+    let is_now = (time("start_date")..time("end_date")).contains(&Utc::now());
     let sent = telnyx.messages();
-    let sent = sent.iter().filter(|one| one.account == place).count();
+    let sent = sent.iter().filter(|one| one.account == index).count();
     let rows = match is_now && sent > 0 {
         true => vec![
             json!({"product": "messaging", "direction": "outbound", "count": sent, "cost": 0.004 * sent as f64, "customer_carrier_fee": 0.0025 * sent as f64}),
