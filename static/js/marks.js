@@ -1,4 +1,4 @@
-// What only this browser knows of a row: that a text there waits for the line or was refused, and what is being written.
+// Marks a row with state of this browser: an unsent text or a draft.
 import * as store from "unsent"
 import { t } from "i18n"
 

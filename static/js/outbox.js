@@ -1,5 +1,5 @@
-// Sends what was written, from whatever page is open, in order. A text goes again under the same key until the server has
-// said something about it, so that it arrives exactly once. Of several tabs one sends at a time.
+// Sends queued texts in order, from whatever page is open. A text is retried under the same idempotency key until the
+// server accepts or refuses it, so it is sent once. A lock lets one tab send at a time.
 import { show } from "streams"
 import * as store from "unsent"
 
@@ -8,16 +8,15 @@ const PATIENCE = 30_000
 let running
 let again = false
 
-// Whatever waits, as far as the line carries.
 export function send() {
   again = true
   running ??= run().finally(() => (running = undefined))
   return running
 }
 
-// Nobody sends meanwhile, in no tab.
+// Runs `work` while no tab is sending.
 export function alone(work) {
-  // Outside https and localhost a browser has no locks; then the keys alone keep a text from going twice.
+  // The Web Locks API needs a secure context; without it idempotency keys alone prevent duplicates.
   return navigator.locks ? navigator.locks.request(`outbox:${document.body.dataset.user}`, work) : work()
 }
 
@@ -59,13 +58,13 @@ async function deliver(entry) {
     publish(entry, "taken", response.headers.get("location"))
     return "up"
   }
-  // Signed out, too much at once, or a server in trouble: it stays, and goes later.
+  // Signed out, rate limited or a server error: the text stays queued.
   if (response.ok || response.status >= 500 || [401, 408, 429].includes(response.status)) return response.status === 401 || response.ok ? "down" : "stuck"
   refuse(entry, streams ? said(html) : problemOf(html))
   return "up"
 }
 
-// Its own page may have heard so before, and shows it.
+// The new-text page may have handled the refusal and removed the entry.
 function refuse(entry, { code, reason }) {
   if (store.find(entry.ref)) store.keep({ ...entry, code, reason })
   publish(entry, "refused")
@@ -87,7 +86,7 @@ function problemOf(json) {
   }
 }
 
-// `href`: where a text to somebody new has begun a conversation.
+// `href`: the conversation that a new text has created.
 function publish({ ref }, state, href) {
   dispatchEvent(new CustomEvent("outbox:changed", { detail: { ref, state, href } }))
 }

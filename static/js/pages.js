@@ -1,4 +1,4 @@
-// What pages beside the inbox do.
+// Controllers of the pages other than the inbox.
 import { application } from "app"
 
 import Awaits from "pages/awaits"

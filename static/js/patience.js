@@ -1,6 +1,6 @@
-// After a line has died, the browser's other connections to the server may be as dead: what is asked on one of them is
-// never answered. So it is asked again on another one, and whichever answers first counts. Of those that are not answered the
-// oldest is given up, which frees its connection: a browser has six.
+// Hedged fetch. After a connection dies, the browser's other connections to the server may be dead too, and requests
+// on them get no response. So the request is repeated on another connection and the first response wins. The oldest
+// pending request is aborted beyond AT_ONCE, because a browser has six connections per host.
 const AGAIN = 2000
 const AT_ONCE = 3
 const TRIES = 10
@@ -13,7 +13,7 @@ export function ask(url, options) {
       const one = new AbortController()
       asked.push(one)
       if (asked.length > AT_ONCE) asked.at(-1 - AT_ONCE).abort()
-      // Past the browser's cache, which would have it wait for the one before.
+      // The HTTP cache would serialize the repeats.
       fetch(url, { ...options, cache: "no-store", signal: one.signal }).then(
         (response) => answer({ response, one }),
         (error) => {

@@ -1,4 +1,4 @@
-// Who else looks where, as the socket tells: beside a conversation's name, and small on its row.
+// Who views which conversation: shown beside its name and on its row.
 
 import { count, t } from "i18n"
 
@@ -13,7 +13,7 @@ export function note(conversation, user, who) {
   paint(conversation)
 }
 
-// A new connection is told anew.
+// The server sends presence again after each join.
 export function forget() {
   const all = [...here.keys()]
   here.clear()

@@ -1,18 +1,18 @@
-// Turbo Stream actions of our own. Each may come twice or late, and then changes nothing.
+// Custom Turbo Stream actions. Each is idempotent and tolerates late delivery.
 import { t } from "i18n"
 import { StreamActions, visit } from "@hotwired/turbo"
 import { place as placeRow, settle } from "rows"
 import { note } from "presence"
 import { toast } from "toasts"
 
-// Turbo's own way gives the focus back to what had it a moment before, even where the person has moved on meanwhile.
+// Turbo's renderer restores the focus of a moment before, even if the user has moved it since.
 export function show(html) {
   const template = document.createElement("template")
   template.innerHTML = html
   document.documentElement.append(template.content)
 }
 
-// In place of what has the same id. Whoever was in there with the keyboard stays in there.
+// Replaces the element of the same id and keeps the focus inside it.
 StreamActions.swap = function () {
   for (const element of this.targetElements) {
     const inside = element.contains(document.activeElement)
@@ -25,7 +25,7 @@ StreamActions.swap = function () {
   }
 }
 
-// A conversation changed: its row goes where it belongs.
+// A conversation changed: moves its row.
 StreamActions.row = function () {
   const rows = document.getElementById("rows")
   const row = this.templateContent.querySelector(".row")
@@ -41,7 +41,7 @@ StreamActions.rows = function () {
   if (rows) settle(rows, [...this.templateContent.querySelectorAll(".row")], this.hasAttribute("complete"))
 }
 
-// A text was added or changed: ids sort by time, so its place is known.
+// A message was added or changed. Ids sort by time and determine the position.
 StreamActions.message = function () {
   const thread = document.getElementById(this.getAttribute("target"))
   if (!thread) return
@@ -56,15 +56,14 @@ StreamActions.message = function () {
       message.classList.toggle("joined", old.classList.contains("joined"))
       old.replaceWith(message)
     } else if (gap && !document.getElementById(`pending-${message.dataset.ref}`)) {
-      // What lies between is not there yet: it is told, and comes when one gets there.
+      // The messages between are not loaded: the new one is only counted.
       if (!this.hasAttribute("page") && !isLine) thread.dispatchEvent(new CustomEvent("thread:beyond", { bubbles: true, detail: { message } }))
     } else {
       const later = [...thread.querySelectorAll(":scope > [id^=message-], :scope > [id^=event-]")].find((other) => place(other) > place(message))
-      // Above what is loaded it will come with what is loaded there.
+      // An event above the loaded messages is loaded with its page.
       if (isLine && later && thread.querySelector(":scope > turbo-frame") && !document.getElementById(message.id) && later === first(thread)) continue
       if (!isLine) {
         message.classList.add("arriving")
-        // Whoever was writing has written.
         document.getElementById(thread.id.replace("thread-", "typing-"))?.replaceChildren()
       }
       thread.insertBefore(message, later ?? null)
@@ -73,13 +72,13 @@ StreamActions.message = function () {
   }
 }
 
-// Somebody looks at a conversation, or no longer does.
+// A member views a conversation, or no longer does.
 StreamActions.presence = function () {
   const who = this.hasAttribute("here") && { name: this.getAttribute("name"), face: this.templateContent.firstElementChild.cloneNode(true) }
   note(this.getAttribute("target"), this.getAttribute("user"), who)
 }
 
-// A colleague is writing. It fades by itself.
+// A colleague is writing. The indicator disappears after five seconds.
 StreamActions.typing = function () {
   const user = this.getAttribute("user")
   if (user === document.body.dataset.user) return
@@ -91,11 +90,11 @@ StreamActions.typing = function () {
   }
 }
 
-// A note calls whoever looks: the counts are others now, and the open conversation has been looked at.
+// A note mentions the user: updates the counts and notifies, unless the conversation is open.
 StreamActions.mentioned = function () {
   const rows = document.getElementById("rows")
   rows?.dispatchEvent(new CustomEvent("counts:stale", { bubbles: true }))
-  // Whether a row belongs among the mentions, only the server knows.
+  // Only the server knows which rows belong to the mentions tab.
   if (rows?.dataset.tab === "mentions") rows.closest("turbo-frame").src = new URL(rows.dataset.base + rows.dataset.query, location).href
   const message = this.getAttribute("message")
   if (!message) return
@@ -107,12 +106,12 @@ StreamActions.mentioned = function () {
   else toast(this.templateContent, { id: `mention-${message}`, href: `${rows?.dataset.base}/${id}` })
 }
 
-// What was done, with a way back; or that it was not done, and why.
+// The result of an action, with undo, or the error.
 StreamActions.toast = function () {
   toast(this.templateContent)
 }
 
-// The conversation is there no more: its contact was deleted, or is one with another, to whom its address leads.
+// The contact was deleted, or merged; then the conversation's URL redirects.
 StreamActions.gone = async function () {
   if (!document.getElementById(this.getAttribute("target"))) return
   const { ok } = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => ({ ok: true }))
@@ -120,13 +119,13 @@ StreamActions.gone = async function () {
   else leave(t("This conversation was deleted."))
 }
 
-// To the list, and says there why.
+// Returns to the list and shows the reason.
 export function leave(words) {
   addEventListener("turbo:load", () => toast(document.createTextNode(words)), { once: true })
   visit(document.getElementById("rows")?.dataset.base ?? location.href)
 }
 
-// How they said it, beside what is said of it now.
+// Refreshes the consent history after a change of consent.
 async function proof(conversation) {
   const old = document.getElementById(`consents-${conversation}`)
   if (!old || old.contains(document.activeElement)) return
@@ -136,7 +135,7 @@ async function proof(conversation) {
   if (fresh) old.replaceWith(fresh)
 }
 
-// The details' list of what happened, once for all that happened together.
+// Reloads the activity list, once for simultaneous events.
 let refetching
 function refetch(conversation) {
   clearTimeout(refetching)
@@ -146,11 +145,11 @@ function refetch(conversation) {
   }, 300)
 }
 
-// Texts and what happened between them lie in the order of the ids behind their names.
+// Messages and events are ordered by the UUID in their element id.
 const place = ({ id }) => id.slice(id.indexOf("-") + 1)
 const first = (thread) => thread.querySelector(":scope > [id^=message-], :scope > [id^=event-]")
 
-// So much was missed that the newest page does not reach down to what is shown.
+// Whether the newest page does not reach down to the shown messages.
 function gapped(thread, page) {
   const shown = [...thread.querySelectorAll(":scope > .message[id^=message-]")].at(-1)
   const first = page.querySelector(".message")

@@ -1,6 +1,6 @@
 import { t } from "i18n"
 
-// Says once what was done or has happened. It goes by itself, unless one points at it or has the keyboard in it.
+// Toast. It disappears by itself unless it is hovered or has the focus.
 const LASTS = 8000
 let timer
 

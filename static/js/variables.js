@@ -1,7 +1,7 @@
-// What stands between {{ and }} in a text.
-// src/domain/templates/variables.rs is the same rule on the server; tests/vectors/variables.json holds both.
+// Template variables: {{name}} or {{name|default}}. Same rule as src/domain/templates/variables.rs; both are tested
+// against tests/vectors/variables.json.
 
-// " First name " is first_name; undefined where it is no name at all.
+// " First name " becomes first_name; undefined if the text is not a valid name.
 export function named(text) {
   const name = text.trim().toLowerCase().replace(/[ -]/g, "_")
   return /^[\p{Alphabetic}\p{N}_]{1,40}$/u.test(name) ? name : undefined
@@ -10,7 +10,7 @@ export function named(text) {
 function pieces(text) {
   const found = []
   for (let begin; (begin = text.indexOf("{{")) >= 0; ) {
-    // Of more braces the innermost count.
+    // Of more than two braces the innermost pair counts.
     while (text[begin + 2] === "{") begin++
     const end = text.indexOf("}}", begin + 2)
     if (end < 0) break
@@ -27,12 +27,12 @@ function pieces(text) {
   return [...found, { words: text }]
 }
 
-// With those values in their places that there are.
+// Inserts values and defaults; variables with neither stay.
 export function filled(text, values) {
   return pieces(text).map(({ words, name, otherwise, whole }) => words ?? (Object.hasOwn(values, name) ? values[name] : (otherwise ?? whole))).join("")
 }
 
-// Names without a value, each once, in order.
+// Distinct names without value and default, in order.
 export function missing(text, values) {
   const names = pieces(text).filter(({ name, otherwise }) => name !== undefined && otherwise === undefined && !Object.hasOwn(values, name))
   return [...new Set(names.map(({ name }) => name))]

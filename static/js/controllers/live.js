@@ -11,17 +11,17 @@ const SENTENCES = {
 }
 const REMEMBERED = 10_000
 const RENEWED = 30_000
-// Timers that are this late say that the computer slept, or the browser held the page.
+// Timers this late mean that the computer slept or the browser suspended the page.
 const SLEPT = 15_000
 const AGAIN = 3000
 
-// The socket that brings the page's own partials as they change. After every join it fetches what may have been missed.
+// The WebSocket that delivers the page's partials as they change. After each join, missed changes are fetched.
 //
-// A socket whose connection has died without a word (sleep, another network, a router that forgot it) stays open for the
-// browser, and the protocol's pings are hidden from scripts. So the page asks, and takes silence for an end.
+// The browser does not notice a connection that died silently (sleep, network change, NAT timeout), and scripts do not
+// see protocol pings. So the page sends its own ping and treats silence as a closed connection.
 export default class extends Controller {
   static targets = ["state"]
-  // `silence`: how long nothing may be heard, in milliseconds.
+  // `silence`: milliseconds without a frame after which the connection counts as dead.
   static values = { workspace: String, silence: { type: Number, default: 45_000 } }
   #socket
   #tries = 0
@@ -62,24 +62,24 @@ export default class extends Controller {
     this.#reopen(true)
   }
 
-  // Somebody is back, or the network is: whether the line is alive is asked at once. Where none is open, one is opened.
+  // The page is visible or the network is back: checks the connection at once, or opens one.
   wake() {
     if (document.visibilityState === "hidden") return
     if (this.#state === "live") this.#ask(this.silenceValue / 9)
     else if (!this.#socket) this.#open()
   }
 
-  // { type: "typing", conversation_id } and the like, from whoever has something to say.
+  // Sends a client frame such as { type: "typing", conversation_id }.
   send({ detail }) {
     if (this.#state === "live") this.#socket.send(JSON.stringify({ workspace_id: this.workspaceValue, ...detail }))
   }
 
-  // Whoever looks at no window of theirs is told elsewhere.
+  // A member without a visible window receives push notifications.
   look() {
     this.send({ detail: { type: "watching", watching: document.visibilityState === "visible" } })
   }
 
-  // A frame was fetched while texts came in: those it cannot know yet are shown again.
+  // Reapplies recent fragments, which a frame fetched meanwhile may not contain.
   replay() {
     const since = Date.now() - REMEMBERED
     this.#recent = this.#recent.filter(({ at }) => at > since)
@@ -90,8 +90,8 @@ export default class extends Controller {
     clearTimeout(this.#missed)
     const response = await ask(location.href, { headers: { Accept: "text/vnd.turbo-stream.html" } }).catch(() => undefined)
     if (!response && this.#state === "live") this.#missed = setTimeout(() => this.#state === "live" && this.catchUp(), AGAIN)
-    // Signed out, or no member any more: the page itself says so. A conversation that one may not see any more, or that is gone, is
-    // left for the list.
+    // Signed out or removed: the page shows why. A conversation that is gone or not visible any more: back to the
+    // list.
     const isLost = response?.status === 404
     if (isLost && document.getElementById("rows")) return leave(t("You can no longer see this conversation."))
     if (isLost || response?.redirected || [401, 403].includes(response?.status)) return location.reload()
@@ -121,7 +121,7 @@ export default class extends Controller {
     socket.onclose = () => this.#reopen(opened)
   }
 
-  // Nothing it says counts any more. Closing it takes an answer, which a dead line never brings.
+  // Ignores the socket from here on. Its close event would need a response, which a dead connection never delivers.
   #detach() {
     clearTimeout(this.#silent)
     const socket = this.#socket
@@ -131,7 +131,7 @@ export default class extends Controller {
     socket.close()
   }
 
-  // The line is alive: it is asked once it has been silent for a while.
+  // The connection is alive. Sends a ping after half of the silence.
   #resetSilence() {
     clearTimeout(this.#silent)
     this.#silent = setTimeout(() => this.#ask(this.silenceValue / 2), this.silenceValue / 2)
@@ -142,7 +142,7 @@ export default class extends Controller {
     this.#expect(patience)
   }
 
-  // Whatever is heard until then will do.
+  // Any frame counts as a response.
   #expect(patience) {
     clearTimeout(this.#silent)
     this.#silent = setTimeout(() => this.#reopen(true), patience)
@@ -154,11 +154,11 @@ export default class extends Controller {
     if (late > SLEPT) this.wake()
   }
 
-  // Ever longer, up to half a minute, and never all browsers at once.
+  // Exponential backoff up to 30 seconds, with jitter.
   #reopen(opened) {
     clearTimeout(this.#timer)
     this.#detach()
-    // Turned away: a sign-in that ran out is renewed by asking for the page, or leads to the sign-in.
+    // The handshake failed: fetching the page renews an expired session or redirects to the sign-in.
     if (!opened && navigator.onLine) this.catchUp()
     this.#become(navigator.onLine ? (this.#tries > 3 ? "offline" : "reconnecting") : "offline")
     const wait = Math.min(30_000, 500 * 2 ** this.#tries++)
@@ -187,7 +187,7 @@ export default class extends Controller {
     this.stateTargets.forEach((element) => this.#render(element))
   }
 
-  // The state stands on a line of its own, and in the thread what it means below it.
+  // The thread's bar also explains the state.
   #render(element) {
     element.dataset.state = this.#state
     const word = WORDS[this.#state]

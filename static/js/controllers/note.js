@@ -4,7 +4,7 @@ import { show } from "streams"
 import * as store from "unsent"
 import { t } from "i18n"
 
-// A note for colleagues, in place of a text: it keeps what is typed, and completes the names of those who see this number.
+// Writes an internal note: keeps its draft and completes mentions of members who see the number.
 export default class extends Controller {
   static targets = ["on", "off", "form", "text", "grow", "names", "mentions", "key"]
   static values = { conversation: String }
@@ -61,7 +61,7 @@ export default class extends Controller {
     this.textTarget.removeAttribute("aria-activedescendant")
   }
 
-  // The note stays in its field until the server has it; a repeat carries the same key.
+  // The field is cleared when the server has stored the note; a retry has the same idempotency key.
   async submit(event) {
     event.preventDefault()
     const content = this.textTarget.value
@@ -103,7 +103,7 @@ export default class extends Controller {
     this.formTarget.querySelector("#note-error").textContent = text
   }
 
-  // What stands between the last @ and the caret, if it begins the name of somebody.
+  // The text between the last @ and the caret, if it can begin a name.
   get #begun() {
     const before = this.textTarget.value.slice(0, this.textTarget.selectionStart)
     return /(?:^|[^\p{L}\p{N}])@([^@\n]{0,60})$/u.exec(before)?.[1]

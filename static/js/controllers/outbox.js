@@ -7,7 +7,7 @@ import { count, t } from "i18n"
 
 const EVERY = 10_000
 
-// On every page: what could not go out goes as soon as the line carries, and until then it says so.
+// On every page: sends queued texts when the connection is back, and shows their number until then.
 export default class extends Controller {
   static targets = ["bar", "message", "link"]
   #timer
@@ -39,7 +39,7 @@ export default class extends Controller {
     if (state === "taken") markAll()
   }
 
-  // Another tab wrote or sent something.
+  // Another tab changed the outbox.
   stored({ key }) {
     if (key?.startsWith("unsent:")) this.#render()
     if (/^(unsent|draft):/.test(key ?? "")) markAll()
@@ -53,7 +53,7 @@ export default class extends Controller {
     await alone(() => store.everyUnsent().filter(({ code }) => code !== undefined).forEach(({ ref }) => store.forget(ref)))
   }
 
-  // A line may be lost and carry again without the browser's saying so.
+  // The browser does not report every outage, so sending is retried on a timer.
   #again() {
     this.#failed = true
     clearTimeout(this.#timer)
@@ -62,7 +62,7 @@ export default class extends Controller {
 
   #render() {
     const all = waiting()
-    // The open thread says it at the text itself.
+    // An open thread shows the refusal at the text itself.
     const refused = store.everyUnsent().find(({ code, conversation }) => code !== undefined && !document.getElementById(`thread-${conversation}`))
     const waits = all.length > 0 && (this.#failed || !navigator.onLine)
     const words = waits ? count(all.length, "{n} text waits for the connection", "{n} texts wait for the connection") : refused ? t("A text could not be sent") : ""

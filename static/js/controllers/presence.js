@@ -3,7 +3,7 @@ import { paintAll } from "presence"
 
 const RENEWED = 30_000
 
-// Says which conversation this window looks at, as long as somebody looks at the window.
+// Reports which conversation this window shows while it is visible.
 export default class extends Controller {
   #at
   #timer
@@ -17,7 +17,7 @@ export default class extends Controller {
     this.#say(null)
   }
 
-  // A new connection knows nothing.
+  // After a reconnect the server has no state.
   begin() {
     this.#at = undefined
     this.look()

@@ -2,7 +2,7 @@ import { Controller } from "@hotwired/stimulus"
 import { LONGEST, composed, mended, segments } from "segments"
 import { t } from "i18n"
 
-// How many texts the carrier will charge for, the signature counted; what made it more, and how to mend that.
+// Shows the number of segments, with the signature, and the character that increases it with its replacement.
 export default class extends Controller {
   static targets = ["text", "count", "mend", "culprit", "instead"]
   static values = { signature: String, price: String }
@@ -19,7 +19,7 @@ export default class extends Controller {
     const { culprit, summary, segments: parts } = segments(whole)
     const better = mended(typed)
     const left = segments(signed(better, signature))
-    // What cannot be mended is named; where nothing of the kind stays, a click mends it all.
+    // Offers a replacement only if it removes every character outside GSM-7; else names one that stays.
     const mends = culprit !== null && left.culprit === null
     this.countTarget.classList.toggle("bad", over > 0)
     this.countTarget.textContent = typed.trim() === "" ? "" : over > 0 ? t("{n} too many", { n: over }) : [summary, this.signatureValue && t("with your signature"), this.priceValue].filter(Boolean).join(" · ")
@@ -35,7 +35,7 @@ export default class extends Controller {
     const better = mended(composed(this.textTarget.value))
     this.textTarget.focus()
     this.textTarget.select()
-    // As if it had been typed, so that it can be undone.
+    // execCommand keeps the undo history.
     if (!document.execCommand("insertText", false, better)) {
       this.textTarget.value = better
       this.textTarget.dispatchEvent(new Event("input", { bubbles: true }))
@@ -50,7 +50,7 @@ export default class extends Controller {
   }
 }
 
-// As the server does it.
+// Same as on the server.
 function signed(text, signature) {
   if (signature === "" || text.trim() === "" || text.endsWith(`\n${signature}`)) return text
   return `${text.trimEnd()}\n${signature}`

@@ -5,8 +5,8 @@ import { t } from "i18n"
 
 const FRESH = 30_000
 
-// Templates behind a slash: what follows it narrows them, the arrows and Enter choose. What nobody but the writer knows is
-// left in its braces, and has to be filled in before the text goes.
+// Inserts templates after a slash: typing filters them, arrows and Enter choose. Variables without a value stay in
+// braces and must be filled in before the text is sent.
 export default class extends Controller {
   static targets = ["text", "menu", "list", "none", "nothing", "fill", "names"]
   static values = { url: String }
@@ -28,12 +28,12 @@ export default class extends Controller {
     const fetched = await this.#fetch()
     this.#awaits = false
     if (!fetched || this.#from === undefined) return
-    // Somebody typed on meanwhile: that key narrows it.
+    // A newer input filters the list itself.
     if (this.textTarget.selectionStart !== selectionStart) return
     this.#narrow(typed[1].toLowerCase())
   }
 
-  // By the button: as if a slash had been typed.
+  // The button inserts a slash.
   open() {
     if (!this.menuTarget.hidden) return this.close()
     const { value, selectionStart } = this.textTarget
@@ -43,7 +43,7 @@ export default class extends Controller {
 
   press(event) {
     if (isComposing(event)) return
-    // Whoever is faster than the line means the template, not the slash.
+    // While templates load, Enter must not send the slash.
     if (this.#awaits && event.key === "Enter") {
       event.preventDefault()
       return event.stopImmediatePropagation()
@@ -59,7 +59,7 @@ export default class extends Controller {
     event.stopImmediatePropagation()
   }
 
-  // Before the field loses the focus.
+  // On mousedown, before the field loses the focus.
   pick(event) {
     event.preventDefault()
     const option = event.target.closest("[role=option]")
@@ -111,7 +111,7 @@ export default class extends Controller {
     for (const option of this.#all) option.hidden = !option.textContent.toLowerCase().includes(q)
     this.listTarget.replaceChildren(...[...this.#all].sort((a, b) => rank(a) - rank(b)))
     const options = this.#options
-    // A fraction, a path: whoever means something else is not held up. A slash and one word alone mean a template.
+    // Closes the menu for fractions and paths. A slash and one word alone are taken for a template name.
     const misspelt = options.length === 0 && q !== ""
     if (misspelt && this.textTarget.value.trim().toLowerCase() !== `/${q}`) return this.close()
     if (misspelt) this.#current = undefined
@@ -164,7 +164,7 @@ export default class extends Controller {
   }
 }
 
-// As if it had been typed, so that it can be undone.
+// execCommand keeps the undo history.
 function insert(text) {
   const field = document.activeElement
   if (document.execCommand("insertText", false, text)) return

@@ -2,7 +2,7 @@ import { Controller } from "@hotwired/stimulus"
 import { day } from "time"
 import { count, t } from "i18n"
 
-// One conversation's texts: runs and days, where one reads, and that one has read.
+// The messages of one conversation: grouping, days, reading position, read marks.
 export default class extends Controller {
   static targets = ["message", "scroller", "list", "mark", "news", "newsCount", "day", "gap", "newest", "newestCount"]
   static values = { readUrl: String, unread: Number, who: String, at: String }
@@ -48,7 +48,7 @@ export default class extends Controller {
     this.#shown()
   }
 
-  // What is loaded afterwards may push it away; it is brought back until somebody moves the thread.
+  // Images that load later move the message; it is scrolled back until the user scrolls.
   settle() {
     this.#shown?.()
   }
@@ -57,13 +57,13 @@ export default class extends Controller {
     this.#shown = undefined
   }
 
-  // A note calls whoever looks.
+  // A note mentions the user.
   called() {
     this.unreadValue += 1
     this.read()
   }
 
-  // Below what is shown there was more; once it is all here, it is an open conversation like any other.
+  // The gap below is loaded completely: from here on messages can be read.
   gapTargetDisconnected() {
     if (!this.#opened || this.hasGapTarget || !this.hasNewestTarget) return
     this.newestTarget.hidden = true
@@ -71,7 +71,7 @@ export default class extends Controller {
   }
 
   beyond({ detail: { message } }) {
-    // What was there when this was opened is no news, however often it is told.
+    // Messages that existed when the thread was opened are not new, even if they are published again.
     const seen = this.element.querySelector("[name=seen_message_id]")?.value
     if (!this.hasNewestTarget || message.id <= `message-${seen}` || this.#beyond.has(message.id)) return
     this.#beyond.add(message.id)
@@ -79,7 +79,7 @@ export default class extends Controller {
     this.newestCountTarget.textContent = this.#said
   }
 
-  // Newer texts come in below what one reads, which then stays where it is.
+  // Keeps the reading position while newer messages are loaded below.
   hold({ target }) {
     if (!target.matches(".newer")) return
     const last = this.messageTargets.filter((message) => message.compareDocumentPosition(target) & Node.DOCUMENT_POSITION_FOLLOWING).at(-1)
@@ -97,7 +97,7 @@ export default class extends Controller {
     this.scrollerTarget.scrollTo({ top: 0, behavior: "smooth" })
   }
 
-  // A picture is looked at here; without script it opens in a tab of its own.
+  // Opens an image in the lightbox; without scripts it opens in a tab.
   async look(event) {
     const link = event.target.closest(".media a:has(.photo)")
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return
@@ -114,7 +114,7 @@ export default class extends Controller {
     }
   }
 
-  // Seen is what stands in a window that someone looks at.
+  // Marks the conversation as read while the window is visible.
   read() {
     if (this.hasGapTarget || !this.unreadValue || document.visibilityState !== "visible" || !this.readUrlValue) return
     clearTimeout(this.#reading)
@@ -165,7 +165,7 @@ export default class extends Controller {
     })
   }
 
-  // Only what is not right yet is touched: hundreds of texts may be here.
+  // Changes only what differs: the thread may have hundreds of messages.
   #arrange() {
     const template = this.listTarget.querySelector("template.day-template")
     const stale = new Set(this.dayTargets)
@@ -195,7 +195,7 @@ export default class extends Controller {
   }
 }
 
-// The same person within the same minute is one run, and one line below it says when.
+// Messages of one sender within one minute form a group with one timestamp.
 function joins(one, next) {
   const { direction, at, user } = one.dataset
   const same = direction !== "note" && direction === next.dataset.direction && user === next.dataset.user

@@ -1,5 +1,5 @@
-// Signing out. What could not be sent so far is offered to the network once more; what then is still only in this browser is
-// named, and goes with everything else that this browser keeps for the user. What others have written here stays theirs.
+// Signing out. Retries unsent texts and drafts, names what is still only in this browser, then removes all that this
+// browser stores for the user. Entries of other users stay.
 import * as drafts from "drafts"
 import * as outbox from "outbox"
 import * as store from "unsent"
@@ -24,7 +24,7 @@ export async function signOut(form) {
   }
   try {
     for (const key of OF_A_PERSON) localStorage.removeItem(key)
-  } catch { /* nothing was kept */ }
+  } catch { /* storage is blocked */ }
   navigator.serviceWorker?.controller?.postMessage("signed-out")
   navigator.clearAppBadge?.().catch(() => {})
   form.submit()

@@ -3,7 +3,7 @@ import { show } from "streams"
 
 const EVERY = 3000
 
-// What the page waits for is asked for again and again. The answer replaces this very element: while it waits, a new one goes on.
+// Polls the page. The response replaces this element; a new controller continues while there is something to await.
 export default class extends Controller {
   #timer
 

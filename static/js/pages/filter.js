@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 
-// Narrows what is on the page to what has every word typed.
+// Shows the items that contain every typed word.
 export default class extends Controller {
   static targets = ["item", "group", "none"]
 

@@ -3,7 +3,7 @@ import { count as plural } from "i18n"
 
 const EVERY = 10_000
 
-// What a page without a network can say: what waits here to be sent. It tries again by itself.
+// The offline page: shows the number of queued texts and retries.
 export default class extends Controller {
   static targets = ["waiting"]
   #timer
@@ -24,7 +24,7 @@ export default class extends Controller {
     this.#look(true)
   }
 
-  // The page itself was never shown: its address is still the one that was wanted.
+  // The URL is still that of the requested page.
   async #look(asked) {
     const there = await fetch("/healthz", { cache: "no-store" }).then(({ ok }) => ok, () => false)
     if (there || asked) location.reload()

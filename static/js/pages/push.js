@@ -1,7 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import { visit } from "@hotwired/turbo"
 
-// This browser is told of texts while no page is open. It is asked for by a click, never by itself.
+// Subscribes this browser to push notifications, on a click only.
 export default class extends Controller {
   static targets = ["on", "refused"]
   static values = { key: String, url: String }
@@ -15,7 +15,7 @@ export default class extends Controller {
       const worker = await navigator.serviceWorker.ready
       const asked = { userVisibleOnly: true, applicationServerKey: this.keyValue }
       const subscription = await worker.pushManager.subscribe(asked).catch(async () => {
-        // One of another key, from before: it cannot be used any more.
+        // A subscription under an older key must be replaced.
         await (await worker.pushManager.getSubscription())?.unsubscribe()
         return worker.pushManager.subscribe(asked)
       })
@@ -38,7 +38,7 @@ export default class extends Controller {
   }
 }
 
-// "Chrome on Android", as well as a browser tells.
+// A device name such as "Chrome on Android", as far as the browser tells.
 function name() {
   const { brands, platform } = navigator.userAgentData ?? {}
   const brand = brands?.find(({ brand }) => !/not.?a.?brand|chromium/i.test(brand))?.brand ?? /Firefox|Edg|Chrome|Safari/.exec(navigator.userAgent)?.[0] ?? "Browser"

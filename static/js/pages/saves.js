@@ -1,7 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import { t } from "i18n"
 
-// What is ticked or chosen is saved at once, one after the other. What could not be saved is as it was again, and says so.
+// Saves a change at once, one after the other. A change that cannot be saved is reverted and reported.
 export default class extends Controller {
   #saving = Promise.resolve()
 
@@ -27,7 +27,7 @@ export default class extends Controller {
 
 const value = (field) => (field.type === "checkbox" ? String(field.checked) : field.value)
 
-// What the page was loaded with is what the server has.
+// The default state is the server's state.
 function keep(field, wanted) {
   if (field.type === "checkbox") field.defaultChecked = wanted === "true"
   else for (const option of field.options) option.defaultSelected = option.value === wanted
