@@ -3,7 +3,7 @@ import { createServer } from "node:http"
 import test from "node:test"
 import { ask } from "patience"
 
-// A server that never answers the first `deaf` requests, and counts those that were given up.
+// A server that never answers the first `deaf` requests and counts aborted ones.
 async function server(deaf) {
   const seen = { asked: 0, givenUp: 0 }
   const http = createServer((request, response) => {
@@ -14,7 +14,7 @@ async function server(deaf) {
   return { url: `http://127.0.0.1:${http.address().port}/`, seen, stop: () => (http.closeAllConnections(), http.close()) }
 }
 
-test("what is not answered on one connection is asked again on another", async () => {
+test("an unanswered request is repeated on another connection", async () => {
   const { url, seen, stop } = await server(1)
   const response = await ask(url, {})
   assert.equal(await response.text(), "here")
@@ -22,7 +22,7 @@ test("what is not answered on one connection is asked again on another", async (
   stop()
 })
 
-test("what answers at once is asked once, and a server that is down is not asked again", async () => {
+test("an answered request is not repeated, and a refused connection fails at once", async () => {
   const { url, seen, stop } = await server(0)
   assert.equal(await (await ask(url, {})).text(), "here")
   assert.equal(seen.asked, 1)
