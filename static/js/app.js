@@ -15,6 +15,7 @@ import Note from "controllers/note"
 import Notify from "controllers/notify"
 import Outbox from "controllers/outbox"
 import Presence from "controllers/presence"
+import Schedule from "controllers/schedule"
 import Search from "controllers/search"
 import Segments from "controllers/segments"
 import Slash from "controllers/slash"
@@ -22,13 +23,12 @@ import Snooze from "controllers/snooze"
 import Thread from "controllers/thread"
 import Title from "controllers/title"
 import Unwrap from "controllers/unwrap"
-import When from "controllers/when"
 
 export const application = Application.start()
 const controllers = {
   attach: Attach, composer: Composer, dialog: Dialog, hotkeys: Hotkeys, list: List, live: Live, "local-time": LocalTime,
-  note: Note, notify: Notify, outbox: Outbox, presence: Presence, search: Search, segments: Segments, slash: Slash, snooze: Snooze, thread: Thread, title: Title,
-  unwrap: Unwrap, when: When,
+  note: Note, notify: Notify, outbox: Outbox, presence: Presence, schedule: Schedule, search: Search, segments: Segments, slash: Slash, snooze: Snooze, thread: Thread, title: Title,
+  unwrap: Unwrap,
 }
 for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)
 

@@ -3,7 +3,7 @@
 import { show } from "streams"
 import * as store from "unsent"
 
-const PATIENCE = 30_000
+const TIMEOUT = 30_000
 
 let running
 let again = false
@@ -15,7 +15,7 @@ export function send() {
 }
 
 // Runs `work` while no tab is sending.
-export function alone(work) {
+export function withLock(work) {
   // The Web Locks API needs a secure context; without it idempotency keys alone prevent duplicates.
   return navigator.locks ? navigator.locks.request(`outbox:${document.body.dataset.user}`, work) : work()
 }
@@ -25,17 +25,17 @@ export const waiting = () => store.everyUnsent().filter(({ code }) => code === u
 async function run() {
   while (again) {
     again = false
-    await alone(deliverAll)
+    await withLock(deliverAll)
   }
 }
 
 async function deliverAll() {
-  const stuck = new Set()
-  for (let entry; (entry = waiting().find(({ conversation, ref }) => !stuck.has(conversation) && !stuck.has(ref))); ) {
+  const deferred = new Set()
+  for (let entry; (entry = waiting().find(({ conversation, ref }) => !deferred.has(conversation) && !deferred.has(ref))); ) {
     publish(entry, "sending")
-    const line = await deliver(entry)
-    if (line === "down") return waiting().forEach((other) => publish(other, "waiting"))
-    if (line === "stuck") stuck.add(entry.conversation)
+    const outcome = await deliver(entry)
+    if (outcome === "offline") return waiting().forEach((other) => publish(other, "waiting"))
+    if (outcome === "deferred") deferred.add(entry.conversation)
   }
   for (const entry of waiting()) publish(entry, "waiting")
 }
@@ -46,22 +46,22 @@ async function deliver(entry) {
   if (scheduled) body.set("scheduled_at", scheduled)
   let response, html
   try {
-    response = await fetch(url, { method: "POST", body, headers: { Accept: "text/vnd.turbo-stream.html" }, signal: AbortSignal.timeout(PATIENCE) })
+    response = await fetch(url, { method: "POST", body, headers: { Accept: "text/vnd.turbo-stream.html" }, signal: AbortSignal.timeout(TIMEOUT) })
     html = await response.text()
   } catch {
-    return "down"
+    return "offline"
   }
   const streams = response.headers.get("content-type")?.startsWith("text/vnd.turbo-stream")
   if (response.ok && streams) {
     store.forget(ref)
     show(html)
-    publish(entry, "taken", response.headers.get("location"))
-    return "up"
+    publish(entry, "accepted", response.headers.get("location"))
+    return "settled"
   }
   // Signed out, rate limited or a server error: the text stays queued.
-  if (response.ok || response.status >= 500 || [401, 408, 429].includes(response.status)) return response.status === 401 || response.ok ? "down" : "stuck"
-  refuse(entry, streams ? said(html) : problemOf(html))
-  return "up"
+  if (response.ok || response.status >= 500 || [401, 408, 429].includes(response.status)) return response.status === 401 || response.ok ? "offline" : "deferred"
+  refuse(entry, streams ? refusalOf(html) : problemOf(html))
+  return "settled"
 }
 
 // The new-text page may have handled the refusal and removed the entry.
@@ -70,7 +70,7 @@ function refuse(entry, { code, reason }) {
   publish(entry, "refused")
 }
 
-function said(html) {
+function refusalOf(html) {
   const template = document.createElement("template")
   template.innerHTML = html
   const stream = template.content.querySelector("turbo-stream[action=refused]")

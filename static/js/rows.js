@@ -36,17 +36,17 @@ export function settle(rows, fresh, complete) {
 }
 
 function belongs(rows, { dataset: { status, assignee, number, unread } }, old) {
-  const wanted = rows.dataset
+  const filter = rows.dataset
   const me = document.body.dataset.user
-  if (wanted.number && number !== wanted.number) return false
-  if (wanted.assignee && assignee !== { me, none: "" }[wanted.assignee] && assignee !== wanted.assignee) return false
+  if (filter.number && number !== filter.number) return false
+  if (filter.assignee && assignee !== { me, none: "" }[filter.assignee] && assignee !== filter.assignee) return false
   // The open conversation stays although it has been read.
-  if (wanted.unread && unread === "0" && !old?.hasAttribute("aria-current")) return false
-  switch (wanted.tab) {
+  if (filter.unread && unread === "0" && !old?.hasAttribute("aria-current")) return false
+  switch (filter.tab) {
     case "mine": return status === "open" && assignee === me
     // Rows do not say whether they mention the user.
     case "mentions": return Boolean(old)
-    default: return status === wanted.tab
+    default: return status === filter.tab
   }
 }
 

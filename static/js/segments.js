@@ -34,11 +34,11 @@ const PLAIN = Object.entries({
   "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2022", "'": "\u2018\u2019\u201a\u2039\u203a\u2032`\u00b4", '"': "\u201c\u201d\u201e\u00ab\u00bb\u2033", "...": "\u2026",
   " ": "\t\u00a0\u2002\u2003\u2007\u2009\u200a\u202f", "": "\u200b\u200c\u2060\ufeff", "x": "\u00d7",
 }).flatMap(([plain, all]) => [...all].map((character) => [character, plain]))
-const MENDS = new Map(PLAIN)
+const REPLACEMENTS = new Map(PLAIN)
 
 // Replaces typographic characters, which word processors and phones insert, by GSM-7 ones.
-export function mended(text) {
-  return [...text].map((character) => MENDS.get(character) ?? character).join("")
+export function simplified(text) {
+  return [...text].map((character) => REPLACEMENTS.get(character) ?? character).join("")
 }
 
 // No character is split, so the end of a segment may stay empty.

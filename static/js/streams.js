@@ -19,7 +19,7 @@ StreamActions.swap = function () {
     const fresh = this.templateContent.firstElementChild
     const consented = element.id.startsWith("consent-") && element.textContent !== fresh.textContent
     element.replaceWith(fresh)
-    if (consented) proof(element.id.slice("consent-".length))
+    if (consented) refreshConsents(element.id.slice("consent-".length))
     const next = fresh.querySelector("[aria-invalid=true]") ?? fresh.querySelector("button:not([popovertarget]), a, input:not([type=hidden])")
     if (inside) next?.focus({ preventScroll: true })
   }
@@ -46,28 +46,28 @@ StreamActions.message = function () {
   const thread = document.getElementById(this.getAttribute("target"))
   if (!thread) return
   const gap = thread.querySelector(":scope > .newer")
-  if (this.hasAttribute("page") && !gap && gapped(thread, this.templateContent)) return visit(location.href, { action: "replace" })
-  for (const message of this.templateContent.querySelectorAll(".message, .happened")) {
+  if (this.hasAttribute("page") && !gap && isGapped(thread, this.templateContent)) return visit(location.href, { action: "replace" })
+  for (const message of this.templateContent.querySelectorAll(".message, .event")) {
     const old = document.getElementById(message.id)
-    const isLine = message.matches(".happened")
-    if (old && isLine) continue
+    const isEvent = message.matches(".event")
+    if (old && isEvent) continue
     if (old && Number(old.dataset.version) >= Number(message.dataset.version)) continue
     if (old) {
       message.classList.toggle("joined", old.classList.contains("joined"))
       old.replaceWith(message)
     } else if (gap && !document.getElementById(`pending-${message.dataset.ref}`)) {
       // The messages between are not loaded: the new one is only counted.
-      if (!this.hasAttribute("page") && !isLine) thread.dispatchEvent(new CustomEvent("thread:beyond", { bubbles: true, detail: { message } }))
+      if (!this.hasAttribute("page") && !isEvent) thread.dispatchEvent(new CustomEvent("thread:beyond", { bubbles: true, detail: { message } }))
     } else {
       const later = [...thread.querySelectorAll(":scope > [id^=message-], :scope > [id^=event-]")].find((other) => place(other) > place(message))
       // An event above the loaded messages is loaded with its page.
-      if (isLine && later && thread.querySelector(":scope > turbo-frame") && !document.getElementById(message.id) && later === first(thread)) continue
-      if (!isLine) {
+      if (isEvent && later && thread.querySelector(":scope > turbo-frame") && !document.getElementById(message.id) && later === first(thread)) continue
+      if (!isEvent) {
         message.classList.add("arriving")
         document.getElementById(thread.id.replace("thread-", "typing-"))?.replaceChildren()
       }
       thread.insertBefore(message, later ?? null)
-      if (isLine) refetch(thread.id.slice("thread-".length))
+      if (isEvent) refetch(thread.id.slice("thread-".length))
     }
   }
 }
@@ -102,7 +102,7 @@ StreamActions.mentioned = function () {
   const thread = document.getElementById(`thread-${id}`)
   const detail = { message, text: this.templateContent.textContent.trim(), conversation: id }
   rows?.dispatchEvent(new CustomEvent("mentions:news", { bubbles: true, detail }))
-  if (thread) thread.dispatchEvent(new CustomEvent("thread:called", { bubbles: true }))
+  if (thread) thread.dispatchEvent(new CustomEvent("thread:mentioned", { bubbles: true }))
   else toast(this.templateContent, { id: `mention-${message}`, href: `${rows?.dataset.base}/${id}` })
 }
 
@@ -120,13 +120,13 @@ StreamActions.gone = async function () {
 }
 
 // Returns to the list and shows the reason.
-export function leave(words) {
-  addEventListener("turbo:load", () => toast(document.createTextNode(words)), { once: true })
+export function leave(reason) {
+  addEventListener("turbo:load", () => toast(document.createTextNode(reason)), { once: true })
   visit(document.getElementById("rows")?.dataset.base ?? location.href)
 }
 
 // Refreshes the consent history after a change of consent.
-async function proof(conversation) {
+async function refreshConsents(conversation) {
   const old = document.getElementById(`consents-${conversation}`)
   if (!old || old.contains(document.activeElement)) return
   const { base } = document.getElementById("rows").dataset
@@ -150,7 +150,7 @@ const place = ({ id }) => id.slice(id.indexOf("-") + 1)
 const first = (thread) => thread.querySelector(":scope > [id^=message-], :scope > [id^=event-]")
 
 // Whether the newest page does not reach down to the shown messages.
-function gapped(thread, page) {
+function isGapped(thread, page) {
   const shown = [...thread.querySelectorAll(":scope > .message[id^=message-]")].at(-1)
   const first = page.querySelector(".message")
   return Boolean(shown && first && first.id > shown.id)

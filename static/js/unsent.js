@@ -2,7 +2,7 @@
 // do not overwrite each other's.
 
 const KINDS = ["draft", "note", "unsent"]
-const KEPT_FOR_OTHERS = 7 * 86_400_000
+const RETENTION_FOR_OTHERS = 7 * 86_400_000
 
 const name = (...parts) => [parts[0], document.body.dataset.user, ...parts.slice(1)].join(":")
 
@@ -53,9 +53,9 @@ export function forget(ref) {
 }
 
 // Counts what the server does not have: unsent texts, unsaved drafts, notes.
-export function onlyHere() {
-  const says = ({ text = "", media = [], to = "" }) => Boolean(text.trim() || media.length || to.trim())
-  const drafts = all("draft").filter(([, draft]) => (draft.dirty || !draft.url) ? says(draft) : draft.other && says(draft.other))
+export function countUnsaved() {
+  const hasContent = ({ text = "", media = [], to = "" }) => Boolean(text.trim() || media.length || to.trim())
+  const drafts = all("draft").filter(([, draft]) => (draft.dirty || !draft.url) ? hasContent(draft) : draft.other && hasContent(draft.other))
   return { texts: everyUnsent().length, drafts: drafts.length + all("note").length }
 }
 
@@ -65,12 +65,12 @@ export function forgetAll() {
 }
 
 // On a shared computer, entries of other users are kept for a week.
-export function forgetStrangers(now = Date.now()) {
+export function expireOthers(now = Date.now()) {
   try {
     for (const key of Object.keys(localStorage)) {
       const [kind, user] = key.split(":")
       if (!KINDS.includes(kind) || user === document.body.dataset.user) continue
-      if (!(read(key)?.at > now - KEPT_FOR_OTHERS)) localStorage.removeItem(key)
+      if (!(read(key)?.at > now - RETENTION_FOR_OTHERS)) localStorage.removeItem(key)
     }
   } catch { /* storage is blocked */ }
 }

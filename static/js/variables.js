@@ -17,23 +17,23 @@ function pieces(text) {
     const inside = text.slice(begin + 2, end)
     const bar = inside.indexOf("|")
     const name = named(bar < 0 ? inside : inside.slice(0, bar))
-    const otherwise = bar < 0 ? undefined : inside.slice(bar + 1).trim()
-    const stands = name !== undefined && !/[{}]/.test(otherwise ?? "")
-    const stop = stands ? end + 2 : begin + 2
-    found.push({ words: text.slice(0, stands ? begin : stop) })
-    if (stands) found.push({ name, otherwise, whole: text.slice(begin, stop) })
+    const fallback = bar < 0 ? undefined : inside.slice(bar + 1).trim()
+    const isVariable = name !== undefined && !/[{}]/.test(fallback ?? "")
+    const stop = isVariable ? end + 2 : begin + 2
+    found.push({ literal: text.slice(0, isVariable ? begin : stop) })
+    if (isVariable) found.push({ name, fallback, source: text.slice(begin, stop) })
     text = text.slice(stop)
   }
-  return [...found, { words: text }]
+  return [...found, { literal: text }]
 }
 
 // Inserts values and defaults; variables with neither stay.
 export function filled(text, values) {
-  return pieces(text).map(({ words, name, otherwise, whole }) => words ?? (Object.hasOwn(values, name) ? values[name] : (otherwise ?? whole))).join("")
+  return pieces(text).map(({ literal, name, fallback, source }) => literal ?? (Object.hasOwn(values, name) ? values[name] : (fallback ?? source))).join("")
 }
 
 // Distinct names without value and default, in order.
 export function missing(text, values) {
-  const names = pieces(text).filter(({ name, otherwise }) => name !== undefined && otherwise === undefined && !Object.hasOwn(values, name))
+  const names = pieces(text).filter(({ name, fallback }) => name !== undefined && fallback === undefined && !Object.hasOwn(values, name))
   return [...new Set(names.map(({ name }) => name))]
 }

@@ -23,9 +23,9 @@ test("only entries that the server does not have are counted", () => {
   store.keepDraft("c", { text: " ", url: "/draft", dirty: true })
   store.keepDraft("d", { text: "To a number in the address", dirty: false })
   store.keepNote("a", "A note")
-  assert.deepEqual(store.onlyHere(), { texts: 2, drafts: 3 })
+  assert.deepEqual(store.countUnsaved(), { texts: 2, drafts: 3 })
   document.body.dataset.user = "sam"
-  assert.deepEqual(store.onlyHere(), { texts: 0, drafts: 0 })
+  assert.deepEqual(store.countUnsaved(), { texts: 0, drafts: 0 })
 })
 
 test("signing out removes the entries of the user and keeps those of others", () => {
@@ -48,6 +48,6 @@ test("entries of other users expire after a week", () => {
   leave("lin", now - 8 * DAY)
   localStorage.setItem("note:lin:a", JSON.stringify({ text: "Of old", at: now - 8 * DAY }))
   localStorage.setItem("theme", "dark")
-  store.forgetStrangers(now)
+  store.expireOthers(now)
   assert.deepEqual(Object.keys(localStorage).sort(), ["theme", "unsent:jo:1", "unsent:sam:1"])
 })

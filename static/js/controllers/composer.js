@@ -51,7 +51,7 @@ export default class extends Controller {
   typing() {
     if (this.textTarget.value === "" || Date.now() - this.#typedAt < 3000) return
     this.#typedAt = Date.now()
-    this.dispatch("says", { target: window, detail: { type: "typing", conversation_id: this.conversationValue } })
+    this.dispatch("send", { prefix: "live", target: window, detail: { type: "typing", conversation_id: this.conversationValue } })
   }
 
   press(event) {
@@ -97,7 +97,7 @@ export default class extends Controller {
   // The lock excludes a send in progress: an accepted text cannot be edited.
   async edit({ target }) {
     const { ref } = this.#entryOf(target)
-    const entry = await outbox.alone(() => {
+    const entry = await outbox.withLock(() => {
       const entry = store.find(ref)
       store.forget(ref)
       return entry
@@ -114,7 +114,7 @@ export default class extends Controller {
     const bubble = document.getElementById(`pending-${ref}`)
     if (!bubble) return
     const { code, reason } = store.find(ref) ?? {}
-    if (state === "taken") bubble.remove()
+    if (state === "accepted") bubble.remove()
     else if (state === "sending") this.#sending(bubble)
     else this.#fail(bubble, code, reason)
   }

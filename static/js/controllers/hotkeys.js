@@ -2,7 +2,7 @@ import { Controller } from "@hotwired/stimulus"
 import { isComposing } from "keys"
 
 const SHORTCUTS = "shortcuts"
-const OF_A_CONVERSATION = new Set(["a", "e", "n", "s"])
+const CONVERSATION_KEYS = new Set(["a", "e", "n", "s"])
 
 // A single key activates the control with that data-hotkey; j and k move through the rows.
 export default class extends Controller {
@@ -56,7 +56,7 @@ export default class extends Controller {
   }
 
   #use(key) {
-    const row = OF_A_CONVERSATION.has(key) && document.activeElement.closest?.(".row:not([aria-current])")
+    const row = CONVERSATION_KEYS.has(key) && document.activeElement.closest?.(".row:not([aria-current])")
     if (row) return this.#open(row, () => this.#use(key))
     const control = key.length === 1 && document.querySelector(`[data-hotkey="${CSS.escape(key)}"]`)
     if (!control || control.closest("[inert]")) return false

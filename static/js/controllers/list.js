@@ -42,7 +42,7 @@ export default class extends Controller {
   }
 
   // The filter or search changed: updates the URL, keeps the open conversation.
-  narrowed({ target }) {
+  filtered({ target }) {
     if (target !== this.frameTarget) return
     const rows = document.getElementById("rows")
     history.replaceState(history.state, "", location.pathname + rows.dataset.query)

@@ -1,19 +1,19 @@
 import { Controller } from "@hotwired/stimulus"
-import { ask } from "patience"
+import { hedgedFetch } from "hedged-fetch"
 import { forget } from "presence"
 import { leave, show } from "streams"
 import { t } from "i18n"
 
-const WORDS = { connecting: t("Connecting…"), live: t("Live"), reconnecting: t("Reconnecting"), offline: t("Offline") }
+const LABELS = { connecting: t("Connecting…"), live: t("Live"), reconnecting: t("Reconnecting"), offline: t("Offline") }
 const SENTENCES = {
   reconnecting: t("New texts show up as soon as the connection is back."),
   offline: t("What you send is kept here, and goes out once you are back."),
 }
-const REMEMBERED = 10_000
-const RENEWED = 30_000
+const REPLAY_WINDOW = 10_000
+const WATCHING_INTERVAL = 30_000
 // Timers this late mean that the computer slept or the browser suspended the page.
-const SLEPT = 15_000
-const AGAIN = 3000
+const SLEEP_THRESHOLD = 15_000
+const RETRY_DELAY = 3000
 
 // The WebSocket that delivers the page's partials as they change. After each join, missed changes are fetched.
 //
@@ -26,8 +26,8 @@ export default class extends Controller {
   #socket
   #tries = 0
   #timer
-  #silent
-  #missed
+  #silenceTimer
+  #catchUpTimer
   #renewal
   #clock
   #ticked = Date.now()
@@ -36,16 +36,16 @@ export default class extends Controller {
 
   connect() {
     this.#open()
-    this.#renewal = setInterval(() => document.visibilityState === "visible" && this.look(), RENEWED)
+    this.#renewal = setInterval(() => document.visibilityState === "visible" && this.look(), WATCHING_INTERVAL)
     this.#ticked = Date.now()
-    this.#clock = setInterval(() => this.#tick(), SLEPT / 3)
+    this.#clock = setInterval(() => this.#tick(), SLEEP_THRESHOLD / 3)
   }
 
   disconnect() {
     clearInterval(this.#renewal)
     clearInterval(this.#clock)
     clearTimeout(this.#timer)
-    clearTimeout(this.#missed)
+    clearTimeout(this.#catchUpTimer)
     this.#detach()
   }
 
@@ -65,7 +65,7 @@ export default class extends Controller {
   // The page is visible or the network is back: checks the connection at once, or opens one.
   wake() {
     if (document.visibilityState === "hidden") return
-    if (this.#state === "live") this.#ask(this.silenceValue / 9)
+    if (this.#state === "live") this.#ping(this.silenceValue / 9)
     else if (!this.#socket) this.#open()
   }
 
@@ -81,15 +81,15 @@ export default class extends Controller {
 
   // Reapplies recent fragments, which a frame fetched meanwhile may not contain.
   replay() {
-    const since = Date.now() - REMEMBERED
+    const since = Date.now() - REPLAY_WINDOW
     this.#recent = this.#recent.filter(({ at }) => at > since)
     for (const { html } of this.#recent) show(html)
   }
 
   async catchUp() {
-    clearTimeout(this.#missed)
-    const response = await ask(location.href, { headers: { Accept: "text/vnd.turbo-stream.html" } }).catch(() => undefined)
-    if (!response && this.#state === "live") this.#missed = setTimeout(() => this.#state === "live" && this.catchUp(), AGAIN)
+    clearTimeout(this.#catchUpTimer)
+    const response = await hedgedFetch(location.href, { headers: { Accept: "text/vnd.turbo-stream.html" } }).catch(() => undefined)
+    if (!response && this.#state === "live") this.#catchUpTimer = setTimeout(() => this.#state === "live" && this.catchUp(), RETRY_DELAY)
     // Signed out or removed: the page shows why. A conversation that is gone or not visible any more: back to the
     // list.
     const isLost = response?.status === 404
@@ -108,14 +108,14 @@ export default class extends Controller {
     const socket = new WebSocket(url, "messagehub.fragments")
     let opened = false
     this.#socket = socket
-    this.#expect(this.silenceValue / 2)
+    this.#awaitFrame(this.silenceValue / 2)
     socket.onopen = () => {
       opened = true
       socket.send(JSON.stringify({ type: "join_workspace", workspace_id: this.workspaceValue }))
     }
     socket.onmessage = ({ data }) => {
       this.#resetSilence()
-      if (data.startsWith("{")) this.#obey(JSON.parse(data))
+      if (data.startsWith("{")) this.#handle(JSON.parse(data))
       else this.#show(data)
     }
     socket.onclose = () => this.#reopen(opened)
@@ -123,7 +123,7 @@ export default class extends Controller {
 
   // Ignores the socket from here on. Its close event would need a response, which a dead connection never delivers.
   #detach() {
-    clearTimeout(this.#silent)
+    clearTimeout(this.#silenceTimer)
     const socket = this.#socket
     this.#socket = undefined
     if (!socket) return
@@ -133,25 +133,25 @@ export default class extends Controller {
 
   // The connection is alive. Sends a ping after half of the silence.
   #resetSilence() {
-    clearTimeout(this.#silent)
-    this.#silent = setTimeout(() => this.#ask(this.silenceValue / 2), this.silenceValue / 2)
+    clearTimeout(this.#silenceTimer)
+    this.#silenceTimer = setTimeout(() => this.#ping(this.silenceValue / 2), this.silenceValue / 2)
   }
 
-  #ask(patience) {
+  #ping(timeout) {
     this.#socket.send(JSON.stringify({ type: "ping" }))
-    this.#expect(patience)
+    this.#awaitFrame(timeout)
   }
 
   // Any frame counts as a response.
-  #expect(patience) {
-    clearTimeout(this.#silent)
-    this.#silent = setTimeout(() => this.#reopen(true), patience)
+  #awaitFrame(timeout) {
+    clearTimeout(this.#silenceTimer)
+    this.#silenceTimer = setTimeout(() => this.#reopen(true), timeout)
   }
 
   #tick() {
     const late = Date.now() - this.#ticked
     this.#ticked = Date.now()
-    if (late > SLEPT) this.wake()
+    if (late > SLEEP_THRESHOLD) this.wake()
   }
 
   // Exponential backoff up to 30 seconds, with jitter.
@@ -160,16 +160,16 @@ export default class extends Controller {
     this.#detach()
     // The handshake failed: fetching the page renews an expired session or redirects to the sign-in.
     if (!opened && navigator.onLine) this.catchUp()
-    this.#become(navigator.onLine ? (this.#tries > 3 ? "offline" : "reconnecting") : "offline")
+    this.#setState(navigator.onLine ? (this.#tries > 3 ? "offline" : "reconnecting") : "offline")
     const wait = Math.min(30_000, 500 * 2 ** this.#tries++)
     this.#timer = setTimeout(() => this.#open(), wait * (0.5 + Math.random() / 2))
   }
 
-  #obey({ type }) {
+  #handle({ type }) {
     if (type === "workspace_joined" || type === "resync") forget()
     if (type === "workspace_joined") {
       this.#tries = 0
-      this.#become("live")
+      this.#setState("live")
       this.look()
       this.dispatch("joined", { target: window })
     }
@@ -182,7 +182,7 @@ export default class extends Controller {
     show(html)
   }
 
-  #become(state) {
+  #setState(state) {
     this.#state = state
     this.stateTargets.forEach((element) => this.#render(element))
   }
@@ -190,7 +190,7 @@ export default class extends Controller {
   // The thread's bar also explains the state.
   #render(element) {
     element.dataset.state = this.#state
-    const word = WORDS[this.#state]
+    const word = LABELS[this.#state]
     if (!element.matches(".live-bar")) element.textContent = word
     else if (!SENTENCES[this.#state]) element.replaceChildren()
     else element.replaceChildren(Object.assign(document.createElement("b"), { textContent: word }), SENTENCES[this.#state])

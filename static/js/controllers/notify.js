@@ -1,7 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import { visit } from "@hotwired/turbo"
 
-const LOOKING = "notify:looking"
+const FOCUS_LOCK = "notify:looking"
 const SHOWN = "notify:shown"
 
 // Notifies of new texts while no tab has the focus, as set in the member's settings: once for all tabs.
@@ -9,7 +9,7 @@ export default class extends Controller {
   static values = { desktop: Boolean, sound: Boolean }
   #shown = new Map()
   #away
-  #looking
+  #focusLock
 
   connect() {
     this.look()
@@ -23,13 +23,13 @@ export default class extends Controller {
   look() {
     if (this.#away || !document.hasFocus()) return
     const away = new Promise((leave) => (this.#away = leave))
-    this.#looking = navigator.locks?.request(LOOKING, { mode: "shared" }, () => away)
+    this.#focusLock = navigator.locks?.request(FOCUS_LOCK, { mode: "shared" }, () => away)
   }
 
   leave() {
     this.#away?.()
     this.#away = undefined
-    return this.#looking
+    return this.#focusLock
   }
 
   async arrived({ detail: { row } }) {
@@ -41,7 +41,7 @@ export default class extends Controller {
   }
 
   // A note mentions the user.
-  async called({ detail: { message, text, conversation } }) {
+  async mentioned({ detail: { message, text, conversation } }) {
     if (document.hasFocus() || this.#shown.has(message)) return
     this.#shown.set(message, "")
     await this.#notify(message, text, { tag: message }, conversation)
@@ -51,8 +51,8 @@ export default class extends Controller {
     await this.leave()
     const href = `${document.getElementById("rows").dataset.base}/${conversation}`
     await once(key, async () => {
-      const wanted = this.desktopValue && globalThis.Notification?.permission === "granted"
-      const shown = !wanted || (await show(title, options, href))
+      const isEnabled = this.desktopValue && globalThis.Notification?.permission === "granted"
+      const shown = !isEnabled || (await show(title, options, href))
       if (this.soundValue) chime()
       return shown
     })
@@ -64,7 +64,7 @@ export default class extends Controller {
 async function once(key, notify) {
   if (!navigator.locks) return notify()
   const { held } = await navigator.locks.query()
-  if (held.some(({ name }) => name === LOOKING)) return
+  if (held.some(({ name }) => name === FOCUS_LOCK)) return
   await navigator.locks.request(SHOWN, async () => {
     if (shownKeys().includes(key) || !(await notify())) return
     try {

@@ -1,11 +1,11 @@
 import { Controller } from "@hotwired/stimulus"
 import * as drafts from "drafts"
 import { markAll, markOne } from "marks"
-import { alone, send, waiting } from "outbox"
+import { withLock, send, waiting } from "outbox"
 import * as store from "unsent"
 import { count, t } from "i18n"
 
-const EVERY = 10_000
+const RETRY_INTERVAL = 10_000
 
 // On every page: sends queued texts when the connection is back, and shows their number until then.
 export default class extends Controller {
@@ -15,7 +15,7 @@ export default class extends Controller {
 
   connect() {
     this.#failed = !navigator.onLine
-    store.forgetStrangers()
+    store.expireOthers()
     this.#render()
     this.go()
   }
@@ -33,10 +33,10 @@ export default class extends Controller {
 
   changed({ detail: { ref, state } }) {
     if (state === "waiting") this.#again()
-    else if (state === "taken") this.#failed = false
+    else if (state === "accepted") this.#failed = false
     markOne(store.find(ref)?.conversation)
     this.#render()
-    if (state === "taken") markAll()
+    if (state === "accepted") markAll()
   }
 
   // Another tab changed the outbox.
@@ -50,14 +50,14 @@ export default class extends Controller {
   }
 
   async forget() {
-    await alone(() => store.everyUnsent().filter(({ code }) => code !== undefined).forEach(({ ref }) => store.forget(ref)))
+    await withLock(() => store.everyUnsent().filter(({ code }) => code !== undefined).forEach(({ ref }) => store.forget(ref)))
   }
 
   // The browser does not report every outage, so sending is retried on a timer.
   #again() {
     this.#failed = true
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.go(), EVERY)
+    this.#timer = setTimeout(() => this.go(), RETRY_INTERVAL)
   }
 
   #render() {
@@ -65,9 +65,9 @@ export default class extends Controller {
     // An open thread shows the refusal at the text itself.
     const refused = store.everyUnsent().find(({ code, conversation }) => code !== undefined && !document.getElementById(`thread-${conversation}`))
     const waits = all.length > 0 && (this.#failed || !navigator.onLine)
-    const words = waits ? count(all.length, "{n} text waits for the connection", "{n} texts wait for the connection") : refused ? t("A text could not be sent") : ""
-    if (this.messageTarget.textContent !== words) this.messageTarget.textContent = words
-    this.barTarget.hidden = words === ""
+    const text = waits ? count(all.length, "{n} text waits for the connection", "{n} texts wait for the connection") : refused ? t("A text could not be sent") : ""
+    if (this.messageTarget.textContent !== text) this.messageTarget.textContent = text
+    this.barTarget.hidden = text === ""
     this.linkTarget.hidden = waits || !refused
     if (refused) this.linkTarget.href = refused.url.replace(/\/messages$/, "")
   }

@@ -1,7 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import { paintAll } from "presence"
 
-const RENEWED = 30_000
+const REPORT_INTERVAL = 30_000
 
 // Reports which conversation this window shows while it is visible.
 export default class extends Controller {
@@ -9,12 +9,12 @@ export default class extends Controller {
   #timer
 
   connect() {
-    this.#timer = setInterval(() => this.begin(), RENEWED)
+    this.#timer = setInterval(() => this.begin(), REPORT_INTERVAL)
   }
 
   disconnect() {
     clearInterval(this.#timer)
-    this.#say(null)
+    this.#report(null)
   }
 
   // After a reconnect the server has no state.
@@ -26,12 +26,12 @@ export default class extends Controller {
   look() {
     paintAll()
     const open = document.querySelector(".messages[id^=thread-]")?.id.slice("thread-".length)
-    this.#say((document.visibilityState === "visible" && open) || null)
+    this.#report((document.visibilityState === "visible" && open) || null)
   }
 
-  #say(conversation) {
+  #report(conversation) {
     if (this.#at === conversation) return
     this.#at = conversation
-    this.dispatch("says", { prefix: "composer", target: window, detail: { type: "viewing", conversation_id: conversation } })
+    this.dispatch("send", { prefix: "live", target: window, detail: { type: "viewing", conversation_id: conversation } })
   }
 }

@@ -3,7 +3,7 @@ import { isComposing } from "keys"
 import { missing, named } from "variables"
 import { t } from "i18n"
 
-const FRESH = 30_000
+const CACHE_DURATION = 30_000
 
 // Inserts templates after a slash: typing filters them, arrows and Enter choose. Variables without a value stay in
 // braces and must be filled in before the text is sent.
@@ -12,10 +12,10 @@ export default class extends Controller {
   static values = { url: String }
   #from
   #current
-  #asked = new Set()
+  #inserted = new Set()
   #fetched = 0
   #all = []
-  #awaits = false
+  #isLoading = false
   #fetching
 
   async write() {
@@ -24,13 +24,13 @@ export default class extends Controller {
     const typed = /(?:^|\s)\/([^\s/]*)$/.exec(value.slice(0, selectionStart))
     if (!typed) return this.close()
     this.#from = selectionStart - typed[1].length - 1
-    this.#awaits = true
+    this.#isLoading = true
     const fetched = await this.#fetch()
-    this.#awaits = false
+    this.#isLoading = false
     if (!fetched || this.#from === undefined) return
     // A newer input filters the list itself.
     if (this.textTarget.selectionStart !== selectionStart) return
-    this.#narrow(typed[1].toLowerCase())
+    this.#filter(typed[1].toLowerCase())
   }
 
   // The button inserts a slash.
@@ -44,7 +44,7 @@ export default class extends Controller {
   press(event) {
     if (isComposing(event)) return
     // While templates load, Enter must not send the slash.
-    if (this.#awaits && event.key === "Enter") {
+    if (this.#isLoading && event.key === "Enter") {
       event.preventDefault()
       return event.stopImmediatePropagation()
     }
@@ -90,11 +90,11 @@ export default class extends Controller {
   }
 
   #fetch() {
-    if (Date.now() - this.#fetched < FRESH) return true
-    return (this.#fetching ??= this.#ask().finally(() => (this.#fetching = undefined)))
+    if (Date.now() - this.#fetched < CACHE_DURATION) return true
+    return (this.#fetching ??= this.#load().finally(() => (this.#fetching = undefined)))
   }
 
-  async #ask() {
+  async #load() {
     const url = new URL(this.urlValue, location)
     const form = new FormData(this.textTarget.form)
     for (const name of ["contact_id", "number_id"]) if (form.get(name)) url.searchParams.set(name, form.get(name))
@@ -106,7 +106,7 @@ export default class extends Controller {
     return true
   }
 
-  #narrow(q) {
+  #filter(q) {
     const rank = (option) => (option.firstElementChild.textContent.toLowerCase().startsWith(q) ? 0 : 1)
     for (const option of this.#all) option.hidden = !option.textContent.toLowerCase().includes(q)
     this.listTarget.replaceChildren(...[...this.#all].sort((a, b) => rank(a) - rank(b)))
@@ -135,14 +135,14 @@ export default class extends Controller {
     this.close()
     this.textTarget.focus()
     this.textTarget.setSelectionRange(from, this.textTarget.selectionStart)
-    for (const name of dataset.missing.split(" ").filter(Boolean)) this.#asked.add(name)
+    for (const name of dataset.missing.split(" ").filter(Boolean)) this.#inserted.add(name)
     insert(dataset.text)
     const [first] = this.#unfilled
     if (first) this.#select(first)
   }
 
   get #unfilled() {
-    return missing(this.textTarget.value, {}).filter((name) => this.#asked.has(name))
+    return missing(this.textTarget.value, {}).filter((name) => this.#inserted.has(name))
   }
 
   #remind() {

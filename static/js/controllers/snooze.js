@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { ahead } from "time"
-import { presets } from "wake"
+import { presets } from "snooze-presets"
 
 // Computes the presets in the viewer's zone when the menu opens.
 export default class extends Controller {

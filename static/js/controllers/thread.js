@@ -17,10 +17,10 @@ export default class extends Controller {
   connect() {
     this.#arrange()
     if (this.hasMarkTarget) this.#show(this.markTarget, "start")
-    const sought = this.atValue && document.getElementById(this.atValue)
-    if (sought) {
-      sought.classList.add("sought")
-      this.#show(sought, "center")
+    const target = this.atValue && document.getElementById(this.atValue)
+    if (target) {
+      target.classList.add("highlighted")
+      this.#show(target, "center")
     }
     this.listTarget.dataset.ready = ""
     this.#opened = true
@@ -58,7 +58,7 @@ export default class extends Controller {
   }
 
   // A note mentions the user.
-  called() {
+  mentioned() {
     this.unreadValue += 1
     this.read()
   }
@@ -76,7 +76,7 @@ export default class extends Controller {
     if (!this.hasNewestTarget || message.id <= `message-${seen}` || this.#beyond.has(message.id)) return
     this.#beyond.add(message.id)
     this.#count(message)
-    this.newestCountTarget.textContent = this.#said
+    this.newestCountTarget.textContent = this.#newsLabel
   }
 
   // Keeps the reading position while newer messages are loaded below.
@@ -136,7 +136,7 @@ export default class extends Controller {
     }
     if (!theirs) return
     this.#count(message)
-    this.newsCountTarget.textContent = this.#said
+    this.newsCountTarget.textContent = this.#newsLabel
     this.newsTarget.hidden = false
   }
 
@@ -151,7 +151,7 @@ export default class extends Controller {
     announce(`${this.whoValue}: ${message.querySelector(".bubble")?.textContent ?? t("Photo")}`)
   }
 
-  get #said() {
+  get #newsLabel() {
     if (!this.#news) return t("To the newest")
     return count(this.#news, "{n} new message", "{n} new messages")
   }
@@ -188,15 +188,15 @@ export default class extends Controller {
     this.messageTargets.forEach((message, i, all) => {
       const by = message.querySelector(".by")
       if (by?.dataset.user === document.body.dataset.user && by.textContent !== t("You")) by.textContent = t("You")
-      for (const called of message.querySelectorAll(".mention")) called.classList.toggle("me", called.dataset.user === document.body.dataset.user)
-      message.previousElementSibling?.classList.contains("message") && joins(all[i - 1], message)
+      for (const mention of message.querySelectorAll(".mention")) mention.classList.toggle("me", mention.dataset.user === document.body.dataset.user)
+      message.previousElementSibling?.classList.contains("message") && groupWith(all[i - 1], message)
       if (message.nextElementSibling?.classList.contains("message") !== true) message.classList.toggle("joined", false)
     })
   }
 }
 
 // Messages of one sender within one minute form a group with one timestamp.
-function joins(one, next) {
+function groupWith(one, next) {
   const { direction, at, user } = one.dataset
   const same = direction !== "note" && direction === next.dataset.direction && user === next.dataset.user
   const minute = (ms) => Math.floor(Number(ms) / 60_000)

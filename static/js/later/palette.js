@@ -78,7 +78,7 @@ class Palette {
     const fits = ({ label, hint = "" }) => words.every((word) => fold(`${label} ${hint}`).includes(word))
     const here = [...this.#commands(), ...this.#neighbours()].filter(fits)
     const places = this.#links().filter(fits)
-    const more = this.#deeds().filter(fits)
+    const more = this.#actions().filter(fits)
     const known = [...here, ...places, ...this.#workspaces, ...more]
     const recent = recents().map((kept) => known.find(({ key }) => key === kept.key) ?? (kept.href && { ...kept, group: "recent" }))
     const groups = {
@@ -137,7 +137,7 @@ class Palette {
     remember(chosen)
     this.#at = 0
     this.dialog.close()
-    chosen.act ? chosen.act() : chosen.whole ? location.assign(chosen.href) : visit(chosen.href)
+    chosen.act ? chosen.act() : chosen.isFullLoad ? location.assign(chosen.href) : visit(chosen.href)
   }
 
   // Controls with data-command or data-hotkey, and the buttons of the page's head.
@@ -163,13 +163,13 @@ class Palette {
 
   #links() {
     return [...this.#places.querySelectorAll("a")].map((link) => ({
-      key: link.pathname + link.search, href: link.href, label: link.textContent, whole: link.dataset.turbo === "false",
+      key: link.pathname + link.search, href: link.href, label: link.textContent, isFullLoad: link.dataset.turbo === "false",
     }))
   }
 
-  #deeds() {
+  #actions() {
     return [...this.#places.querySelectorAll("button")].map((button) => ({
-      key: `${button.dataset.do}:${button.value}`, label: button.textContent, act: () => deeds[button.dataset.do](button.value),
+      key: `${button.dataset.do}:${button.value}`, label: button.textContent, act: () => actions[button.dataset.do](button.value),
     }))
   }
 
@@ -206,7 +206,7 @@ class Palette {
   }
 }
 
-const deeds = {
+const actions = {
   help: () => dispatchEvent(new CustomEvent("help:open", { cancelable: true })),
   signOut: () => document.querySelector("form[action='/logout']")?.requestSubmit(),
   theme: (theme) => {

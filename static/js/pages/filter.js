@@ -4,7 +4,7 @@ import { Controller } from "@hotwired/stimulus"
 export default class extends Controller {
   static targets = ["item", "group", "none"]
 
-  narrow({ target: { value } }) {
+  apply({ target: { value } }) {
     const words = value.toLowerCase().split(/\s+/).filter(Boolean)
     let found = 0
     for (const item of this.itemTargets) {

@@ -6,7 +6,7 @@ import { composed } from "segments"
 import * as store from "unsent"
 import { t } from "i18n"
 
-const PATIENCE = 30_000
+const TIMEOUT = 30_000
 // A final refusal. Other responses leave the text queued.
 const isRefused = ({ status }) => status >= 400 && status < 500 && ![401, 408, 429].includes(status)
 
@@ -60,7 +60,7 @@ export default class extends Controller {
     store.keep(this.#sending)
     this.#keep({ text: "", media: [], to: "", number })
     this.reasonTarget.hidden = true
-    this.#timer = setTimeout(() => formSubmission.stop(), PATIENCE)
+    this.#timer = setTimeout(() => formSubmission.stop(), TIMEOUT)
   }
 
   ended({ detail: { fetchResponse } }) {
@@ -79,7 +79,7 @@ export default class extends Controller {
   }
 
   outboxChanged({ detail: { ref, state, href } }) {
-    if (state === "taken" && href && ref === this.#last && this.#isEmpty) return visit(href)
+    if (state === "accepted" && href && ref === this.#last && this.#isEmpty) return visit(href)
     this.#list()
   }
 
@@ -92,7 +92,7 @@ export default class extends Controller {
   // sent again.
   async change({ target }) {
     const { ref } = target.closest("li").dataset
-    const entry = await outbox.alone(() => {
+    const entry = await outbox.withLock(() => {
       const entry = store.find(ref)
       store.forget(ref)
       return entry

@@ -1,7 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import { count as plural } from "i18n"
 
-const EVERY = 10_000
+const RETRY_INTERVAL = 10_000
 
 // The offline page: shows the number of queued texts and retries.
 export default class extends Controller {
@@ -12,7 +12,7 @@ export default class extends Controller {
     const count = waiting()
     this.waitingTarget.hidden = !count
     this.waitingTarget.textContent = plural(count, "{n} text waits here to be sent. It is kept in this browser.", "{n} texts wait here to be sent. They are kept in this browser.")
-    this.#timer = setInterval(() => navigator.onLine && this.#look(), EVERY)
+    this.#timer = setInterval(() => navigator.onLine && this.#look(), RETRY_INTERVAL)
   }
 
   disconnect() {

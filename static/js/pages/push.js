@@ -8,10 +8,10 @@ export default class extends Controller {
 
   async subscribe() {
     this.refusedTarget.hidden = true
-    if (!navigator.serviceWorker || !globalThis.PushManager) return this.#say("unable")
+    if (!navigator.serviceWorker || !globalThis.PushManager) return this.#showError("unable")
     this.onTarget.disabled = true
     try {
-      if ((await Notification.requestPermission()) !== "granted") return this.#say("denied")
+      if ((await Notification.requestPermission()) !== "granted") return this.#showError("denied")
       const worker = await navigator.serviceWorker.ready
       const asked = { userVisibleOnly: true, applicationServerKey: this.keyValue }
       const subscription = await worker.pushManager.subscribe(asked).catch(async () => {
@@ -23,16 +23,16 @@ export default class extends Controller {
       const answer = await fetch(this.urlValue, {
         method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ endpoint, keys, name: name() }),
       })
-      if (!answer.ok) return this.#say("failed")
+      if (!answer.ok) return this.#showError("failed")
       visit(location.pathname, { action: "replace" })
     } catch {
-      this.#say("failed")
+      this.#showError("failed")
     } finally {
       this.onTarget.disabled = false
     }
   }
 
-  #say(why) {
+  #showError(why) {
     this.refusedTarget.textContent = this.refusedTarget.dataset[why]
     this.refusedTarget.hidden = false
   }

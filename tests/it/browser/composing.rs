@@ -150,10 +150,10 @@ async fn decomposed_accent_counts_as_one_letter() {
         jo.measures(&script).await;
     };
     pastes("José’s").await;
-    jo.sees_in(".mend", "“’” is not in the alphabet").await;
+    jo.sees_in(".replacement", "“’” is not in the alphabet").await;
     pastes(&"e\u{301}".repeat(70)).await;
     jo.sees_in(".composer .count", "90 left").await;
-    jo.loses(".mend").await;
+    jo.loses(".replacement").await;
     // A letter that really is none of the alphabet is named, in one piece.
     pastes("i\u{301}").await;
     jo.waits_until(

@@ -120,7 +120,7 @@ async fn concurrent_assignment_loser_is_notified_and_can_override() {
     }
     for one in [winner, loser] {
         one.sees_in(".thread-head .btn", name).await;
-        one.sees_in(".happened", &format!("{name} took this over from"))
+        one.sees_in(".event", &format!("{name} took this over from"))
             .await;
         one.sees_in(".activity li", &format!("{name} took this over from"))
             .await;
@@ -140,7 +140,7 @@ async fn assignment_works_by_keyboard_and_can_be_undone() {
     jo.presses(Key::Enter).await;
     for one in [&jo, &sam] {
         one.sees_in(".thread-head .btn", "Sam").await;
-        one.sees_in(".happened", "Jo Park assigned this to Sam")
+        one.sees_in(".event", "Jo Park assigned this to Sam")
             .await;
     }
     jo.sees_in(".toast", "Assigned to Sam").await;
@@ -150,7 +150,7 @@ async fn assignment_works_by_keyboard_and_can_be_undone() {
     jo.measures("document.activeElement.blur()").await;
     jo.types("z").await;
     jo.sees_in(".toast", "Undone").await;
-    sam.sees_in(".happened", "Jo Park took this from Sam").await;
+    sam.sees_in(".event", "Jo Park took this from Sam").await;
     assert!(
         harbor.conversation_with(MAYA).await["assignee_id"].is_null(),
         "exactly as it was"
@@ -161,14 +161,14 @@ async fn assignment_works_by_keyboard_and_can_be_undone() {
     jo.misses(".rows", "Maya Okafor").await;
     jo.clicks("Undo").await;
     jo.sees_in(".rows", "Maya Okafor").await;
-    jo.sees_in(".happened", "Jo Park reopened this").await;
+    jo.sees_in(".event", "Jo Park reopened this").await;
     jo.expects_console("status of 409");
     jo.clicks("Mark as pending").await;
     jo.sees_in(".toast", "Pending").await;
-    sam.sees_in(".happened", "Jo Park marked this as pending")
+    sam.sees_in(".event", "Jo Park marked this as pending")
         .await;
     sam.clicks("Done").await;
-    jo.sees_in(".happened", "Sam marked this as done").await;
+    jo.sees_in(".event", "Sam marked this as done").await;
     jo.clicks("Undo").await;
     jo.sees_in(".toast.bad", "changed this conversation").await;
     assert_eq!(harbor.conversation_with(MAYA).await["status"], "done");
@@ -190,7 +190,7 @@ async fn snoozed_conversation_waits_and_returns() {
     jo.sees_in(".toast", "Snoozed until").await;
     for one in [&jo, &sam] {
         one.misses(".rows", "Maya Okafor").await;
-        one.sees_in(".happened", "Jo Park snoozed this until").await;
+        one.sees_in(".event", "Jo Park snoozed this until").await;
     }
     let snoozed = harbor.conversation_with(MAYA).await;
     let nine = jo
@@ -217,7 +217,7 @@ async fn snoozed_conversation_waits_and_returns() {
     assert_eq!(woken.await.unwrap(), 1);
     sam.misses(".rows", "Maya Okafor").await;
     jo.sees_in(".rows .row", "Maya Okafor").await;
-    jo.sees_in(".happened", "Back from being snoozed").await;
+    jo.sees_in(".event", "Back from being snoozed").await;
 
     // Any other time.
     jo.clicks("Snooze").await;
@@ -313,7 +313,7 @@ async fn list_filter_is_in_the_url_and_applies_to_live_rows() {
     jo.sees_in(".live", "Live").await;
     jo.clicks("Narrow the list").await;
     jo.follows("Nobody").await;
-    jo.sees_in(".narrowed", "Nobody").await;
+    jo.sees_in(".active-filter", "Nobody").await;
     jo.is_at("assignee=none").await;
     jo.sees_in(".rows", "Tom Reyes").await;
     let change = serde_json::json!({"assignee_id": harbor.admin.id});
@@ -327,7 +327,7 @@ async fn list_filter_is_in_the_url_and_applies_to_live_rows() {
     jo.misses(".rows", "Maya Okafor").await;
     jo.clicks("Narrow the list").await;
     jo.follows("Unread only").await;
-    jo.sees_in(".narrowed", "Nobody · Unread only").await;
+    jo.sees_in(".active-filter", "Nobody · Unread only").await;
     jo.follows("Tom Reyes").await;
     jo.loses(".row .badge").await;
     jo.sees_in(".rows", "Tom Reyes").await;
@@ -371,10 +371,10 @@ async fn conversation_actions_work_without_scripts() {
 
     jo.clicks("Take").await;
     jo.sees_in(".toast", "Assigned to Jo Park").await;
-    jo.sees_in(".happened", "Jo Park took this").await;
+    jo.sees_in(".event", "Jo Park took this").await;
     jo.sees_in(".activity li", "Jo Park took this").await;
     jo.clicks("Undo").await;
-    jo.sees_in(".happened", "Jo Park let go of this").await;
+    jo.sees_in(".event", "Jo Park let go of this").await;
     assert!(harbor.conversation_with(MAYA).await["assignee_id"].is_null());
 
     // Somebody was faster than the page knows.
@@ -391,6 +391,6 @@ async fn conversation_actions_work_without_scripts() {
     jo.clicks("Done").await;
     jo.sees_in(".toast", "Done").await;
     jo.clicks("Undo").await;
-    jo.sees_in(".happened", "Jo Park reopened this").await;
+    jo.sees_in(".event", "Jo Park reopened this").await;
     assert_eq!(harbor.conversation_with(MAYA).await["status"], "open");
 }

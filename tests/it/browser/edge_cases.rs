@@ -149,7 +149,7 @@ async fn undelivered_text_can_be_retried_or_edited() {
     jo.fills("Message to", "").await;
     jo.clicks("Try again").await;
     jo.sees_in(".message.outbound .state", "Queued").await;
-    jo.loses(".once-more").await;
+    jo.loses(".retry-actions").await;
     hub.sends().await;
     assert_eq!(hub.twilio.sent("Yes, it is yours").len(), 2);
 

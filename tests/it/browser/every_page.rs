@@ -81,7 +81,7 @@ async fn pages_pass_axe_and_fit_a_small_phone() {
     jo.sees_in(".found mark", "free").await;
     jo.is_usable_by_all("inbox, found").await;
     jo.follows("Maya Okafor").await;
-    jo.finds(".message.sought").await;
+    jo.finds(".message.highlighted").await;
     jo.is_usable_by_all("a text in its place").await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".live", "Live").await;
@@ -117,7 +117,7 @@ async fn pages_pass_axe_and_fit_a_small_phone() {
     jo.clicks("Narrow the list").await;
     jo.is_usable_by_all("inbox, being narrowed").await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
-    jo.sees_in(".happened", "Jo Park took this").await;
+    jo.sees_in(".event", "Jo Park took this").await;
     jo.types("?").await;
     jo.measures("dispatchEvent(new CustomEvent('help:open', { cancelable: true }))")
         .await;
@@ -450,7 +450,7 @@ async fn writing_aids_pass_axe_and_fit() {
     jo.sees_in(".fill", "doctor").await;
     jo.presses(fantoccini::key::Key::Enter).await;
     jo.types("–").await;
-    jo.sees_in(".mend", "is not in the alphabet").await;
+    jo.sees_in(".replacement", "is not in the alphabet").await;
     jo.is_usable_by_all("composer, something to fill in and to mend")
         .await;
     jo.clicks("Send later").await;

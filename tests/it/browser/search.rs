@@ -61,7 +61,7 @@ async fn search_result_opens_the_message_in_context() {
     jo.misses(".rows", "I am new here").await;
 
     jo.follows("Maya Okafor").await;
-    jo.sees_in(".message.sought", "gate").await;
+    jo.sees_in(".message.highlighted", "gate").await;
     let reading = "const scroller = document.querySelector('.scroller').getBoundingClientRect();
         const box = (text) => [...document.querySelectorAll('.message')].find((it) => it.innerText.includes(text))?.getBoundingClientRect();
         const shown = (text) => box(text) && box(text).top >= scroller.top && box(text).bottom <= scroller.bottom";
@@ -82,9 +82,9 @@ async fn search_result_opens_the_message_in_context() {
 
     // So are what was noted there and what happened, and nothing of what did elsewhere.
     jo.sees_in(".message.note", "Changed on Monday").await;
-    jo.sees_in(".happened", "Jo Park marked this as pending")
+    jo.sees_in(".event", "Jo Park marked this as pending")
         .await;
-    jo.sees_in(".happened", "Reopened by a new text").await;
+    jo.sees_in(".event", "Reopened by a new text").await;
     stands(&harbor, &maya, "done").await;
 
     // A text that comes in now is told, and does not land in the gap.
@@ -120,13 +120,13 @@ async fn search_result_opens_the_message_in_context() {
     }
     jo.sees_in(".message", "Hello from now").await;
     jo.loses("a.news").await;
-    let lines = "[...document.querySelectorAll('.messages > .message, .messages > .happened')].map((it) => it.id)";
+    let lines = "[...document.querySelectorAll('.messages > .message, .messages > .event')].map((it) => it.id)";
     let once = format!("new Set({lines}).size === {lines}.length");
     jo.waits_until("each is there once", &once).await;
     let bare = "(it) => it.slice(it.indexOf('-'))";
     let sorted = format!("{lines}.map({bare}).join() === {lines}.map({bare}).sort().join()");
     jo.waits_until("each is in its place", &sorted).await;
-    jo.sees_in(".happened", "Jo Park marked this as done").await;
+    jo.sees_in(".event", "Jo Park marked this as done").await;
     // From here on it is like any other.
     text("And another").await;
     jo.sees_in(".message", "And another").await;
@@ -197,7 +197,7 @@ async fn message_stays_in_view_while_images_load() {
     );
     let free = "[...document.querySelectorAll('.photo')].filter((it) => it.getBoundingClientRect().height > 100).length === 4";
     let in_view = "(() => {
-        const scroller = document.querySelector('.scroller').getBoundingClientRect(), box = document.querySelector('.sought')?.getBoundingClientRect()
+        const scroller = document.querySelector('.scroller').getBoundingClientRect(), box = document.querySelector('.highlighted')?.getBoundingClientRect()
         return box?.top >= scroller.top && box.bottom <= scroller.bottom })()";
 
     jo.opens(&place).await;

@@ -277,19 +277,19 @@ async fn segment_count_matches_the_server_and_offers_replacement() {
     )
     .await;
     jo.fills("Message to", "See you – “soon”…").await;
-    jo.sees_in(".mend", "“–” is not in the alphabet of texts")
+    jo.sees_in(".replacement", "“–” is not in the alphabet of texts")
         .await;
     jo.clicks("Use “-”").await;
     jo.waits_until("it is mended", &holds("See you - \"soon\"..."))
         .await;
-    jo.loses(".mend").await;
+    jo.loses(".replacement").await;
     jo.measures("document.execCommand('undo')").await;
     jo.waits_until("and can be undone", &holds("See you – “soon”…"))
         .await;
     jo.fills("Message to", &format!("{} 🎉 – ", "x".repeat(70)))
         .await;
-    jo.sees_in(".mend", "“🎉” is not in the alphabet").await;
-    jo.loses(".mend button").await;
+    jo.sees_in(".replacement", "“🎉” is not in the alphabet").await;
+    jo.loses(".replacement button").await;
 
     // Too long is said, kept, and not sent.
     jo.measures("(() => { const it = document.querySelector('.composer textarea'); it.value = 'x'.repeat(1600); it.dispatchEvent(new Event('input', { bubbles: true })) })()").await;

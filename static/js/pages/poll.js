@@ -1,14 +1,14 @@
 import { Controller } from "@hotwired/stimulus"
 import { show } from "streams"
 
-const EVERY = 3000
+const INTERVAL = 3000
 
 // Polls the page. The response replaces this element; a new controller continues while there is something to await.
 export default class extends Controller {
   #timer
 
   connect() {
-    this.#timer = setTimeout(() => this.#ask(), EVERY)
+    this.#timer = setTimeout(() => this.#ask(), INTERVAL)
   }
 
   disconnect() {

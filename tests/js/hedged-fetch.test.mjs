@@ -1,14 +1,14 @@
 import assert from "node:assert/strict"
 import { createServer } from "node:http"
 import test from "node:test"
-import { ask } from "patience"
+import { hedgedFetch } from "hedged-fetch"
 
-// A server that never answers the first `deaf` requests and counts aborted ones.
-async function server(deaf) {
-  const seen = { asked: 0, givenUp: 0 }
+// A server that never answers the first `unanswered` requests and counts aborted ones.
+async function server(unanswered) {
+  const seen = { requests: 0, aborted: 0 }
   const http = createServer((request, response) => {
-    if (++seen.asked > deaf) return response.end("here")
-    request.socket.on("close", () => seen.givenUp++)
+    if (++seen.requests > unanswered) return response.end("here")
+    request.socket.on("close", () => seen.aborted++)
   })
   await new Promise((done) => http.listen(0, "127.0.0.1", done))
   return { url: `http://127.0.0.1:${http.address().port}/`, seen, stop: () => (http.closeAllConnections(), http.close()) }
@@ -16,16 +16,16 @@ async function server(deaf) {
 
 test("an unanswered request is repeated on another connection", async () => {
   const { url, seen, stop } = await server(1)
-  const response = await ask(url, {})
+  const response = await hedgedFetch(url, {})
   assert.equal(await response.text(), "here")
-  assert.equal(seen.asked, 2)
+  assert.equal(seen.requests, 2)
   stop()
 })
 
 test("an answered request is not repeated, and a refused connection fails at once", async () => {
   const { url, seen, stop } = await server(0)
-  assert.equal(await (await ask(url, {})).text(), "here")
-  assert.equal(seen.asked, 1)
+  assert.equal(await (await hedgedFetch(url, {})).text(), "here")
+  assert.equal(seen.requests, 1)
   stop()
-  await assert.rejects(ask(url, {}))
+  await assert.rejects(hedgedFetch(url, {}))
 })
