@@ -1,11 +1,11 @@
-//! Whoever looks elsewhere is told of a text, if they want to be.
+//! Desktop notifications while no tab has the focus.
 
 use serde_json::json;
 
 use super::Browser;
 use crate::hub::{FRONT_DESK, Hub, MAYA};
 
-/// A browser that allows notifications and keeps what they said.
+/// Replaces Notification by a class that records what was shown.
 const ALLOWS: &str = "(() => {
     window.shown = []
     window.Notification = class {
@@ -36,17 +36,21 @@ async fn text_in_background_shows_a_desktop_notification() {
         .text(MAYA, FRONT_DESK, "Is 3:30 still free?")
         .await;
     jo.sees_in(".row", "Is 3:30 still free?").await;
-    assert_eq!(jo.measures("shown.length").await, 0, "they look at it");
+    assert_eq!(
+        jo.measures("shown.length").await,
+        0,
+        "the page has the focus"
+    );
     jo.measures("document.hasFocus = () => false").await;
     hub.twilio.text(MAYA, FRONT_DESK, "Or 4:15?").await;
     jo.waits_until(
-        "they were told",
+        "a notification was shown",
         "shown.join() === '(415) 555-0192: Or 4:15?'",
     )
     .await;
 }
 
-/// As on Android: a page may not show one itself.
+/// As on Android: the constructor of Notification throws.
 const ANDROID: &str = "(() => {
     document.hasFocus = () => false
     window.Notification = class {
@@ -80,7 +84,7 @@ async fn service_worker_shows_notification_and_only_shown_ones_are_marked() {
     jo.waits_until("the worker is there", "window.ready").await;
     jo.measures(ANDROID).await;
 
-    // Nobody may show it: no other tab takes it for told.
+    // A failed notification is not marked as shown, so other tabs may show it.
     let may_not = "(() => { const { prototype } = ServiceWorkerRegistration; window.show = prototype.showNotification; prototype.showNotification = () => { window.tried = true; return Promise.reject(new TypeError('no')) } })()";
     jo.measures(may_not).await;
     harbor.receives(MAYA, "Or 4:15?").await;

@@ -1,4 +1,4 @@
-//! Without an account anywhere: a number to play with, and the phone that texts it.
+//! The sandbox number and its handset.
 
 use fantoccini::key::Key;
 

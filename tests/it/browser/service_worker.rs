@@ -1,4 +1,4 @@
-//! Without a network, and without a page that is open.
+//! The service worker: offline page, push notifications, several tabs.
 
 use super::{Browser, Proxy};
 use crate::hub::{Hub, MAYA};
@@ -47,14 +47,24 @@ async fn push_permission_is_requested_only_on_click_and_errors_are_shown() {
         .await
         .is(201);
     let jo = Browser::start(&hub.url("")).await;
+    let counts_requests = "(() => {
+        const request = Notification.requestPermission
+        window.requests = 0
+        Notification.requestPermission = () => (window.requests++, request.call(Notification))
+    })()";
+    jo.runs_command(
+        "Page.addScriptToEvaluateOnNewDocument",
+        serde_json::json!({"source": counts_requests}),
+    )
+    .await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     jo.sees_in("#away", "A browser").await;
-    jo.waits_until("nobody was asked", "Notification.permission !== 'granted'")
-        .await;
+    assert_eq!(jo.measures("window.requests").await, 0);
     jo.clicks("Tell this browser").await;
     jo.sees_in("#away [role=alert]", "This browser does not allow it")
         .await;
+    assert_eq!(jo.measures("window.requests").await, 1);
     jo.clicks("Remove").await;
     jo.sees_in("#away", "None yet.").await;
 }
@@ -75,7 +85,7 @@ async fn one_tab_notifies_for_all_tabs() {
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
-    // Nobody looks, and what is shown is written down: first here, then in a second tab.
+    // No tab has the focus; both tabs record notifications in localStorage.
     let away = "(() => {
         document.hasFocus = () => false
         dispatchEvent(new Event('blur'))
@@ -89,7 +99,7 @@ async fn one_tab_notifies_for_all_tabs() {
     jo.measures(away).await;
     harbor.receives("+14155550177", "My crown came off").await;
     jo.sees_in(".rows", "My crown came off").await;
-    jo.waits_until("it was told", "localStorage.getItem('shown')")
+    jo.waits_until("a notification was shown", "localStorage.getItem('shown')")
         .await;
     jo.turns_to_window(0).await;
     jo.sees_in(".rows", "My crown came off").await;
@@ -98,6 +108,6 @@ async fn one_tab_notifies_for_all_tabs() {
     assert_eq!(
         jo.measures("localStorage.getItem('shown')").await,
         "(415) 555-0177",
-        "once"
+        "one notification"
     );
 }
