@@ -51,7 +51,6 @@ addEventListener("notificationclick", (event) => {
   if (url.origin === location.origin) event.waitUntil(show(url.href))
 })
 
-// Reuses an open window.
 async function show(url) {
   const windows = await clients.matchAll({ type: "window" })
   const open = windows.find((window) => window.url === url) ?? windows[0]
@@ -61,7 +60,6 @@ async function show(url) {
   return open.navigate(url).catch(() => clients.openWindow(url))
 }
 
-// Signing out closes all notifications.
 addEventListener("message", (event) => {
   if (event.data !== "signed-out") return
   event.waitUntil(registration.getNotifications().then((all) => all.forEach((notification) => notification.close())))

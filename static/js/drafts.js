@@ -29,7 +29,6 @@ export function save(conversation) {
   return saving
 }
 
-// Saves the drafts that earlier pages or an outage left unsaved.
 export function saveAll() {
   return Promise.all(store.dirtyDrafts().map(({ conversation }) => save(conversation)))
 }

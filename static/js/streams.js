@@ -25,7 +25,6 @@ StreamActions.swap = function () {
   }
 }
 
-// A conversation changed: moves its row.
 StreamActions.row = function () {
   const rows = document.getElementById("rows")
   const row = this.templateContent.querySelector(".row")
@@ -35,7 +34,6 @@ StreamActions.row = function () {
   placeRow(rows, row)
 }
 
-// The first page of the list, fetched again.
 StreamActions.rows = function () {
   const rows = document.getElementById("rows")
   if (rows) settle(rows, [...this.templateContent.querySelectorAll(".row")], this.hasAttribute("complete"))
@@ -72,7 +70,6 @@ StreamActions.message = function () {
   }
 }
 
-// A member views a conversation, or no longer does.
 StreamActions.presence = function () {
   const who = this.hasAttribute("here") && { name: this.getAttribute("name"), face: this.templateContent.firstElementChild.cloneNode(true) }
   note(this.getAttribute("target"), this.getAttribute("user"), who)
@@ -106,7 +103,6 @@ StreamActions.mentioned = function () {
   else toast(this.templateContent, { id: `mention-${message}`, href: `${rows?.dataset.base}/${id}` })
 }
 
-// The result of an action, with undo, or the error.
 StreamActions.toast = function () {
   toast(this.templateContent)
 }
@@ -125,7 +121,6 @@ export function leave(reason) {
   visit(document.getElementById("rows")?.dataset.base ?? location.href)
 }
 
-// Refreshes the consent history after a change of consent.
 async function refreshConsents(conversation) {
   const old = document.getElementById(`consents-${conversation}`)
   if (!old || old.contains(document.activeElement)) return

@@ -31,7 +31,6 @@ export function keepNote(conversation, text) {
   write(name("note", conversation), text.trim() === "" ? undefined : { text, at: Date.now() })
 }
 
-// Queued and refused texts, oldest first.
 export function unsent(conversation) {
   return everyUnsent().filter((entry) => entry.conversation === conversation)
 }
@@ -59,7 +58,6 @@ export function countUnsaved() {
   return { texts: everyUnsent().length, drafts: drafts.length + all("note").length }
 }
 
-// Removes all entries of this user.
 export function forgetAll() {
   for (const kind of KINDS) for (const [key] of all(kind)) write(name(kind, key), undefined)
 }

@@ -32,7 +32,6 @@ export function filled(text, values) {
   return pieces(text).map(({ literal, name, fallback, source }) => literal ?? (Object.hasOwn(values, name) ? values[name] : (fallback ?? source))).join("")
 }
 
-// Distinct names without value and default, in order.
 export function missing(text, values) {
   const names = pieces(text).filter(({ name, fallback }) => name !== undefined && fallback === undefined && !Object.hasOwn(values, name))
   return [...new Set(names.map(({ name }) => name))]

@@ -119,7 +119,6 @@ export default class extends Controller {
     else this.#fail(bubble, code, reason)
   }
 
-  // Another tab changed the draft or the outbox.
   stored({ key, oldValue, newValue }) {
     if (!this.hasFormTarget) return
     if (key === store.draftKey(this.conversationValue)) return this.#follow(JSON.parse(oldValue) ?? { text: "" }, JSON.parse(newValue) ?? { text: "" })
@@ -128,7 +127,6 @@ export default class extends Controller {
     if (entry?.conversation === this.conversationValue && !document.getElementById(`pending-${entry.ref}`)) this.#shown(entry)
   }
 
-  // The draft was changed in another browser.
   async moved({ detail: { conversation } }) {
     if (conversation !== this.conversationValue) return
     const response = await fetch(this.draftUrlValue, { headers: { Accept: "application/json" } }).catch(() => undefined)
@@ -137,7 +135,6 @@ export default class extends Controller {
     this.#settle({ text: content, media: media.map((file) => ({ ...file, name: "File" })), base: updated_at ?? "" })
   }
 
-  // Swaps the shown draft and the other version.
   swap() {
     const mine = { text: composed(this.textTarget.value), media: this.#files }
     this.#fill(this.#other)
@@ -155,7 +152,6 @@ export default class extends Controller {
     if (isNewest) this.#fill(now)
   }
 
-  // Copies an undelivered text into the field.
   rewrite({ target }) {
     // Not from the bubble, which the browser may have translated.
     this.textTarget.value = [this.textTarget.value, target.value.trim()].filter(Boolean).join("\n")

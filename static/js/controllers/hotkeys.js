@@ -48,7 +48,6 @@ export default class extends Controller {
     dispatchEvent(new CustomEvent("help:open", { cancelable: true }))
   }
 
-  // Loaded on first use.
   async palette() {
     document.querySelector("[popover]:popover-open")?.hidePopover()
     const { open } = await import("later/palette")
@@ -68,7 +67,6 @@ export default class extends Controller {
   // Keys act on the focused row, which is opened first.
   #open(row, then) {
     const conversation = document.getElementById("conversation")
-    // Keeps the focus in the list.
     conversation.dataset.keyed = ""
     const over = new AbortController()
     const { signal } = over

@@ -47,7 +47,6 @@ export default class extends Controller {
     const rows = document.getElementById("rows")
     history.replaceState(history.state, "", location.pathname + rows.dataset.query)
     rows.scrollTop = 0
-    // Tabs end the search.
     const field = document.forms.search?.elements.q
     if (field && field !== document.activeElement) field.value = rows.dataset.q
     this.follow()

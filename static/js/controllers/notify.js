@@ -40,7 +40,6 @@ export default class extends Controller {
     await this.#notify(`${row.id} ${row.dataset.version}`, title, { body, tag: row.id }, row.id.slice("row-".length))
   }
 
-  // A note mentions the user.
   async mentioned({ detail: { message, text, conversation } }) {
     if (document.hasFocus() || this.#shown.has(message)) return
     this.#shown.set(message, "")

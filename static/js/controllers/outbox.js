@@ -39,7 +39,6 @@ export default class extends Controller {
     if (state === "accepted") markAll()
   }
 
-  // Another tab changed the outbox.
   stored({ key }) {
     if (key?.startsWith("unsent:")) this.#render()
     if (/^(unsent|draft):/.test(key ?? "")) markAll()

@@ -18,7 +18,6 @@ export default class extends Controller {
     this.#showStatus("")
   }
 
-  // Computes the presets when the menu opens.
   offer({ newState }) {
     if (newState === "closed") return
     const buttons = [...this.presetsTarget.querySelectorAll("button")]

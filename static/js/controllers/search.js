@@ -23,7 +23,6 @@ export default class extends Controller {
 
   leave(event) {
     const { target } = event
-    // Escape cancels the composition.
     if (isComposing(event)) return
     if (target.value) {
       target.value = ""

@@ -33,7 +33,6 @@ export default class extends Controller {
     this.#filter(typed[1].toLowerCase())
   }
 
-  // The button inserts a slash.
   open() {
     if (!this.menuTarget.hidden) return this.close()
     const { value, selectionStart } = this.textTarget

@@ -57,7 +57,6 @@ export default class extends Controller {
     this.#shown = undefined
   }
 
-  // A note mentions the user.
   mentioned() {
     this.unreadValue += 1
     this.read()

@@ -152,7 +152,6 @@ class Palette {
     })
   }
 
-  // The conversations next to the open one in the list.
   #neighbours() {
     const rows = () => [...document.querySelectorAll(".rows .row")]
     const beside = (step) => rows()[rows().findIndex((row) => row.hasAttribute("aria-current")) + step]

@@ -83,7 +83,6 @@ export default class extends Controller {
     this.#list()
   }
 
-  // Another tab changed the outbox.
   stored({ key }) {
     if (key?.startsWith("unsent:")) this.#list()
   }

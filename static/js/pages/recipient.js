@@ -29,7 +29,6 @@ export default class extends Controller {
     const first = this.listTarget.firstElementChild
     this.menuTarget.hidden = !first
     this.toTarget.setAttribute("aria-expanded", String(Boolean(first)))
-    // Keeps the selected option.
     this.#mark([...this.listTarget.children].find(({ dataset }) => marked && dataset.contact === marked))
   }
 

@@ -30,7 +30,6 @@ async fn access_changes_apply_to_an_open_inbox_at_once() {
     )
     .await;
 
-    // Access is removed by keyboard.
     jo.tabs_to("Sam sees (628) 555-0100").await;
     jo.presses(Key::Space).await;
     jo.waits_until(

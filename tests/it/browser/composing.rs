@@ -57,7 +57,6 @@ async fn enter_during_composition_has_no_other_effect() {
         assert_eq!(value, text, "{field}");
     };
 
-    // The composer, and its templates after a slash.
     let composer = ".composer:not(.note-form) textarea";
     composes(composer, "三時").await;
     holds(composer, "三時").await;
@@ -91,7 +90,6 @@ async fn enter_during_composition_has_no_other_effect() {
     .await;
     holds(search, "三時").await;
 
-    // The command palette.
     jo.chord(Key::Control, 'k').await;
     jo.finds("#palette").await;
     composes("#palette input", "Settings").await;
@@ -104,7 +102,6 @@ async fn enter_during_composition_has_no_other_effect() {
         0
     );
 
-    // A new text.
     jo.opens(&format!("/w/{}/send", harbor.slug)).await;
     jo.sees_in("#people", "Maya Okafor").await;
     jo.measures(COMPOSES).await;

@@ -35,7 +35,6 @@ async fn contact_is_added_and_a_concurrent_edit_is_reported() {
     jo.sees_in("h1", "Maya Okafor").await;
     jo.sees("Added by Jo Park").await;
 
-    // A concurrent change is reported.
     jo.follows("Edit").await;
     let maya = harbor.admin.get(&harbor.path("/contacts")).await.is(200);
     let path = harbor.contact_path(&maya["data"][0], "");

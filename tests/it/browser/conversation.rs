@@ -41,7 +41,6 @@ async fn note_notifies_the_mentioned_colleague_at_once() {
     jo.types("Half a sentence").await;
     jo.presses(Key::Escape).await;
 
-    // Keyboard: n, @, Enter.
     jo.types("n").await;
     jo.has_focus_on("Internal note").await;
     jo.types("Can you look, @sa").await;
@@ -206,7 +205,6 @@ async fn snoozed_conversation_waits_and_returns() {
     sam.follows("Snoozed").await;
     sam.sees_in(".rows .row", "Maya Okafor").await;
 
-    // The snooze ends.
     hub.executes_sql(
         "update conversations set snoozed_until = now() + interval '100 milliseconds'",
     )
@@ -218,7 +216,6 @@ async fn snoozed_conversation_waits_and_returns() {
     jo.sees_in(".rows .row", "Maya Okafor").await;
     jo.sees_in(".event", "Back from being snoozed").await;
 
-    // A custom time.
     jo.clicks("Snooze").await;
     let at = "(() => { const at = document.getElementById('snooze-at'); const to = new Date(Date.now() + 3 * 86400000); \
         at.value = new Date(to - to.getTimezoneOffset() * 60000).toISOString().slice(0, 16); return new Date(at.value).toISOString() })()";
@@ -253,7 +250,6 @@ async fn presence_appears_and_disappears() {
     sam.opens(&harbor.inbox(None)).await;
     jo.finds_no(".presence").await;
     jo.finds_no(".row .faces .avatar").await;
-    // A newly loaded page shows it, too.
     sam.sees_in(".row .faces", "JP").await;
 }
 
@@ -320,7 +316,6 @@ async fn list_filter_is_in_the_url_and_applies_to_live_rows() {
     harbor.admin.patch(&path, change).await.is(200);
     jo.sees_no(".rows", "Maya Okafor").await;
     jo.sees_in(".rows", "Tom Reyes").await;
-    // The filter survives a reload.
     jo.reloads().await;
     jo.sees_in(".rows", "Tom Reyes").await;
     jo.sees_no(".rows", "Maya Okafor").await;
@@ -376,7 +371,6 @@ async fn conversation_actions_work_without_scripts() {
     jo.sees_in(".event", "Jo Park let go of this").await;
     assert!(harbor.conversation_with(MAYA).await["assignee_id"].is_null());
 
-    // A concurrent assignment is reported.
     let path = harbor.path(&format!("/conversations/{}", maya["id"].as_str().unwrap()));
     let taken = serde_json::json!({"assignee_id": lin.id});
     lin.patch(&path, taken).await.is(200);

@@ -19,7 +19,6 @@ static BROWSERS: Semaphore = Semaphore::const_new(2);
 
 pub struct Driver {
     url: String,
-    /// Directory of the browser profiles.
     dir: PathBuf,
     /// Sessions run on their own runtime: a test's runtime may have ended before the session is closed.
     pub runtime: Handle,
@@ -98,7 +97,6 @@ pub async fn permits(browsers: u32) -> SemaphorePermit<'static> {
 }
 
 impl Driver {
-    /// Starts a browser with its own profile.
     pub async fn open(&'static self) -> Client {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let profile = self

@@ -248,7 +248,6 @@ async fn partial_recipient_name_is_resolved_before_sending() {
     .await;
     assert_eq!(harbor.thread(&maya).await.len(), 1);
 
-    // Without scripts the server asks.
     jo.has_no_scripts().await;
     jo.reloads().await;
     jo.fills("To", "oka").await;

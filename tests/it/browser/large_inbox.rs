@@ -114,7 +114,6 @@ async fn list_of_10000_conversations_keeps_its_order_and_the_reading_position() 
     jo.sees_in(".tabs", "999+").await;
     let rows = "document.querySelectorAll('.rows > .row').length";
     let since = Instant::now();
-    // Scrolls 1,000 rows down.
     while jo.measures(rows).await.as_u64() < Some(1000) {
         let shown = jo.measures(rows).await;
         jo.measures("(() => { const it = document.querySelector('.rows'); it.scrollTo(0, it.scrollHeight) })()")

@@ -89,7 +89,6 @@ async fn images_are_attached_by_file_paste_and_drop_and_sent() {
     jo.waits_until("it stays there", &shown(".message.outbound img.photo"))
         .await;
 
-    // An image without text.
     adds_file(&jo, DROPS, "dot.png", PNG).await;
     jo.waits_until("the picture is shown", &shown(".attachment img"))
         .await;

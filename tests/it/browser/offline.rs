@@ -62,7 +62,6 @@ async fn reconnect_loads_missed_messages_and_keeps_drafts() {
         1
     );
 
-    // A draft survives a reload.
     jo.reloads().await;
     jo.waits_until(
         "the draft is still there",

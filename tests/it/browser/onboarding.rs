@@ -108,7 +108,6 @@ async fn twilio_refusal_is_shown_beside_the_form_and_nothing_is_stored() {
     assert_eq!(hub.count("select count(*) from integrations").await, 0);
     assert_eq!(hub.count("select count(*) from numbers").await, 0);
 
-    // The corrected token connects.
     jo.fills("Auth Token", TOKEN).await;
     jo.clicks("Connect Twilio").await;
     jo.sees_in(".number", "(628) 555-0100").await;

@@ -106,7 +106,6 @@ async fn draft_save_with_lost_response_causes_no_conflict() {
     jo.fills("Message to", "Yes").await;
     drafts("Yes").await;
     jo.fills("Message to", "No").await;
-    // The next page saves the draft.
     proxy.loses_responses(false);
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     drafts("No").await;
@@ -198,7 +197,6 @@ async fn refusal_on_another_page_links_to_the_conversation_and_can_be_retried() 
     assert_eq!(sent_to_provider(&hub).await, ["See you"]);
 }
 
-/// Jo on the page of a new text.
 async fn opens_new_text<'a>(hub: &'a Hub, proxy: &Proxy) -> (Workspace<'a>, Browser, String) {
     let (harbor, jo, _) = opens_thread(hub, proxy).await;
     let page = format!("/w/{}/send", harbor.slug);
@@ -375,7 +373,6 @@ async fn new_text_typed_offline_survives_a_reload_and_is_saved_later() {
             .await;
         proxy.loses_responses(false);
     }
-    // Any page saves it after the outage.
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     for _ in 0..500 {
         if hub.count(kept).await == 1 {

@@ -129,7 +129,6 @@ async fn search_result_opens_the_message_in_context() {
     // Without a gap new texts are inserted.
     text("And another").await;
     jo.sees_in(".message", "And another").await;
-    // Older messages load above.
     jo.measures("document.querySelector('.scroller').scrollTo(0, -100000)")
         .await;
     jo.sees_in(".message", "Text number 1.").await;
@@ -234,7 +233,6 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
         .await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".thread h1", "Maya Okafor").await;
-    // Commands of the open conversation.
     palette().await;
     jo.types("assign sam").await;
     jo.sees_in("#palette [aria-selected=true]", "Assign to Sam")
@@ -275,7 +273,6 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
     jo.types("add a tag").await;
     jo.presses(Key::Enter).await;
     jo.has_focus_on("Add a tag").await;
-    // The next conversation of the list, and back.
     palette().await;
     jo.types("next conversation").await;
     jo.presses(Key::Enter).await;
@@ -293,14 +290,12 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
     jo.sees_in("#palette [role=status]", "Nothing found").await;
     jo.presses(Key::Escape).await;
     jo.finds_no("#palette").await;
-    // A search in messages.
     palette().await;
     jo.types("still free").await;
     jo.sees_in("#palette [aria-label=Messages]", "Is 3:30 still free?")
         .await;
     jo.presses(Key::Escape).await;
     jo.finds_no("#palette").await;
-    // Pages, by arrow keys.
     palette().await;
     jo.types("members").await;
     jo.presses(Key::Down).await;
@@ -308,7 +303,6 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
     jo.sees_in("#palette [aria-selected=true]", "Members").await;
     jo.presses(Key::Enter).await;
     jo.is_at("/admin/members").await;
-    // Commands of other pages.
     palette().await;
     jo.types("invite").await;
     jo.presses(Key::Enter).await;

@@ -5,7 +5,6 @@ use totp_rs::{Builder, Secret, Totp};
 use super::Browser;
 use crate::hub::{Hub, PASSWORD};
 
-/// An authenticator app.
 fn authenticator(key: &str) -> Totp {
     let secret = Secret::try_from_base32(key.replace(' ', "")).unwrap();
     Builder::new()

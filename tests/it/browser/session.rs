@@ -38,7 +38,6 @@ impl Browser {
         Self::with_permit(base, permits(1).await).await
     }
 
-    /// Two browsers.
     pub async fn pair(base: &str) -> (Self, Self) {
         let mut permit = permits(2).await;
         let other = permit.split(1).unwrap();
@@ -91,7 +90,6 @@ impl Browser {
         self.wait(format!("the URL contains {part}"), script, json!([part]))
     }
 
-    /// Waits until `text` is visible.
     #[track_caller]
     pub fn sees<'a>(&'a self, text: &'a str) -> BoxFuture<'a> {
         self.sees_in("body", text)
@@ -290,7 +288,6 @@ impl Browser {
         self.wait(format!("“{name}” has the focus"), &script, json!([name]))
     }
 
-    /// Emulates a screen size.
     pub async fn has_a_screen_of(&self, width: u32, height: u32) {
         let screen =
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
@@ -329,7 +326,6 @@ impl Browser {
             .await;
     }
 
-    /// Runs a command of the DevTools protocol.
     pub async fn runs_command(&self, command: &'static str, params: Value) -> Value {
         let body = json!({"cmd": command, "params": params});
         self.client

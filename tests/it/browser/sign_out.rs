@@ -83,7 +83,6 @@ async fn sign_out_warns_of_unsent_texts_and_expiry_keeps_them() {
     jo.is_at("/login").await;
     assert_eq!(jo.measures(STORED_KEYS).await, "theme,unsent:sam:1");
 
-    // Without unsent texts there is no question.
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".list .live", "Live").await;
     jo.measures("void document.querySelector('form[action=\"/logout\"]').requestSubmit()")

@@ -85,7 +85,6 @@ async fn slash_inserts_a_template_and_requires_its_variables() {
     .await;
     assert_eq!(hub.sends().await, 1);
 
-    // By mouse, in the middle of a text.
     jo.fills("Message to", "Hello!").await;
     jo.clicks("Templates").await;
     jo.sees_in(".offers [role=option]", "Parking").await;
@@ -340,7 +339,6 @@ async fn switching_the_number_keeps_the_draft() {
         "!/other/.test(location.href)",
     )
     .await;
-    // Going back keeps the draft.
     jo.goes_back().await;
     jo.sees_in(".thread-head", "to (628) 555-0100").await;
     jo.waits_until("it is still here", &holds("From the other one"))
@@ -360,7 +358,6 @@ async fn switching_the_number_keeps_the_draft() {
         .await;
     jo.sees_in(".thread-head", "to (628) 555-0101").await;
 
-    // Now both conversations exist.
     jo.fills("Message to", "And back").await;
     jo.clicks("from (628) 555-0101").await;
     jo.clicks("(628) 555-0100").await;
@@ -403,7 +400,6 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
     assert!(nine, "nine in the zone of the browser");
     assert_eq!(hub.sends().await, 0);
 
-    // A past time is refused.
     jo.fills("Message to", "Yesterday").await;
     jo.clicks("Send later").await;
     jo.measures("(() => { const it = document.querySelector('#later input'); it.value = '2020-01-01T09:00'; it.dispatchEvent(new Event('change', { bubbles: true })) })()").await;
@@ -413,7 +409,6 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
     jo.presses(Key::Escape).await;
     jo.fills("Message to", "").await;
 
-    // Edited in the thread.
     jo.clicks("Change or call off").await;
     jo.fills("Text", "Tomorrow at nine").await;
     jo.clicks("Save").await;
@@ -560,7 +555,6 @@ async fn new_text_schedule_and_template_work_without_scripts() {
     jo.clicks("Call off").await;
     jo.sees("Nothing waits for its time").await;
 
-    // A template is created.
     jo.opens(&format!("/w/{}/templates/new", harbor.slug)).await;
     jo.fills("Name", "Parking").await;
     jo.fills("Text", "On the left").await;
