@@ -51,8 +51,8 @@ export default class extends Controller {
     this.utcTarget.value = at.toISOString()
   }
 
-  #showStatus(words) {
-    if (this.hasWrongTarget) this.wrongTarget.textContent = words
+  #showStatus(message) {
+    if (this.hasWrongTarget) this.wrongTarget.textContent = message
   }
 }
 

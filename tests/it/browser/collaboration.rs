@@ -19,14 +19,14 @@ async fn changes_by_one_agent_appear_to_the_other_at_once() {
     for one in [&jo, &sam] {
         one.sees_in(".live", "Live").await;
         one.sees_in(".row .badge", "1").await;
-        one.reads_title("(1) Inbox · Harbor Dental").await;
+        one.has_title("(1) Inbox · Harbor Dental").await;
     }
 
     // Read by one agent means read for all.
     sam.follows("Maya Okafor").await;
     sam.sees_in(".message.inbound", "Is 3:30 still free?").await;
     jo.finds_no(".row .badge").await;
-    jo.reads_title("Inbox · Harbor Dental").await;
+    jo.has_title("Inbox · Harbor Dental").await;
 
     // A reply and its status appear to both agents.
     jo.follows("Maya Okafor").await;
@@ -42,7 +42,7 @@ async fn changes_by_one_agent_appear_to_the_other_at_once() {
     for one in [&jo, &sam] {
         one.sees_in(".message.outbound .state", "Delivered").await;
         let bubbles = one
-            .measures("document.querySelectorAll('.message.outbound').length")
+            .evaluates("document.querySelectorAll('.message.outbound').length")
             .await;
         assert_eq!(bubbles, 1);
     }

@@ -41,10 +41,10 @@ async fn enter_during_composition_has_no_other_effect() {
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".list .live", "Live").await;
-    jo.measures(COMPOSES).await;
+    jo.evaluates(COMPOSES).await;
     let composes = async |field: &str, text: &str| {
         let left_to_browser = jo
-            .measures(&format!(
+            .evaluates(&format!(
                 "composes(document.querySelector('{field}'), '{text}')"
             ))
             .await;
@@ -52,7 +52,7 @@ async fn enter_during_composition_has_no_other_effect() {
     };
     let holds = async |field: &str, text: &str| {
         let value = jo
-            .measures(&format!("document.querySelector('{field}').value"))
+            .evaluates(&format!("document.querySelector('{field}').value"))
             .await;
         assert_eq!(value, text, "{field}");
     };
@@ -60,7 +60,7 @@ async fn enter_during_composition_has_no_other_effect() {
     let composer = ".composer:not(.note-form) textarea";
     composes(composer, "三時").await;
     holds(composer, "三時").await;
-    jo.measures(&format!("document.querySelector('{composer}').value = ''"))
+    jo.evaluates(&format!("document.querySelector('{composer}').value = ''"))
         .await;
     composes(composer, "/").await;
     jo.sees_in(".offers [aria-selected=true]", "Parking").await;
@@ -84,7 +84,7 @@ async fn enter_during_composition_has_no_other_effect() {
     // The search: Escape cancels the composition, not the query.
     let search = "#search input[type=search]";
     composes(search, "三").await;
-    jo.measures(&format!(
+    jo.evaluates(&format!(
         "composes(document.querySelector('{search}'), '時', 'Escape')"
     ))
     .await;
@@ -104,7 +104,7 @@ async fn enter_during_composition_has_no_other_effect() {
 
     jo.opens(&format!("/w/{}/send", harbor.slug)).await;
     jo.sees_in("#people", "Maya Okafor").await;
-    jo.measures(COMPOSES).await;
+    jo.evaluates(COMPOSES).await;
     composes("#to", "May").await;
     holds("#to", "May").await;
     composes("#content", "三時").await;
@@ -122,7 +122,7 @@ async fn enter_during_composition_has_no_other_effect() {
     jo.opens(&format!("/sandbox/{}", number.as_str().unwrap()))
         .await;
     jo.sees_in(".live", "Live").await;
-    jo.measures(COMPOSES).await;
+    jo.evaluates(COMPOSES).await;
     composes(".handset textarea", "三時").await;
     holds(".handset textarea", "三時").await;
     assert_eq!(hub.count("select count(*) from messages").await, 1);
@@ -143,7 +143,7 @@ async fn decomposed_accent_counts_as_one_letter() {
              field.dispatchEvent(new InputEvent('input', {{ bubbles: true }})) }})()",
             serde_json::Value::from(text)
         );
-        jo.measures(&script).await;
+        jo.evaluates(&script).await;
     };
     pastes("José’s").await;
     jo.sees_in(".replacement", "“’” is not in the alphabet")

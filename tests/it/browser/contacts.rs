@@ -203,7 +203,7 @@ async fn import_previews_losses_and_can_be_reread_in_another_encoding() {
         .await;
     jo.sees("Line 2 opens a quotation mark that is not closed, and would swallow 3 lines: they are read one by one.")
         .await;
-    jo.measures("document.querySelector('#encoding').value = 'windows-1251'")
+    jo.evaluates("document.querySelector('#encoding').value = 'windows-1251'")
         .await;
     jo.clicks("Look again").await;
     jo.sees_in(".mapping", "Телефон").await;

@@ -95,7 +95,7 @@ async fn concurrent_assignment_loser_is_notified_and_can_override() {
     both_open(&jo, &sam).await;
     // Disables live updates of the status, so that both see an unassigned conversation.
     for one in [&jo, &sam] {
-        one.measures("document.querySelector('form.status').id = 'status-elsewhere'")
+        one.evaluates("document.querySelector('form.status').id = 'status-elsewhere'")
             .await;
     }
     tokio::join!(jo.clicks("Take"), sam.clicks("Take"));
@@ -106,7 +106,7 @@ async fn concurrent_assignment_loser_is_notified_and_can_override() {
         one.waits_until("its result is shown", &format!("{lost} || {done}"))
             .await;
     }
-    let (jo_lost, sam_lost) = (jo.measures(lost).await, sam.measures(lost).await);
+    let (jo_lost, sam_lost) = (jo.evaluates(lost).await, sam.evaluates(lost).await);
     assert_ne!(jo_lost, sam_lost, "exactly one is the assignee");
     let (winner, loser, name) = if jo_lost == true {
         (&sam, &jo, "Jo Park")
@@ -145,7 +145,7 @@ async fn assignment_works_by_keyboard_and_can_be_undone() {
     let assigned = harbor.conversation_with(MAYA).await;
     assert_eq!(assigned["assignee_id"], agent.id.as_str());
 
-    jo.measures("document.activeElement.blur()").await;
+    jo.evaluates("document.activeElement.blur()").await;
     jo.types("z").await;
     jo.sees_in(".toast", "Undone").await;
     sam.sees_in(".event", "Jo Park took this from Sam").await;
@@ -192,7 +192,7 @@ async fn snoozed_conversation_waits_and_returns() {
     }
     let snoozed = harbor.conversation_with(MAYA).await;
     let nine = jo
-        .measures(&format!(
+        .evaluates(&format!(
             "new Date({}).getHours()",
             snoozed["snoozed_until"]
         ))
@@ -219,8 +219,8 @@ async fn snoozed_conversation_waits_and_returns() {
     jo.clicks("Snooze").await;
     let at = "(() => { const at = document.getElementById('snooze-at'); const to = new Date(Date.now() + 3 * 86400000); \
         at.value = new Date(to - to.getTimezoneOffset() * 60000).toISOString().slice(0, 16); return new Date(at.value).toISOString() })()";
-    let chosen = jo.measures(at).await;
-    jo.measures("document.querySelector('.pick button').click()")
+    let chosen = jo.evaluates(at).await;
+    jo.evaluates("document.querySelector('.pick button').click()")
         .await;
     jo.sees_no(".rows", "Maya Okafor").await;
     let until = harbor.conversation_with(MAYA).await["snoozed_until"].clone();
@@ -261,13 +261,13 @@ async fn stale_reply_is_held_and_can_be_sent_anyway() {
     both_open(&jo, &sam).await;
     jo.fills("Message to", "3:30 is yours").await;
     // Disables live updates of the thread: Jo does not see Sam's reply.
-    jo.measures("document.querySelector('.messages').id = 'thread-elsewhere'")
+    jo.evaluates("document.querySelector('.messages').id = 'thread-elsewhere'")
         .await;
     harbor.answers(&agent, &maya, "Sorry, 3:30 is taken").await;
     sam.sees_in(".message.outbound", "3:30 is taken").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".message.unsent", "Sam answered").await;
-    jo.measures(&format!(
+    jo.evaluates(&format!(
         "document.querySelector('.messages').id = 'thread-{}'",
         maya["id"].as_str().unwrap()
     ))
@@ -278,7 +278,7 @@ async fn stale_reply_is_held_and_can_be_sent_anyway() {
         1
     );
     // Jo sees the reply and sends anyway.
-    jo.measures("dispatchEvent(new CustomEvent('live:missed'))")
+    jo.evaluates("dispatchEvent(new CustomEvent('live:missed'))")
         .await;
     jo.sees_in(".message.outbound", "3:30 is taken").await;
     jo.clicks("Send anyway").await;

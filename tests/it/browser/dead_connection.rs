@@ -26,7 +26,7 @@ async fn dead_connection_is_detected_and_missed_messages_are_loaded() {
         "document.body.innerText.split('\\n').some((line) => line.trim() === 'Live')",
     )
     .await;
-    jo.measures(RECORDS_STATES).await;
+    jo.evaluates(RECORDS_STATES).await;
 
     // Detection by silence, shortened to 3 s. The next frame starts the timer.
     let silence_limit = |silence: u32| {
@@ -34,7 +34,7 @@ async fn dead_connection_is_detected_and_missed_messages_are_loaded() {
             "document.querySelector('[data-controller~=live]').dataset.liveSilenceValue = {silence}"
         )
     };
-    jo.measures(&silence_limit(3000)).await;
+    jo.evaluates(&silence_limit(3000)).await;
     harbor.receives(MAYA, "Or Thursday?").await;
     jo.sees_in(".message.inbound", "Or Thursday?").await;
     proxy.stalls_connections();
@@ -42,11 +42,11 @@ async fn dead_connection_is_detected_and_missed_messages_are_loaded() {
     jo.sees_in(".message.inbound", "Thursday at 5?").await;
     jo.sees_in(".row", "Thursday at 5?").await;
     jo.sees_in(".list .live", "Live").await;
-    let states = jo.measures("states.splice(0).join()").await;
+    let states = jo.evaluates("states.splice(0).join()").await;
     assert_eq!(states, "Reconnecting,Live");
 
     // Detection at once after sleep: by a jump of the clock or by visibilitychange.
-    jo.measures(&silence_limit(27_000)).await;
+    jo.evaluates(&silence_limit(27_000)).await;
     for (text, wakes) in [
         (
             "Or Friday?",
@@ -62,13 +62,13 @@ async fn dead_connection_is_detected_and_missed_messages_are_loaded() {
             .await;
         proxy.stalls_connections();
         harbor.receives(MAYA, text).await;
-        jo.measures(wakes).await;
+        jo.evaluates(wakes).await;
         jo.waits_until(
             "what was missed is here",
             &format!("[...document.querySelectorAll('.message.inbound .bubble')].some((it) => it.innerText === '{text}')"),
         )
         .await;
-        let states = jo.measures("states.splice(0).join()").await;
+        let states = jo.evaluates("states.splice(0).join()").await;
         assert_eq!(states, "Reconnecting,Live");
     }
 }

@@ -108,7 +108,7 @@ async fn failed_request_is_reported_and_changes_nothing() {
 
     // A shortcut whose request failed has no later effect.
     jo.presses(Key::Escape).await;
-    jo.measures(
+    jo.evaluates(
         "[...document.querySelectorAll('.row')].find((it) => it.innerText.includes('Tom')).focus()",
     )
     .await;

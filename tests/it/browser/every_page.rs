@@ -118,7 +118,7 @@ async fn pages_pass_axe_and_fit_a_small_phone() {
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".event", "Jo Park took this").await;
     jo.types("?").await;
-    jo.measures("dispatchEvent(new CustomEvent('help:open', { cancelable: true }))")
+    jo.evaluates("dispatchEvent(new CustomEvent('help:open', { cancelable: true }))")
         .await;
     jo.finds("dialog[open]").await;
     jo.is_accessible("help").await;
@@ -155,7 +155,7 @@ async fn spanish_pages_pass_axe_and_fit() {
     jo.signs_in(&harbor.admin.email).await;
     jo.opens("/account").await;
     jo.chooses("Pages and mails speak", "Español").await;
-    jo.measures("document.querySelector('[action=\"/account/language\"]').requestSubmit()")
+    jo.evaluates("document.querySelector('[action=\"/account/language\"]').requestSubmit()")
         .await;
     jo.sees("Mi cuenta").await;
     jo.is_accessible("account, in Spanish").await;
@@ -358,7 +358,7 @@ impl Browser {
             .await;
             let script = "axe.run(document, { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } }).then(({ violations }) => \
                 violations.flatMap(({ id, help, nodes }) => nodes.map(({ target, html, failureSummary }) => ({ id, help, target, html, failureSummary }))))";
-            let found = self.measures(script).await;
+            let found = self.evaluates(script).await;
             assert_eq!(
                 found,
                 json!([]),
@@ -367,11 +367,11 @@ impl Browser {
         }
         self.has_a_screen_of(360, 740).await;
         let widest = "[...document.querySelectorAll('*')].filter((it) => document.documentElement.scrollWidth > 360 && it.getBoundingClientRect().right > 360).map((it) => it.outerHTML.slice(0, 120))";
-        let width = self.measures("document.documentElement.scrollWidth").await;
+        let width = self.evaluates("document.documentElement.scrollWidth").await;
         assert!(
             width.as_u64() <= Some(360),
             "{page} is {width} px wide: {:#}",
-            self.measures(widest).await
+            self.evaluates(widest).await
         );
         self.has_a_screen_of(1440, 844).await;
     }
@@ -490,7 +490,7 @@ async fn first_inbox_load_is_small_and_same_origin() {
             "document.readyState === 'complete' && performance.getEntriesByType('resource').some((it) => it.name === location.href && it.transferSize > 0)",
         )
         .await;
-        let fetched = jo.measures("[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map((it) => [it.name, it.initiatorType, it.transferSize])").await;
+        let fetched = jo.evaluates("[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map((it) => [it.name, it.initiatorType, it.transferSize])").await;
         let fetched: Vec<(String, String, u64)> = serde_json::from_value(fetched).unwrap();
         // The request that marks it as read has no body in its response.
         let weighed = |(url, _, size): &(String, String, u64)| *size > 0 || url.ends_with("/read");
@@ -502,7 +502,7 @@ async fn first_inbox_load_is_small_and_same_origin() {
         assert!(weight < MAX_BYTES, "{weight} bytes: {fetched:#?}");
         println!("{path} weighs {weight} bytes in {} files", fetched.len());
 
-        let linked = jo.measures("[...document.querySelectorAll('link[href], script[src], img[src], use[href]')].map((it) => new URL(it.getAttribute('href') ?? it.src, location).href.split('#')[0])").await;
+        let linked = jo.evaluates("[...document.querySelectorAll('link[href], script[src], img[src], use[href]')].map((it) => new URL(it.getAttribute('href') ?? it.src, location).href.split('#')[0])").await;
         let mut all: Vec<String> = serde_json::from_value::<Vec<String>>(linked).unwrap();
         all.extend(fetched.into_iter().map(|(url, ..)| url));
         all.sort();

@@ -137,7 +137,7 @@ async fn every_tab_stop_shows_focus() {
         "/api/docs".into(),
     ] {
         jo.opens(&path).await;
-        jo.measures("document.activeElement.blur()").await;
+        jo.evaluates("document.activeElement.blur()").await;
         let mut names = Vec::new();
         for _ in 0..25 {
             jo.presses(Key::Tab).await;
@@ -158,7 +158,7 @@ async fn single_key_shortcuts_can_be_disabled() {
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".list .live", "Live").await;
     let at_the_row = "void document.querySelector('.row').focus()";
-    jo.measures(at_the_row).await;
+    jo.evaluates(at_the_row).await;
     jo.types("s").await;
     jo.finds("#snooze-menu").await;
     jo.presses(Key::Escape).await;
@@ -166,14 +166,14 @@ async fn single_key_shortcuts_can_be_disabled() {
     jo.finds(".search kbd").await;
 
     // Disabling them in another tab applies to this page at once.
-    jo.measures("void open(location.href)").await;
-    jo.turns_to_window(1).await;
+    jo.evaluates("void open(location.href)").await;
+    jo.switches_to_window(1).await;
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     jo.clicks("Single-key shortcuts").await;
     jo.clicks("Save").await;
     jo.sees_in(".toast", "Saved").await;
     for window in [1, 0] {
-        jo.turns_to_window(window).await;
+        jo.switches_to_window(window).await;
         if window == 1 {
             jo.opens(&harbor.inbox(Some(&maya))).await;
             jo.sees_in(".list .live", "Live").await;
@@ -181,10 +181,10 @@ async fn single_key_shortcuts_can_be_disabled() {
         jo.waits_until("they are off", "document.body.dataset.shortcuts === 'off'")
             .await;
         jo.finds_no(".search kbd").await;
-        jo.measures(at_the_row).await;
+        jo.evaluates(at_the_row).await;
         jo.types("please snooze?").await;
         let nothing = "!document.querySelector(':popover-open, dialog[open]') && document.activeElement.matches('.row')";
-        assert_eq!(jo.measures(nothing).await, true);
+        assert_eq!(jo.evaluates(nothing).await, true);
         jo.chord(Key::Control, 'k').await;
         jo.sees_in("#palette", "Keyboard shortcuts").await;
         jo.types("Keyboard short").await;
@@ -210,7 +210,7 @@ async fn single_key_shortcuts_can_be_disabled() {
         .is(200);
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".list .live", "Live").await;
-    jo.measures(at_the_row).await;
+    jo.evaluates(at_the_row).await;
     jo.types("?").await;
     jo.sees_in("dialog[open]", "Single keys can be switched off")
         .await;

@@ -33,7 +33,7 @@ const SAVE: &str = "document.querySelector('[action=\"/account/language\"]').req
 
 async fn shows_no_english(jo: &Browser) {
     let shown = jo
-        .measures(
+        .evaluates(
             "document.body.innerText + [...document.querySelectorAll('[aria-label], [title], [placeholder]')]\
              .map((it) => ['aria-label', 'title', 'placeholder'].map((name) => it.getAttribute(name) ?? '').join('\\n')).join('\\n')",
         )
@@ -57,14 +57,14 @@ async fn core_flow_is_fully_in_spanish() {
     jo.sees("Forgot your password?").await;
     jo.clicks("Español").await;
     jo.sees("¿Has olvidado tu contraseña?").await;
-    assert_eq!(jo.measures("document.documentElement.lang").await, "es");
+    assert_eq!(jo.evaluates("document.documentElement.lang").await, "es");
     shows_no_english(&jo).await;
     jo.fills("Correo electrónico", &harbor.admin.email).await;
     jo.fills("Contraseña", PASSWORD).await;
     jo.clicks("Iniciar sesión").await;
     jo.is_at("/inbox").await;
     jo.sees_in(".live", "En vivo").await;
-    jo.reads_title("(1) Bandeja · Harbor Dental").await;
+    jo.has_title("(1) Bandeja · Harbor Dental").await;
     jo.sees("Elige una conversación").await;
     shows_no_english(&jo).await;
 
@@ -139,14 +139,14 @@ async fn account_language_overrides_the_browser_and_can_be_reset() {
     jo.signs_in(&harbor.admin.email).await;
     jo.opens("/account").await;
     jo.chooses("Pages and mails speak", "Español").await;
-    jo.measures(SAVE).await;
+    jo.evaluates(SAVE).await;
     jo.sees("Guardado").await;
     jo.sees("Mi cuenta").await;
     let me = harbor.admin.get("/api/auth/me").await.is(200);
     assert_eq!(me["user"]["language"], "es");
     jo.chooses("Páginas y correos en", "Como mi navegador")
         .await;
-    jo.measures(SAVE).await;
+    jo.evaluates(SAVE).await;
     jo.sees("My account").await;
     let me = harbor.admin.get("/api/auth/me").await.is(200);
     assert!(me["user"]["language"].is_null());
@@ -177,7 +177,7 @@ async fn times_use_the_zone_and_region_of_the_viewer() {
             "!document.querySelector('.message .meta time').textContent.includes('UTC')",
         )
         .await;
-        let times = jo.measures(&shown(zone, region)).await;
+        let times = jo.evaluates(&shown(zone, region)).await;
         assert_eq!(times[0], times[1], "{zone} {region}");
         times[0].as_str().unwrap().to_owned()
     };
@@ -190,7 +190,7 @@ async fn times_use_the_zone_and_region_of_the_viewer() {
     // Times follow the page's language if it differs from the browser's.
     jo.opens("/account").await;
     jo.chooses("Pages and mails speak", "Español").await;
-    jo.measures(SAVE).await;
+    jo.evaluates(SAVE).await;
     jo.sees("Mi cuenta").await;
     let spanish = reads("Asia/Kolkata", "es").await;
     assert!(!spanish.contains('M'), "24 hours: {spanish}");
@@ -356,7 +356,7 @@ async fn spanish_pages_contain_no_translatable_english() {
         .expects_console("status of 422");
     let mut found = BTreeSet::new();
     let mut reads = async |page: &str| {
-        for text in jo.measures(TEXTS).await.as_array().unwrap() {
+        for text in jo.evaluates(TEXTS).await.as_array().unwrap() {
             let text = text.as_str().unwrap();
             if english.has(text) && !NAMES.contains(&text) {
                 found.insert(format!("{page}: {text}"));

@@ -35,14 +35,14 @@ async fn thread_of_5000_messages_stays_light_and_keeps_the_reading_position() {
     jo.sees_in(".message", "Text 5000").await;
     let opened = since.elapsed();
     let nodes = "document.querySelectorAll('*').length";
-    let first = jo.measures(nodes).await;
+    let first = jo.evaluates(nodes).await;
     assert!(first.as_u64() < Some(1500), "{first} elements");
 
     // Older pages load above; the reading position stays.
     let oldest = "document.querySelector('.messages > .message')";
     for page in 1..=10 {
         let before = jo
-            .measures(&format!(
+            .evaluates(&format!(
                 "(() => {{ window.reading = {oldest}; const it = document.querySelector('.scroller'); it.scrollTo(0, -it.scrollHeight); return window.reading.getBoundingClientRect().top }})()"
             ))
             .await;
@@ -51,21 +51,21 @@ async fn thread_of_5000_messages_stays_light_and_keeps_the_reading_position() {
             &format!("{oldest} !== window.reading"),
         )
         .await;
-        let after = jo.measures(SETTLED).await;
+        let after = jo.evaluates(SETTLED).await;
         let moved = (before.as_f64().unwrap() - after.as_f64().unwrap()).abs();
         assert!(moved <= 1.0, "page {page}: it moved by {moved}");
     }
     let shown = jo
-        .measures("document.querySelectorAll('.messages > .message').length")
+        .evaluates("document.querySelectorAll('.messages > .message').length")
         .await;
     assert!((400..=480).contains(&shown.as_u64().unwrap()), "{shown}");
-    let all = jo.measures(nodes).await.as_u64().unwrap();
+    let all = jo.evaluates(nodes).await.as_u64().unwrap();
     let each = (all - first.as_u64().unwrap()) / (shown.as_u64().unwrap() - 40);
     assert!(each < 20, "{each} elements for each text");
 
     // A new text at the bottom moves nothing and touches few nodes.
     let before = jo
-        .measures(&format!(
+        .evaluates(&format!(
             "(() => {{ {COUNTING}; count('.messages'); return window.reading.getBoundingClientRect().top }})()"
         ))
         .await;
@@ -76,13 +76,13 @@ async fn thread_of_5000_messages_stays_light_and_keeps_the_reading_position() {
     )
     .await;
     jo.sees("1 new message").await;
-    let after = jo.measures(SETTLED).await;
+    let after = jo.evaluates(SETTLED).await;
     let moved = (before.as_f64().unwrap() - after.as_f64().unwrap()).abs();
     assert!(
         moved <= 1.0,
         "a new text moved the reading position by {moved}"
     );
-    let touched = jo.measures("window.touched").await.as_u64().unwrap();
+    let touched = jo.evaluates("window.touched").await.as_u64().unwrap();
     assert!(touched <= 40, "{touched} nodes for one text");
     let frame = frames(&jo, ".scroller").await;
     println!(
@@ -114,31 +114,31 @@ async fn list_of_10000_conversations_keeps_its_order_and_the_reading_position() 
     jo.sees_in(".tabs", "999+").await;
     let rows = "document.querySelectorAll('.rows > .row').length";
     let since = Instant::now();
-    while jo.measures(rows).await.as_u64() < Some(1000) {
-        let shown = jo.measures(rows).await;
-        jo.measures("(() => { const it = document.querySelector('.rows'); it.scrollTo(0, it.scrollHeight) })()")
+    while jo.evaluates(rows).await.as_u64() < Some(1000) {
+        let shown = jo.evaluates(rows).await;
+        jo.evaluates("(() => { const it = document.querySelector('.rows'); it.scrollTo(0, it.scrollHeight) })()")
             .await;
         jo.waits_until("there are more", &format!("{rows} > {shown}"))
             .await;
     }
     let scrolled = since.elapsed();
     let order = "[...document.querySelectorAll('.rows > .row')].every((row, i, all) => !i || Number(all[i - 1].dataset.at) >= Number(row.dataset.at))";
-    assert_eq!(jo.measures(order).await, true);
+    assert_eq!(jo.evaluates(order).await, true);
     // content-visibility makes off-screen rows cheap to lay out.
     let layout = "(() => { const list = document.querySelector('.rows'); const since = performance.now(); \
         for (let i = 0; i < 20; i++) { list.style.setProperty('inline-size', `${280 + i}px`); list.getBoundingClientRect(); list.scrollTop; } \
         list.style.removeProperty('inline-size'); return (performance.now() - since) / 20 })()";
-    let cost = jo.measures(layout).await.as_f64().unwrap();
-    jo.measures("document.querySelectorAll('.rows > .row').forEach((row) => row.style.setProperty('content-visibility', 'visible'))").await;
-    let cost_of_all = jo.measures(layout).await.as_f64().unwrap();
-    jo.measures("document.querySelectorAll('.rows > .row').forEach((row) => row.style.removeProperty('content-visibility'))").await;
+    let cost = jo.evaluates(layout).await.as_f64().unwrap();
+    jo.evaluates("document.querySelectorAll('.rows > .row').forEach((row) => row.style.setProperty('content-visibility', 'visible'))").await;
+    let cost_of_all = jo.evaluates(layout).await.as_f64().unwrap();
+    jo.evaluates("document.querySelectorAll('.rows > .row').forEach((row) => row.style.removeProperty('content-visibility'))").await;
     assert!(
         cost < cost_of_all / 2.0,
         "{cost} ms a layout, {cost_of_all} ms of all"
     );
     // A row moves to the top; the reading position stays.
     let before = jo
-        .measures(&format!(
+        .evaluates(&format!(
             "(() => {{ {COUNTING}; count('.rows'); const list = document.querySelector('.rows'), top = list.getBoundingClientRect().top; \
              window.reading = [...list.querySelectorAll('.row')].find((row) => row.getBoundingClientRect().top > top + 60); \
              return window.reading.getBoundingClientRect().top }})()"
@@ -152,16 +152,16 @@ async fn list_of_10000_conversations_keeps_its_order_and_the_reading_position() 
         "document.querySelector('.rows > .row').textContent.includes('It is me again')",
     )
     .await;
-    let after = jo.measures(SETTLED).await;
+    let after = jo.evaluates(SETTLED).await;
     let moved = (before.as_f64().unwrap() - after.as_f64().unwrap()).abs();
     assert!(
         moved <= 1.0,
         "a row at the top moved the reading position by {moved}"
     );
-    let touched = jo.measures("window.touched").await.as_u64().unwrap();
+    let touched = jo.evaluates("window.touched").await.as_u64().unwrap();
     assert!(touched <= 40, "{touched} nodes for one row");
     let frame = frames(&jo, ".rows").await;
-    let total: Value = jo.measures("document.querySelectorAll('*').length").await;
+    let total: Value = jo.evaluates("document.querySelectorAll('*').length").await;
     println!(
         "10,000 conversations: 1,000 rows in {scrolled:?}, {total} elements, a layout takes {cost:.1} ms instead of {cost_of_all:.1}; \
          a text touches {touched} nodes; a frame while scrolling takes {frame:.0} ms"
@@ -179,7 +179,7 @@ const COUNTING: &str = "const count = (selector) => { window.touched = 0; new Mu
 /// Median duration in ms of 60 frames while scrolling. Printed only: it depends on the machine's load.
 async fn frames(jo: &Browser, scroller: &str) -> f64 {
     let frame = jo
-        .measures(&format!(
+        .evaluates(&format!(
             "new Promise((done) => {{ const it = document.querySelector('{scroller}'), times = []; let last = performance.now(); \
              const step = (now) => {{ times.push(now - last); last = now; it.scrollBy(0, times.length < 30 ? 120 : -120); \
              times.length < 60 ? requestAnimationFrame(step) : done(times.sort((a, b) => a - b)[30]) }}; requestAnimationFrame(step) }})"

@@ -17,7 +17,7 @@ async fn adds_file(jo: &Browser, how: &str, name: &str, bytes: &[u8]) {
             {how}
         }})()"
     );
-    jo.measures(&script).await;
+    jo.evaluates(&script).await;
 }
 
 const CHOOSES: &str =

@@ -18,7 +18,7 @@ async fn invited_user_joins_becomes_admin_and_is_removed() {
     jo.clicks("Invite").await;
     jo.sees_in(".fresh", "sam@harbor.test is invited").await;
     let link = jo
-        .measures("document.querySelector('.fresh code').textContent")
+        .evaluates("document.querySelector('.fresh code').textContent")
         .await;
     let link = link.as_str().unwrap().to_owned();
     jo.sees_in(".waiting-list", "sam@harbor.test").await;

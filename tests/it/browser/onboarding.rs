@@ -41,8 +41,8 @@ async fn onboarding_works_from_first_start_to_delivery() {
     jo.follows("Inbox").await;
     jo.sees("All done").await;
     jo.sees_in(".live", "Live").await;
-    jo.reads_title("Inbox · Harbor Dental").await;
-    jo.measures("document.body.loadedOnce = true").await;
+    jo.has_title("Inbox · Harbor Dental").await;
+    jo.evaluates("document.body.loadedOnce = true").await;
 
     let received = hub
         .twilio
@@ -52,12 +52,12 @@ async fn onboarding_works_from_first_start_to_delivery() {
     jo.sees_in(".row.unread", "Is 3:30 still free?").await;
     jo.sees_in(".row .badge", "1").await;
     jo.finds_no(".rows .empty").await;
-    jo.reads_title("(1) Inbox · Harbor Dental").await;
+    jo.has_title("(1) Inbox · Harbor Dental").await;
 
     jo.follows("Is 3:30 still free?").await;
     jo.sees_in(".message.inbound", "Is 3:30 still free?").await;
     jo.finds_no(".row .badge").await;
-    jo.reads_title("(415) 555-0192 · Harbor Dental").await;
+    jo.has_title("(415) 555-0192 · Harbor Dental").await;
     jo.fills("Message to", "Yes, it is yours").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".message.outbound", "Yes, it is yours").await;
@@ -71,14 +71,14 @@ async fn onboarding_works_from_first_start_to_delivery() {
     hub.twilio.delivers(&sent[0].sid).await;
     jo.sees_in(".message.outbound .state", "Delivered").await;
     let count = jo
-        .measures("document.querySelectorAll('.message.outbound').length")
+        .evaluates("document.querySelectorAll('.message.outbound').length")
         .await;
     assert_eq!(
         count, 1,
         "the bubble that was shown at once settled in place"
     );
     assert_eq!(
-        jo.measures("document.body.loadedOnce").await,
+        jo.evaluates("document.body.loadedOnce").await,
         true,
         "all of it without a reload"
     );

@@ -136,18 +136,18 @@ async fn two_tabs_share_the_outbox_without_conflict() {
     let (_harbor, jo, path) = opens_thread(&hub, &proxy).await;
     // One of two concurrent drafts is refused.
     jo.expects_console("status of 409");
-    jo.measures(&format!("void open('{path}')")).await;
-    jo.turns_to_window(1).await;
+    jo.evaluates(&format!("void open('{path}')")).await;
+    jo.switches_to_window(1).await;
     jo.sees_in(".list .live", "Live").await;
 
     proxy.loses_responses(true);
-    jo.turns_to_window(0).await;
+    jo.switches_to_window(0).await;
     for text in ["One", "Two", "Three"] {
         writes(&jo, text).await;
     }
     jo.sees_in(".outbox-bar", "3 texts wait for the connection")
         .await;
-    jo.turns_to_window(1).await;
+    jo.switches_to_window(1).await;
     jo.sees_in(".message.outbound", "Three").await;
     writes(&jo, "Four").await;
     jo.sees_in(".outbox-bar", "4 texts wait for the connection")
@@ -155,7 +155,7 @@ async fn two_tabs_share_the_outbox_without_conflict() {
 
     proxy.loses_responses(false);
     for window in [0, 1] {
-        jo.turns_to_window(window).await;
+        jo.switches_to_window(window).await;
         jo.sees_in(".message.outbound[id^=message-]", "Four").await;
         jo.finds_no(".message.unsent").await;
         jo.finds_no(".outbox-bar").await;

@@ -38,7 +38,7 @@ async fn translate_attribute_protects_names_and_allows_message_text() {
     jo.sees_in(".list .live", "Live").await;
     let links = "[...document.querySelectorAll('.message.inbound .bubble a')].map((it) => it.textContent + ' ' + it.href).join()";
     assert_eq!(
-        jo.measures(links).await,
+        jo.evaluates(links).await,
         "https://a.test/r https://a.test/r,www.a.test/x_(y) https://www.a.test/x_(y)"
     );
     jo.sees_in(
@@ -48,7 +48,7 @@ async fn translate_attribute_protects_names_and_allows_message_text() {
     .await;
     jo.sees_in(".message.outbound", "Reword").await;
 
-    jo.measures(TRANSLATES).await;
+    jo.evaluates(TRANSLATES).await;
     jo.sees_in(".message.inbound .bubble", "otra cosa").await;
     for (place, name) in [
         (".row .name", "May Grant"),
@@ -64,7 +64,7 @@ async fn translate_attribute_protects_names_and_allows_message_text() {
         ("#details .tag", "Spring Clean"),
     ] {
         let shown = jo
-            .measures(&format!(
+            .evaluates(&format!(
                 "[...document.querySelectorAll('{place}')].map((it) => it.textContent).join(' ')"
             ))
             .await;
@@ -73,9 +73,9 @@ async fn translate_attribute_protects_names_and_allows_message_text() {
         assert!(shown.contains(name) || is_me, "{place}: {shown}");
     }
     // Even if a translator ignores the attribute.
-    jo.measures("void (document.querySelector('.message.outbound .bubble').textContent = 'Tenemos a las 3:30')")
+    jo.evaluates("void (document.querySelector('.message.outbound .bubble').textContent = 'Tenemos a las 3:30')")
         .await;
-    jo.measures("void document.querySelector('[data-action=\"composer#rewrite\"]').click()")
+    jo.evaluates("void document.querySelector('[data-action=\"composer#rewrite\"]').click()")
         .await;
     jo.waits_until(
         "the original text is in the field",

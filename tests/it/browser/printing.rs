@@ -29,7 +29,7 @@ async fn print_contains_the_whole_conversation_and_nothing_else() {
     jo.sees_in(".list .live", "Live").await;
     jo.sees_in(".list", "My crown came off").await;
     jo.fills("Message to", "Not sent yet").await;
-    jo.measures("void document.querySelector('.scroller').scrollTo(0, -1e6)")
+    jo.evaluates("void document.querySelector('.scroller').scrollTo(0, -1e6)")
         .await;
     jo.waits_until(
         "older texts are loaded",
@@ -37,7 +37,7 @@ async fn print_contains_the_whole_conversation_and_nothing_else() {
     )
     .await;
     let loaded = jo
-        .measures(
+        .evaluates(
             "[...document.querySelectorAll('.message .bubble')].map((it) => it.textContent.trim())",
         )
         .await;
@@ -73,7 +73,7 @@ async fn print_contains_the_whole_conversation_and_nothing_else() {
         assert!(printed.contains(&one), "“{one}” is not in {printed}");
     }
     let today = jo
-        .measures("new Intl.DateTimeFormat(undefined, { dateStyle: 'full' }).format(new Date())")
+        .evaluates("new Intl.DateTimeFormat(undefined, { dateStyle: 'full' }).format(new Date())")
         .await;
     for there in [
         "Maya Okafor",

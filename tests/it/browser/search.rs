@@ -57,7 +57,7 @@ async fn search_result_opens_the_message_in_context() {
     hub.twilio
         .text("+14155550166", FRONT_DESK, "I am new here")
         .await;
-    jo.reads_title("(2) Inbox · Harbor Dental").await;
+    jo.has_title("(2) Inbox · Harbor Dental").await;
     jo.sees_no(".rows", "I am new here").await;
 
     jo.follows("Maya Okafor").await;
@@ -75,7 +75,7 @@ async fn search_result_opens_the_message_in_context() {
     jo.sees_in("a.news", "To the newest").await;
     let here = "[...document.querySelectorAll('.message')].some((it) => it.innerText.includes('Text number 90.'))";
     assert_eq!(
-        jo.measures(here).await,
+        jo.evaluates(here).await,
         false,
         "messages far below are not loaded"
     );
@@ -90,7 +90,7 @@ async fn search_result_opens_the_message_in_context() {
     text("Hello from now").await;
     jo.sees_in("a.news", "1 new message").await;
     assert_eq!(
-        jo.measures("document.querySelector('.messages').innerText.includes('Hello from now')")
+        jo.evaluates("document.querySelector('.messages').innerText.includes('Hello from now')")
             .await,
         false
     );
@@ -102,10 +102,10 @@ async fn search_result_opens_the_message_in_context() {
         "document.querySelector('.messages > .newer')",
     )
     .await;
-    jo.measures("document.querySelector('.scroller').scrollTo(0, -30)")
+    jo.evaluates("document.querySelector('.scroller').scrollTo(0, -30)")
         .await;
     let anchor = "Text number 44.";
-    let before = jo.measures(&height_of(anchor)).await;
+    let before = jo.evaluates(&height_of(anchor)).await;
     jo.waits_until("newer ones are loaded", "[...document.querySelectorAll('.message')].some((it) => it.innerText.includes('Text number 50.'))").await;
     jo.waits_until(
         "the reading position stays",
@@ -113,8 +113,8 @@ async fn search_result_opens_the_message_in_context() {
     )
     .await;
     for _ in 0..4 {
-        jo.measures(bottom).await;
-        jo.measures("new Promise((done) => setTimeout(done, 400))")
+        jo.evaluates(bottom).await;
+        jo.evaluates("new Promise((done) => setTimeout(done, 400))")
             .await;
     }
     jo.sees_in(".message", "Hello from now").await;
@@ -129,7 +129,7 @@ async fn search_result_opens_the_message_in_context() {
     // Without a gap new texts are inserted.
     text("And another").await;
     jo.sees_in(".message", "And another").await;
-    jo.measures("document.querySelector('.scroller').scrollTo(0, -100000)")
+    jo.evaluates("document.querySelector('.scroller').scrollTo(0, -100000)")
         .await;
     jo.sees_in(".message", "Text number 1.").await;
 

@@ -39,7 +39,7 @@ async fn password_alone_does_not_sign_in_with_second_factor() {
     jo.clicks("Set it up").await;
     jo.finds("svg.qr").await;
     let key = jo
-        .measures("document.querySelector('[data-secret]').textContent")
+        .evaluates("document.querySelector('[data-secret]').textContent")
         .await;
     let key = key.as_str().unwrap().to_owned();
     jo.fills("Code", "12345").await;
@@ -54,7 +54,7 @@ async fn password_alone_does_not_sign_in_with_second_factor() {
     jo.sees("The second factor is on").await;
     jo.is_accessible("recovery codes").await;
     let codes = jo
-        .measures("document.querySelector('.codes').textContent.trim().split('\\n')")
+        .evaluates("document.querySelector('.codes').textContent.trim().split('\\n')")
         .await;
     let codes: Vec<String> = serde_json::from_value(codes).unwrap();
     assert_eq!(codes.len(), 10, "{codes:?}");

@@ -141,7 +141,7 @@ impl Browser {
     }
 
     #[track_caller]
-    pub fn reads_title<'a>(&'a self, title: &'a str) -> BoxFuture<'a> {
+    pub fn has_title<'a>(&'a self, title: &'a str) -> BoxFuture<'a> {
         self.wait(
             format!("the title is “{title}”"),
             "return document.title === arguments[0]",
@@ -160,7 +160,7 @@ impl Browser {
     }
 
     /// Evaluates a JavaScript expression.
-    pub async fn measures(&self, script: &str) -> Value {
+    pub async fn evaluates(&self, script: &str) -> Value {
         self.ask(&format!("return {script}"), json!([]))
             .await
             .unwrap()
@@ -335,7 +335,7 @@ impl Browser {
     }
 
     /// Switches to the window of this index, in the order of opening.
-    pub async fn turns_to_window(&self, index: usize) {
+    pub async fn switches_to_window(&self, index: usize) {
         let since = Instant::now();
         loop {
             let windows = self.client.windows().await.unwrap();

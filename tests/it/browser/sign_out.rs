@@ -46,7 +46,7 @@ async fn sign_out_warns_of_unsent_texts_and_expiry_keeps_them() {
     assert_eq!(hub.count(count).await, 1);
 
     // Entries of two other users: a new one and one of 8 days ago.
-    jo.measures(
+    jo.evaluates(
         "(() => {
             localStorage.setItem('unsent:sam:1', JSON.stringify({ ref: '1', content: 'Of Sam', at: Date.now() }))
             localStorage.setItem('unsent:lin:1', JSON.stringify({ ref: '1', content: 'Of Lin', at: Date.now() - 8 * 86_400_000 }))
@@ -60,7 +60,7 @@ async fn sign_out_warns_of_unsent_texts_and_expiry_keeps_them() {
     sends("See you then").await;
     jo.clicks("Note").await;
     jo.fills("Internal note about", "Pays in cash").await;
-    jo.measures("void document.querySelector('form[action=\"/logout\"]').requestSubmit()")
+    jo.evaluates("void document.querySelector('form[action=\"/logout\"]').requestSubmit()")
         .await;
     jo.sees_in("dialog[open]", "1 text has not been sent yet.")
         .await;
@@ -74,19 +74,19 @@ async fn sign_out_warns_of_unsent_texts_and_expiry_keeps_them() {
     jo.finds_no("dialog[open]").await;
     jo.sees_in(".message.unsent", "See you then").await;
 
-    jo.measures("void document.querySelector('form[action=\"/logout\"]').requestSubmit()")
+    jo.evaluates("void document.querySelector('form[action=\"/logout\"]').requestSubmit()")
         .await;
     jo.sees_in("dialog[open]", "1 text has not been sent yet.")
         .await;
     proxy.loses_responses(false);
     jo.clicks("Sign out and remove it").await;
     jo.is_at("/login").await;
-    assert_eq!(jo.measures(STORED_KEYS).await, "theme,unsent:sam:1");
+    assert_eq!(jo.evaluates(STORED_KEYS).await, "theme,unsent:sam:1");
 
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".list .live", "Live").await;
-    jo.measures("void document.querySelector('form[action=\"/logout\"]').requestSubmit()")
+    jo.evaluates("void document.querySelector('form[action=\"/logout\"]').requestSubmit()")
         .await;
     jo.is_at("/login").await;
-    assert_eq!(jo.measures(STORED_KEYS).await, "theme,unsent:sam:1");
+    assert_eq!(jo.evaluates(STORED_KEYS).await, "theme,unsent:sam:1");
 }

@@ -38,7 +38,7 @@ async fn small_screen_shows_one_pane_and_a_bottom_bar() {
     jo.finds_no(".thread").await;
 
     // The browser's back button leads there, too, after Turbo has updated the history.
-    jo.measures(
+    jo.evaluates(
         "addEventListener('turbo:load', () => document.body.dataset.visited = location.pathname)",
     )
     .await;

@@ -48,14 +48,14 @@ async fn incoming_message_does_not_move_the_reading_position() {
     jo.finds_no(".row .badge").await;
 
     // Scrolled up, it stays and counts new texts.
-    jo.measures("document.querySelector('.scroller').scrollBy(0, -700)")
+    jo.evaluates("document.querySelector('.scroller').scrollBy(0, -700)")
         .await;
-    let before = jo.measures(&height_of("Text number 45")).await;
+    let before = jo.evaluates(&height_of("Text number 45")).await;
     text("Hello?").await;
     jo.sees_in(".news", "1 new message").await;
     text("Anybody?").await;
     jo.sees_in(".news", "2 new messages").await;
-    let after = jo.measures(&height_of("Text number 45")).await;
+    let after = jo.evaluates(&height_of("Text number 45")).await;
     assert!(same(&before, &after), "it moved from {before} to {after}");
     jo.sees_in(".row .badge", "2").await;
     jo.clicks("2 new messages").await;
@@ -66,14 +66,14 @@ async fn incoming_message_does_not_move_the_reading_position() {
 
     // Older messages load above; the reading position stays.
     jo.sees_no(".messages", "Text number 1 ").await;
-    jo.measures("document.querySelector('.scroller').scrollTo(0, -document.querySelector('.scroller').scrollHeight)").await;
-    let oldest = jo.measures(&height_of("Text number 30")).await;
+    jo.evaluates("document.querySelector('.scroller').scrollTo(0, -document.querySelector('.scroller').scrollHeight)").await;
+    let oldest = jo.evaluates(&height_of("Text number 30")).await;
     jo.waits_until(
         "the first text is loaded",
         "[...document.querySelectorAll('.bubble')].some((it) => it.innerText === 'Text number 1')",
     )
     .await;
-    let after = jo.measures(&height_of("Text number 30")).await;
+    let after = jo.evaluates(&height_of("Text number 30")).await;
     assert!(same(&oldest, &after), "it moved from {oldest} to {after}");
 }
 
@@ -112,8 +112,8 @@ async fn customer_text_is_never_interpreted_as_markup() {
         jo.sees_in(".thread-head", name).await;
         jo.sees_in(".details", name).await;
         let smuggled = "document.querySelectorAll('.bubble :not(a), .row script, [onload], [onerror], [onmouseover], a[href^=\"javascript:\" i]').length";
-        assert_eq!(jo.measures(smuggled).await, 0);
-        assert!(jo.measures("window.pwned").await.is_null());
+        assert_eq!(jo.evaluates(smuggled).await, 0);
+        assert!(jo.evaluates("window.pwned").await.is_null());
         jo.reloads().await;
     }
     jo.opens(&format!(
@@ -122,7 +122,7 @@ async fn customer_text_is_never_interpreted_as_markup() {
     ))
     .await;
     jo.sees("Nothing found for").await;
-    assert!(jo.measures("window.pwned").await.is_null());
+    assert!(jo.evaluates("window.pwned").await.is_null());
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn each_script_has_its_direction_and_long_words_wrap() {
         jo.has_a_screen_of(width, 780).await;
         jo.opens(&harbor.inbox(Some(&maya))).await;
         jo.sees_in(".bubble", "And in English?").await;
-        let directions = jo.measures("[...document.querySelectorAll('.bubble')].slice(0, 2).map((it) => `${getComputedStyle(it).direction} ${getComputedStyle(it).textAlign}`)").await;
+        let directions = jo.evaluates("[...document.querySelectorAll('.bubble')].slice(0, 2).map((it) => `${getComputedStyle(it).direction} ${getComputedStyle(it).textAlign}`)").await;
         assert_eq!(directions, json!(["rtl start", "ltr start"]));
         jo.waits_until(
             "nothing is wider than the screen",

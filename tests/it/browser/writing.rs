@@ -88,7 +88,7 @@ async fn slash_inserts_a_template_and_requires_its_variables() {
     jo.fills("Message to", "Hello!").await;
     jo.clicks("Templates").await;
     jo.sees_in(".offers [role=option]", "Parking").await;
-    jo.measures("document.querySelector('.offers [role=option]').dispatchEvent(new MouseEvent('mousedown', { bubbles: true, cancelable: true }))").await;
+    jo.evaluates("document.querySelector('.offers [role=option]').dispatchEvent(new MouseEvent('mousedown', { bubbles: true, cancelable: true }))").await;
     jo.waits_until(
         "both are in the field",
         &holds("Hello! Parking is on the left, Maya."),
@@ -255,14 +255,14 @@ async fn segment_count_matches_the_server_and_offers_replacement() {
 
     // The scripts agree with the vectors of the server.
     let vectors: Value = serde_json::from_str(include_str!("../../vectors/segments.json")).unwrap();
-    let wrong = jo.measures(&format!("import('segments').then(({{ segments }}) => {vectors}.filter(({{ text, ...expected }}) => {{
+    let wrong = jo.evaluates(&format!("import('segments').then(({{ segments }}) => {vectors}.filter(({{ text, ...expected }}) => {{
         const found = segments(text.map(([piece, times]) => piece.repeat(times)).join(''))
         return ['encoding', 'units', 'segments', 'culprit'].some((key) => found[key] !== expected[key])
     }}))")).await;
     assert_eq!(wrong, json!([]));
     let vectors: Value =
         serde_json::from_str(include_str!("../../vectors/variables.json")).unwrap();
-    let wrong = jo.measures(&format!("import('variables').then(({{ filled, missing }}) => {vectors}.filter((it) =>
+    let wrong = jo.evaluates(&format!("import('variables').then(({{ filled, missing }}) => {vectors}.filter((it) =>
         filled(it.text, it.values) !== it.filled || missing(it.text, it.values).join() !== it.missing.join()))")).await;
     assert_eq!(wrong, json!([]));
 
@@ -285,7 +285,7 @@ async fn segment_count_matches_the_server_and_offers_replacement() {
     )
     .await;
     jo.finds_no(".replacement").await;
-    jo.measures("document.execCommand('undo')").await;
+    jo.evaluates("document.execCommand('undo')").await;
     jo.waits_until("and can be undone", &holds("See you – “soon”…"))
         .await;
     jo.fills("Message to", &format!("{} 🎉 – ", "x".repeat(70)))
@@ -295,7 +295,7 @@ async fn segment_count_matches_the_server_and_offers_replacement() {
     jo.finds_no(".replacement button").await;
 
     // A text that is too long is marked, kept and not sent.
-    jo.measures("(() => { const it = document.querySelector('.composer textarea'); it.value = 'x'.repeat(1600); it.dispatchEvent(new Event('input', { bubbles: true })) })()").await;
+    jo.evaluates("(() => { const it = document.querySelector('.composer textarea'); it.value = 'x'.repeat(1600); it.dispatchEvent(new Event('input', { bubbles: true })) })()").await;
     jo.sees_in(".composer .count.bad", "4 too many").await;
     jo.clicks("Send").await;
     jo.waits_until(
@@ -402,7 +402,7 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
 
     jo.fills("Message to", "Yesterday").await;
     jo.clicks("Send later").await;
-    jo.measures("(() => { const it = document.querySelector('#later input'); it.value = '2020-01-01T09:00'; it.dispatchEvent(new Event('change', { bubbles: true })) })()").await;
+    jo.evaluates("(() => { const it = document.querySelector('#later input'); it.value = '2020-01-01T09:00'; it.dispatchEvent(new Event('change', { bubbles: true })) })()").await;
     jo.clicks("Send at this time").await;
     jo.sees_in("#later .error", "Choose a day and a time to come")
         .await;
@@ -543,7 +543,7 @@ async fn new_text_schedule_and_template_work_without_scripts() {
     // Scheduled in UTC, the only zone that works without scripts.
     jo.clicks("Send later").await;
     jo.sees_in("#later", "Day and time (UTC)").await;
-    jo.measures(
+    jo.evaluates(
         "document.querySelector('#later input[type=datetime-local]').value = '2027-02-03T09:00'",
     )
     .await;
@@ -598,7 +598,7 @@ async fn images_open_in_the_thread_and_videos_play() {
         "document.querySelector('.media a .photo').complete",
     )
     .await;
-    jo.measures("document.querySelector('.media a .photo').click()")
+    jo.evaluates("document.querySelector('.media a .photo').click()")
         .await;
     jo.sees_in("dialog.lightbox", "1 of 2").await;
     jo.presses(Key::Right).await;
@@ -637,14 +637,14 @@ async fn failed_upload_is_retried_and_drop_target_is_shown() {
             document.querySelector('.scroller').dispatchEvent(new DragEvent('{kind}', {{ dataTransfer: data, bubbles: true, cancelable: true }}))
         }})()", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, PNG))
     };
-    jo.measures(&drag("dragover")).await;
+    jo.evaluates(&drag("dragover")).await;
     jo.waits_until(
         "the thread says what happens",
         "getComputedStyle(document.querySelector('.thread.dropping'), '::after').content.includes('Drop it here')",
     )
     .await;
     jo.is_offline(true).await;
-    jo.measures(&drag("drop")).await;
+    jo.evaluates(&drag("drop")).await;
     jo.finds_no(".dropping").await;
     jo.sees_in(".attachment.bad", "No connection.").await;
     jo.is_offline(false).await;

@@ -58,7 +58,7 @@ async fn reduced_motion_disables_animation() {
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".live", "Live").await;
     assert_ne!(
-        jo.measures(moving).await,
+        jo.evaluates(moving).await,
         0,
         "without reduced motion something moves"
     );
@@ -71,5 +71,5 @@ async fn reduced_motion_disables_animation() {
     jo.sees_in(".live", "Live").await;
     harbor.receives(MAYA, "Or at four?").await;
     jo.sees_in(".message.inbound", "Or at four?").await;
-    assert_eq!(jo.measures(moving).await, 0);
+    assert_eq!(jo.evaluates(moving).await, 0);
 }
