@@ -1,24 +1,26 @@
 import assert from "node:assert/strict"
+import { once } from "node:events"
 import { createServer } from "node:http"
 import test from "node:test"
 import { hedgedFetch } from "hedged-fetch"
 
-// A server that never answers the first `unanswered` requests and counts aborted ones.
+// A server that never answers the first `unanswered` requests and reports their abort.
 async function server(unanswered) {
-  const seen = { requests: 0, aborted: 0 }
+  const seen = { requests: 0 }
   const http = createServer((request, response) => {
     if (++seen.requests > unanswered) return response.end("here")
-    request.socket.on("close", () => seen.aborted++)
+    seen.aborted = once(request.socket, "close")
   })
   await new Promise((done) => http.listen(0, "127.0.0.1", done))
   return { url: `http://127.0.0.1:${http.address().port}/`, seen, stop: () => (http.closeAllConnections(), http.close()) }
 }
 
-test("an unanswered request is repeated on another connection", async () => {
+test("an unanswered request is repeated on another connection", { timeout: 10_000 }, async () => {
   const { url, seen, stop } = await server(1)
   const response = await hedgedFetch(url, {})
   assert.equal(await response.text(), "here")
   assert.equal(seen.requests, 2)
+  await seen.aborted
   stop()
 })
 
