@@ -1,5 +1,5 @@
-// Between the pages and the network. It keeps the files that pages are made of, which everybody may have, and a page for when
-// there is no network; never a page with anybody's data, nor an answer of the API. `VERSION` and `FILES` come before this.
+// Caches the static assets and the offline page, never user data or API responses. The server prepends `VERSION` and
+// `FILES`.
 
 const KEPT = "messagehub-"
 const NAME = KEPT + VERSION
@@ -9,8 +9,7 @@ addEventListener("install", (event) => {
   event.waitUntil(caches.open(NAME).then((cache) => cache.addAll([OFFLINE, ...FILES])).then(() => skipWaiting()))
 })
 
-// Pages that are open keep the files that they were made with: those of one version before stay. Every address carries the
-// hash of its content, so none is ever answered with another one's.
+// Keeps the previous version for open pages. Asset URLs contain the hash of the content, so versions do not collide.
 addEventListener("activate", (event) => {
   event.waitUntil(
     caches.keys().then(async (names) => {
@@ -41,7 +40,7 @@ addEventListener("push", (event) => {
   let payload = {}
   try {
     payload = event.data?.json() ?? {}
-  } catch { /* shown as what it is: something came */ }
+  } catch { /* shown without details */ }
   const { title = "MessageHub", body = "", tag, url = "/" } = payload
   event.waitUntil(registration.showNotification(title, { body, tag, renotify: Boolean(tag), data: { url }, icon: "/icon-192.png", badge: "/icon-192.png" }))
 })
@@ -52,7 +51,6 @@ addEventListener("notificationclick", (event) => {
   if (url.origin === location.origin) event.waitUntil(show(url.href))
 })
 
-// In a window that is open, if there is one.
 async function show(url) {
   const windows = await clients.matchAll({ type: "window" })
   const open = windows.find((window) => window.url === url) ?? windows[0]
@@ -62,7 +60,6 @@ async function show(url) {
   return open.navigate(url).catch(() => clients.openWindow(url))
 }
 
-// Whoever signs out leaves nothing on the screen.
 addEventListener("message", (event) => {
   if (event.data !== "signed-out") return
   event.waitUntil(registration.getNotifications().then((all) => all.forEach((notification) => notification.close())))

@@ -1,4 +1,4 @@
-// What is being written goes to the server a moment after the last key, and comes from there wherever one goes on writing.
+// Saves drafts on the server after a pause in typing, and restores them in any browser of their author.
 import { composed } from "segments"
 import * as store from "unsent"
 
@@ -7,9 +7,9 @@ const PAUSE = 800
 let saving = Promise.resolve()
 const timers = new Map()
 
-// Without an address it stays in this browser.
+// Without `url` the draft stays in this browser.
 export function write(conversation, url, typed) {
-  // As the server keeps it.
+  // NFC, as on the server.
   const written = { ...typed, text: composed(typed.text) }
   const before = store.draft(conversation)
   if (same(before ?? {}, written)) return
@@ -22,14 +22,13 @@ export function soon(conversation, wait = PAUSE) {
   timers.set(conversation, setTimeout(() => save(conversation), wait))
 }
 
-// One after the other, or an older one might come in last. `keepalive` lets it outlive the page.
+// Saves run one after the other, so that an older one cannot arrive last. `keepalive` lets a save outlive the page.
 export function save(conversation) {
   clearTimeout(timers.get(conversation))
   saving = saving.then(() => put(conversation))
   return saving
 }
 
-// What an earlier page, or an hour without a line, has left.
 export function saveAll() {
   return Promise.all(store.dirtyDrafts().map(({ conversation }) => save(conversation)))
 }
@@ -38,9 +37,9 @@ async function put(conversation) {
   const entry = store.draft(conversation)
   if (!entry?.dirty) return
   const { text, media, base: seen, to, number, sent = [] } = entry
-  // Should the answer be lost: what the server has then may be this.
+  // If the response is lost, a later 409 may come from this very save: see `ours`.
   store.keepDraft(conversation, { ...entry, sent: [...sent, { text, media }].slice(-5) })
-  // To somebody new whatever was written last counts.
+  // The draft of a new text has no base: the last write wins.
   const rest = to === undefined ? { seen_at: seen || null } : { to: to.slice(0, 200), number_id: number || null }
   const body = JSON.stringify({ content: text.slice(0, 5000), media_ids: media.map(({ id }) => id), ...rest })
   const headers = { "Content-Type": "application/json", Accept: "application/json" }
@@ -50,34 +49,33 @@ async function put(conversation) {
     const now = store.draft(conversation)
     if (now) store.keepDraft(conversation, { ...now, base: base || now.base, sent: base ? undefined : sent })
     if (base) return soon(conversation, 0)
-    // Written on elsewhere: both are kept, until whoever opens it has seen both.
+    // Changed in another browser: both versions are kept until the composer has shown both.
     return dispatchEvent(new CustomEvent("drafts:moved", { detail: { conversation } }))
   }
   if (!response?.ok && ![404, 422].includes(response?.status)) return
   const base = response.ok ? ((await response.json().catch(() => ({}))).updated_at ?? "") : entry.base
   const now = store.draft(conversation)
   if (!now) return
-  // What was typed meanwhile is saved next.
   const more = !same(now, entry)
   store.keepDraft(conversation, more || base || now.other ? { ...now, base, dirty: more, sent: undefined } : undefined)
   if (more) soon(conversation)
 }
 
-// When the server kept what it has, if that is something that was `sent` from here and never answered.
+// Returns `updated_at` of the server's draft if it equals one of `sent`, whose responses were lost.
 async function ours(url, sent) {
   const response = await fetch(url, { headers: { Accept: "application/json" } }).catch(() => undefined)
   const { content: text, media, updated_at } = response?.ok ? await response.json() : {}
   return sent.some((one) => same(one, { text, media })) ? updated_at : undefined
 }
 
-// Of what the server has and what this browser has: which one stands in the field, and which other one was lost to it.
-// That one is kept as well, until it was used or something was sent.
+// Decides between the server's and the local draft. Returns the one to show, and the other one if its text would be
+// lost; that one is kept until it is used or a text is sent.
 export function settle(conversation, url, server) {
   const local = store.draft(conversation)
   let { other } = local ?? {}
   const fresh = () => ({ url, text: server.text, media: server.media, base: server.base, at: Date.now(), dirty: false, other })
   if (local?.dirty && local.base !== server.base && !same(local, server) && server.base !== "") {
-    // What goes on from there, or was one's own, has lost nothing.
+    // The local draft continues the server's, or the server's was saved from here.
     if ((server.text !== "" && local.text.startsWith(server.text)) || local.sent?.some((one) => same(one, server))) {
       store.keepDraft(conversation, { ...local, base: server.base })
       soon(conversation)

@@ -1,5 +1,5 @@
-// What scripts say, in the page's language. English stands in the scripts themselves; for another language the server puts
-// its sentences and its plural rule in here, as locales/ has them.
+// Texts of scripts in the page's language. English is in the scripts; for other languages the server inserts the
+// catalogue's messages and plural rule here.
 
 const WORDS = { /* words */ }
 const form = (n) => Number(n !== 1 /* rule */)

@@ -1,3 +1,3 @@
-// Whether a key is that of an input method in which letters are being chosen. Safari ends a composition before it tells of
-// the Enter that ended it: then only this code of old gives it away, which no real key has.
+// Whether an input method consumes the key. Safari ends a composition before it fires the keydown of the Enter that
+// ended it; only keyCode 229 identifies that event.
 export const isComposing = (event) => event.isComposing || event.keyCode === 229

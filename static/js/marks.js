@@ -1,4 +1,4 @@
-// What only this browser knows of a row: that a text there waits for the line or was refused, and what is being written.
+// Marks a row with state of this browser: an unsent text or a draft.
 import * as store from "unsent"
 import { t } from "i18n"
 
@@ -8,11 +8,11 @@ export function mark(row, before) {
   const draft = store.draft(conversation)?.text ?? row.dataset.draft ?? before?.dataset.draft ?? ""
   row.dataset.draft = draft
   row.querySelector(".own")?.remove()
-  const words = last ? [last.code === undefined ? t("Waits:") : t("Not sent:"), last.content] : draft.trim() ? [t("Draft:"), draft] : undefined
-  if (!words) return
+  const parts = last ? [last.code === undefined ? t("Waits:") : t("Not sent:"), last.content] : draft.trim() ? [t("Draft:"), draft] : undefined
+  if (!parts) return
   const own = document.createElement("span")
   own.className = `preview own ${last ? "waits" : "draft"}`
-  const [what, text] = words.map((word) => Object.assign(document.createElement("span"), { textContent: word }))
+  const [what, text] = parts.map((part) => Object.assign(document.createElement("span"), { textContent: part }))
   text.className = "text truncate"
   text.dir = "auto"
   text.translate = false

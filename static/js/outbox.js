@@ -1,23 +1,22 @@
-// Sends what was written, from whatever page is open, in order. A text goes again under the same key until the server has
-// said something about it, so that it arrives exactly once. Of several tabs one sends at a time.
+// Sends queued texts in order, from whatever page is open. A text is retried under the same idempotency key until the
+// server accepts or refuses it, so it is sent once. A lock lets one tab send at a time.
 import { show } from "streams"
 import * as store from "unsent"
 
-const PATIENCE = 30_000
+const TIMEOUT = 30_000
 
 let running
 let again = false
 
-// Whatever waits, as far as the line carries.
 export function send() {
   again = true
   running ??= run().finally(() => (running = undefined))
   return running
 }
 
-// Nobody sends meanwhile, in no tab.
-export function alone(work) {
-  // Outside https and localhost a browser has no locks; then the keys alone keep a text from going twice.
+// Runs `work` while no tab is sending.
+export function withLock(work) {
+  // The Web Locks API needs a secure context; without it idempotency keys alone prevent duplicates.
   return navigator.locks ? navigator.locks.request(`outbox:${document.body.dataset.user}`, work) : work()
 }
 
@@ -26,17 +25,17 @@ export const waiting = () => store.everyUnsent().filter(({ code }) => code === u
 async function run() {
   while (again) {
     again = false
-    await alone(deliverAll)
+    await withLock(deliverAll)
   }
 }
 
 async function deliverAll() {
-  const stuck = new Set()
-  for (let entry; (entry = waiting().find(({ conversation, ref }) => !stuck.has(conversation) && !stuck.has(ref))); ) {
+  const deferred = new Set()
+  for (let entry; (entry = waiting().find(({ conversation, ref }) => !deferred.has(conversation) && !deferred.has(ref))); ) {
     publish(entry, "sending")
-    const line = await deliver(entry)
-    if (line === "down") return waiting().forEach((other) => publish(other, "waiting"))
-    if (line === "stuck") stuck.add(entry.conversation)
+    const outcome = await deliver(entry)
+    if (outcome === "offline") return waiting().forEach((other) => publish(other, "waiting"))
+    if (outcome === "deferred") deferred.add(entry.conversation)
   }
   for (const entry of waiting()) publish(entry, "waiting")
 }
@@ -47,31 +46,31 @@ async function deliver(entry) {
   if (scheduled) body.set("scheduled_at", scheduled)
   let response, html
   try {
-    response = await fetch(url, { method: "POST", body, headers: { Accept: "text/vnd.turbo-stream.html" }, signal: AbortSignal.timeout(PATIENCE) })
+    response = await fetch(url, { method: "POST", body, headers: { Accept: "text/vnd.turbo-stream.html" }, signal: AbortSignal.timeout(TIMEOUT) })
     html = await response.text()
   } catch {
-    return "down"
+    return "offline"
   }
   const streams = response.headers.get("content-type")?.startsWith("text/vnd.turbo-stream")
   if (response.ok && streams) {
     store.forget(ref)
     show(html)
-    publish(entry, "taken", response.headers.get("location"))
-    return "up"
+    publish(entry, "accepted", response.headers.get("location"))
+    return "settled"
   }
-  // Signed out, too much at once, or a server in trouble: it stays, and goes later.
-  if (response.ok || response.status >= 500 || [401, 408, 429].includes(response.status)) return response.status === 401 || response.ok ? "down" : "stuck"
-  refuse(entry, streams ? said(html) : problemOf(html))
-  return "up"
+  // Signed out, rate limited or a server error: the text stays queued.
+  if (response.ok || response.status >= 500 || [401, 408, 429].includes(response.status)) return response.status === 401 || response.ok ? "offline" : "deferred"
+  refuse(entry, streams ? refusalOf(html) : problemOf(html))
+  return "settled"
 }
 
-// Its own page may have heard so before, and shows it.
+// The new-text page may have handled the refusal and removed the entry.
 function refuse(entry, { code, reason }) {
   if (store.find(entry.ref)) store.keep({ ...entry, code, reason })
   publish(entry, "refused")
 }
 
-function said(html) {
+function refusalOf(html) {
   const template = document.createElement("template")
   template.innerHTML = html
   const stream = template.content.querySelector("turbo-stream[action=refused]")
@@ -87,7 +86,7 @@ function problemOf(json) {
   }
 }
 
-// `href`: where a text to somebody new has begun a conversation.
+// `href`: the conversation that a new text has created.
 function publish({ ref }, state, href) {
   dispatchEvent(new CustomEvent("outbox:changed", { detail: { ref, state, href } }))
 }

@@ -1,7 +1,7 @@
-// What pages beside the inbox do.
+// Controllers of the pages other than the inbox.
 import { application } from "app"
 
-import Awaits from "pages/awaits"
+import Poll from "pages/poll"
 import Copy from "pages/copy"
 import Filter from "pages/filter"
 import Grid from "pages/grid"
@@ -14,8 +14,8 @@ import Push from "pages/push"
 import Recipient from "pages/recipient"
 import Reveal from "pages/reveal"
 import Sample from "pages/sample"
-import Saves from "pages/saves"
+import Autosave from "pages/autosave"
 import Toast from "pages/toast"
 
-const controllers = { awaits: Awaits, copy: Copy, filter: Filter, grid: Grid, handset: Handset, "new-text": NewText, offline: Offline, permission: Permission, preview: Preview, push: Push, recipient: Recipient, reveal: Reveal, sample: Sample, saves: Saves, toast: Toast }
+const controllers = { autosave: Autosave, copy: Copy, filter: Filter, grid: Grid, handset: Handset, "new-text": NewText, offline: Offline, permission: Permission, poll: Poll, preview: Preview, push: Push, recipient: Recipient, reveal: Reveal, sample: Sample, toast: Toast }
 for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)

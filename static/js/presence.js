@@ -1,4 +1,4 @@
-// Who else looks where, as the socket tells: beside a conversation's name, and small on its row.
+// Who views which conversation: shown beside its name and on its row.
 
 import { count, t } from "i18n"
 
@@ -13,7 +13,7 @@ export function note(conversation, user, who) {
   paint(conversation)
 }
 
-// A new connection is told anew.
+// The server sends presence again after each join.
 export function forget() {
   const all = [...here.keys()]
   here.clear()
@@ -26,14 +26,14 @@ export function paintAll() {
 
 export function paint(conversation) {
   const people = [...(here.get(conversation)?.values() ?? [])]
-  const words = sentence(people.map(({ name }) => name))
+  const text = sentence(people.map(({ name }) => name))
   const head = document.getElementById(`presence-${conversation}`)
-  if (head && head.textContent !== words) head.textContent = words
+  if (head && head.textContent !== text) head.textContent = text
   const faces = document.querySelector(`#row-${CSS.escape(conversation)} .faces`)
   if (!faces) return
   faces.replaceChildren(...people.slice(0, 2).map(({ face }) => face.cloneNode(true)))
-  faces.title = words
-  if (words) faces.append(Object.assign(document.createElement("span"), { className: "visually-hidden", textContent: words }))
+  faces.title = text
+  if (text) faces.append(Object.assign(document.createElement("span"), { className: "visually-hidden", textContent: text }))
 }
 
 function sentence(names) {

@@ -1,15 +1,15 @@
 import { mark } from "marks"
 import { paint } from "presence"
 
-// The list pane: where a conversation's row belongs, or that it does not. All state is in the DOM.
+// The rows of the list pane. All state is in the DOM.
 
-// Shows `row` in its place, or takes it away when the list is narrowed to something else.
+// Moves `row` to its position, or removes it if the list's filter excludes it.
 export function place(rows, row) {
   const old = document.getElementById(row.id)
   if (old && Number(old.dataset.version) > Number(row.dataset.version)) return
   if (!old || countsDiffer(old, row)) rows.dispatchEvent(new CustomEvent("counts:stale", { bubbles: true }))
 
-  if (rows.dataset.q) return // what was found stays as it was
+  if (rows.dataset.q) return // search results do not change
 
   const focused = old?.contains(document.activeElement)
   const before = belongs(rows, row, old) ? spot(rows, row, old) : undefined
@@ -24,7 +24,7 @@ export function place(rows, row) {
   if (focused) row.focus({ preventScroll: true })
 }
 
-// The newest page as the server has it now: what it does not name any more has gone elsewhere.
+// Applies the first page of the list; rows that it should contain and does not are removed.
 export function settle(rows, fresh, complete) {
   if (rows.dataset.q) return
   const named = new Set(fresh.map((row) => row.id))
@@ -36,26 +36,26 @@ export function settle(rows, fresh, complete) {
 }
 
 function belongs(rows, { dataset: { status, assignee, number, unread } }, old) {
-  const wanted = rows.dataset
+  const filter = rows.dataset
   const me = document.body.dataset.user
-  if (wanted.number && number !== wanted.number) return false
-  if (wanted.assignee && assignee !== { me, none: "" }[wanted.assignee] && assignee !== wanted.assignee) return false
-  // What is open stays, though it is being read.
-  if (wanted.unread && unread === "0" && !old?.hasAttribute("aria-current")) return false
-  switch (wanted.tab) {
+  if (filter.number && number !== filter.number) return false
+  if (filter.assignee && assignee !== { me, none: "" }[filter.assignee] && assignee !== filter.assignee) return false
+  // The open conversation stays although it has been read.
+  if (filter.unread && unread === "0" && !old?.hasAttribute("aria-current")) return false
+  switch (filter.tab) {
     case "mine": return status === "open" && assignee === me
-    // Whether a note calls whoever looks, the row does not know.
+    // Rows do not say whether they mention the user.
     case "mentions": return Boolean(old)
-    default: return status === wanted.tab
+    default: return status === filter.tab
   }
 }
 
-// The row to stand before, null for the end, undefined when its place lies beyond what is loaded.
+// The row to insert before, null for the end, undefined if the position is beyond the loaded rows.
 function spot(rows, row, old) {
   const at = Number(row.dataset.at)
   const follower = [...rows.querySelectorAll(":scope > .row")].find((other) => other !== old && Number(other.dataset.at) < at)
   const older = rows.querySelector(":scope > turbo-frame")
-  // The last of those loaded may stay the last; any other has sunk below them.
+  // The last loaded row may stay last; any other row moves beyond the loaded ones.
   if (!follower && older) return old?.nextElementSibling === older ? older : undefined
   return follower ?? rows.querySelector(":scope > .empty") ?? null
 }

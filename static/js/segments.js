@@ -1,19 +1,19 @@
-// How many pieces a text travels in, and the character that made them so many.
-// src/domain/messages/segments.rs is the same rule on the server; tests/vectors/segments.json holds both.
+// Segment count of a text, and the character that forces UCS-2. Same rule as src/domain/messages/segments.rs; both are
+// tested against tests/vectors/segments.json.
 import { t } from "i18n"
 
 const GSM_BASIC = new Set(
   "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà",
 )
-// Sent as an escape and a second character.
+// Two septets each: an escape and a second character.
 const GSM_EXTENSION = new Set("\f^{}\\[~]|€")
-// The room in a text of one segment, and in each of several, where a header takes its part.
+// Units in a single segment, and in each of several, which have a header.
 const ROOM = { "GSM-7": [160, 153], "UCS-2": [70, 67] }
 
 const segmenter = globalThis.Intl?.Segmenter && new Intl.Segmenter(undefined, { granularity: "grapheme" })
 
-// As the server composes it before it counts, keeps and sends it: an é of two characters is no letter of GSM-7.
+// NFC, as on the server: é in two characters is not in GSM-7.
 export const composed = (text) => text.normalize("NFC")
 
 export function segments(text) {
@@ -27,21 +27,21 @@ export function segments(text) {
   return { encoding, units, segments: count, culprit, remaining, summary: summary(count, remaining) }
 }
 
-// The longest text that providers take, in UTF-16 units.
+// The maximum length at providers, in UTF-16 units.
 export const LONGEST = 1600
 
 const PLAIN = Object.entries({
   "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2022", "'": "\u2018\u2019\u201a\u2039\u203a\u2032`\u00b4", '"': "\u201c\u201d\u201e\u00ab\u00bb\u2033", "...": "\u2026",
   " ": "\t\u00a0\u2002\u2003\u2007\u2009\u200a\u202f", "": "\u200b\u200c\u2060\ufeff", "x": "\u00d7",
 }).flatMap(([plain, all]) => [...all].map((character) => [character, plain]))
-const MENDS = new Map(PLAIN)
+const REPLACEMENTS = new Map(PLAIN)
 
-// The same with plain characters for those that word processors and phones put in by themselves.
-export function mended(text) {
-  return [...text].map((character) => MENDS.get(character) ?? character).join("")
+// Replaces typographic characters, which word processors and phones insert, by GSM-7 ones.
+export function simplified(text) {
+  return [...text].map((character) => REPLACEMENTS.get(character) ?? character).join("")
 }
 
-// Nothing is cut by a border, so the end of a segment may stay empty.
+// No character is split, so the end of a segment may stay empty.
 function packed(widths, each) {
   let count = 1
   let used = 0
@@ -70,7 +70,7 @@ function septets(character) {
   return GSM_EXTENSION.has(character) ? 2 : 1
 }
 
-// A letter under a heap of accents fits nowhere in one piece.
+// A grapheme that is longer than a segment is split into code points.
 function ucs2Widths(piece) {
   return piece.length <= ROOM["UCS-2"][1] ? [piece.length] : [...piece].map((character) => character.length)
 }

@@ -1,31 +1,30 @@
-// Turbo Stream actions of our own. Each may come twice or late, and then changes nothing.
+// Custom Turbo Stream actions. Each is idempotent and tolerates late delivery.
 import { t } from "i18n"
 import { StreamActions, visit } from "@hotwired/turbo"
 import { place as placeRow, settle } from "rows"
 import { note } from "presence"
 import { toast } from "toasts"
 
-// Turbo's own way gives the focus back to what had it a moment before, even where the person has moved on meanwhile.
+// Turbo's renderer restores the focus of a moment before, even if the user has moved it since.
 export function show(html) {
   const template = document.createElement("template")
   template.innerHTML = html
   document.documentElement.append(template.content)
 }
 
-// In place of what has the same id. Whoever was in there with the keyboard stays in there.
+// Replaces the element of the same id and keeps the focus inside it.
 StreamActions.swap = function () {
   for (const element of this.targetElements) {
     const inside = element.contains(document.activeElement)
     const fresh = this.templateContent.firstElementChild
     const consented = element.id.startsWith("consent-") && element.textContent !== fresh.textContent
     element.replaceWith(fresh)
-    if (consented) proof(element.id.slice("consent-".length))
+    if (consented) refreshConsents(element.id.slice("consent-".length))
     const next = fresh.querySelector("[aria-invalid=true]") ?? fresh.querySelector("button:not([popovertarget]), a, input:not([type=hidden])")
     if (inside) next?.focus({ preventScroll: true })
   }
 }
 
-// A conversation changed: its row goes where it belongs.
 StreamActions.row = function () {
   const rows = document.getElementById("rows")
   const row = this.templateContent.querySelector(".row")
@@ -35,51 +34,48 @@ StreamActions.row = function () {
   placeRow(rows, row)
 }
 
-// The first page of the list, fetched again.
 StreamActions.rows = function () {
   const rows = document.getElementById("rows")
   if (rows) settle(rows, [...this.templateContent.querySelectorAll(".row")], this.hasAttribute("complete"))
 }
 
-// A text was added or changed: ids sort by time, so its place is known.
+// A message was added or changed. Ids sort by time and determine the position.
 StreamActions.message = function () {
   const thread = document.getElementById(this.getAttribute("target"))
   if (!thread) return
   const gap = thread.querySelector(":scope > .newer")
-  if (this.hasAttribute("page") && !gap && gapped(thread, this.templateContent)) return visit(location.href, { action: "replace" })
-  for (const message of this.templateContent.querySelectorAll(".message, .happened")) {
+  if (this.hasAttribute("page") && !gap && isGapped(thread, this.templateContent)) return visit(location.href, { action: "replace" })
+  for (const message of this.templateContent.querySelectorAll(".message, .event")) {
     const old = document.getElementById(message.id)
-    const isLine = message.matches(".happened")
-    if (old && isLine) continue
+    const isEvent = message.matches(".event")
+    if (old && isEvent) continue
     if (old && Number(old.dataset.version) >= Number(message.dataset.version)) continue
     if (old) {
       message.classList.toggle("joined", old.classList.contains("joined"))
       old.replaceWith(message)
     } else if (gap && !document.getElementById(`pending-${message.dataset.ref}`)) {
-      // What lies between is not there yet: it is told, and comes when one gets there.
-      if (!this.hasAttribute("page") && !isLine) thread.dispatchEvent(new CustomEvent("thread:beyond", { bubbles: true, detail: { message } }))
+      // The messages between are not loaded: the new one is only counted.
+      if (!this.hasAttribute("page") && !isEvent) thread.dispatchEvent(new CustomEvent("thread:beyond", { bubbles: true, detail: { message } }))
     } else {
       const later = [...thread.querySelectorAll(":scope > [id^=message-], :scope > [id^=event-]")].find((other) => place(other) > place(message))
-      // Above what is loaded it will come with what is loaded there.
-      if (isLine && later && thread.querySelector(":scope > turbo-frame") && !document.getElementById(message.id) && later === first(thread)) continue
-      if (!isLine) {
+      // An event above the loaded messages is loaded with its page.
+      if (isEvent && later && thread.querySelector(":scope > turbo-frame") && !document.getElementById(message.id) && later === first(thread)) continue
+      if (!isEvent) {
         message.classList.add("arriving")
-        // Whoever was writing has written.
         document.getElementById(thread.id.replace("thread-", "typing-"))?.replaceChildren()
       }
       thread.insertBefore(message, later ?? null)
-      if (isLine) refetch(thread.id.slice("thread-".length))
+      if (isEvent) refetch(thread.id.slice("thread-".length))
     }
   }
 }
 
-// Somebody looks at a conversation, or no longer does.
 StreamActions.presence = function () {
   const who = this.hasAttribute("here") && { name: this.getAttribute("name"), face: this.templateContent.firstElementChild.cloneNode(true) }
   note(this.getAttribute("target"), this.getAttribute("user"), who)
 }
 
-// A colleague is writing. It fades by itself.
+// A colleague is writing. The indicator disappears after five seconds.
 StreamActions.typing = function () {
   const user = this.getAttribute("user")
   if (user === document.body.dataset.user) return
@@ -91,11 +87,11 @@ StreamActions.typing = function () {
   }
 }
 
-// A note calls whoever looks: the counts are others now, and the open conversation has been looked at.
+// A note mentions the user: updates the counts and notifies, unless the conversation is open.
 StreamActions.mentioned = function () {
   const rows = document.getElementById("rows")
   rows?.dispatchEvent(new CustomEvent("counts:stale", { bubbles: true }))
-  // Whether a row belongs among the mentions, only the server knows.
+  // Only the server knows which rows belong to the mentions tab.
   if (rows?.dataset.tab === "mentions") rows.closest("turbo-frame").src = new URL(rows.dataset.base + rows.dataset.query, location).href
   const message = this.getAttribute("message")
   if (!message) return
@@ -103,16 +99,15 @@ StreamActions.mentioned = function () {
   const thread = document.getElementById(`thread-${id}`)
   const detail = { message, text: this.templateContent.textContent.trim(), conversation: id }
   rows?.dispatchEvent(new CustomEvent("mentions:news", { bubbles: true, detail }))
-  if (thread) thread.dispatchEvent(new CustomEvent("thread:called", { bubbles: true }))
+  if (thread) thread.dispatchEvent(new CustomEvent("thread:mentioned", { bubbles: true }))
   else toast(this.templateContent, { id: `mention-${message}`, href: `${rows?.dataset.base}/${id}` })
 }
 
-// What was done, with a way back; or that it was not done, and why.
 StreamActions.toast = function () {
   toast(this.templateContent)
 }
 
-// The conversation is there no more: its contact was deleted, or is one with another, to whom its address leads.
+// The contact was deleted, or merged; then the conversation's URL redirects.
 StreamActions.gone = async function () {
   if (!document.getElementById(this.getAttribute("target"))) return
   const { ok } = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => ({ ok: true }))
@@ -120,14 +115,13 @@ StreamActions.gone = async function () {
   else leave(t("This conversation was deleted."))
 }
 
-// To the list, and says there why.
-export function leave(words) {
-  addEventListener("turbo:load", () => toast(document.createTextNode(words)), { once: true })
+// Returns to the list and shows the reason.
+export function leave(reason) {
+  addEventListener("turbo:load", () => toast(document.createTextNode(reason)), { once: true })
   visit(document.getElementById("rows")?.dataset.base ?? location.href)
 }
 
-// How they said it, beside what is said of it now.
-async function proof(conversation) {
+async function refreshConsents(conversation) {
   const old = document.getElementById(`consents-${conversation}`)
   if (!old || old.contains(document.activeElement)) return
   const { base } = document.getElementById("rows").dataset
@@ -136,7 +130,7 @@ async function proof(conversation) {
   if (fresh) old.replaceWith(fresh)
 }
 
-// The details' list of what happened, once for all that happened together.
+// Reloads the activity list, once for simultaneous events.
 let refetching
 function refetch(conversation) {
   clearTimeout(refetching)
@@ -146,12 +140,12 @@ function refetch(conversation) {
   }, 300)
 }
 
-// Texts and what happened between them lie in the order of the ids behind their names.
+// Messages and events are ordered by the UUID in their element id.
 const place = ({ id }) => id.slice(id.indexOf("-") + 1)
 const first = (thread) => thread.querySelector(":scope > [id^=message-], :scope > [id^=event-]")
 
-// So much was missed that the newest page does not reach down to what is shown.
-function gapped(thread, page) {
+// Whether the newest page does not reach down to the shown messages.
+function isGapped(thread, page) {
   const shown = [...thread.querySelectorAll(":scope > .message[id^=message-]")].at(-1)
   const first = page.querySelector(".message")
   return Boolean(shown && first && first.id > shown.id)

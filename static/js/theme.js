@@ -1,4 +1,4 @@
-// The theme that was chosen here, before anything is painted. Without a choice it is that of the system.
+// Applies the chosen theme before the first paint; the default is the system's.
 try {
   document.documentElement.dataset.theme = localStorage.getItem("theme") ?? ""
-} catch { /* no storage, no choice */ }
+} catch { /* storage is blocked */ }

@@ -1,8 +1,8 @@
-// Times as the viewer reads them: in their zone, and as their region writes them in the page's language.
+// Formats times in the viewer's zone and region, in the page's language.
 
 const page = document.documentElement.lang
 const own = (tag) => tag.split("-")[0] === page
-// A browser of the same language keeps its own ways, such as a clock of 24 hours.
+// A browser in the page's language keeps its regional format, such as a 24-hour clock.
 const locale = own(navigator.language) ? undefined : (navigator.languages.find(own) ?? page)
 
 const clockFormat = new Intl.DateTimeFormat(locale, { timeStyle: "short" })
@@ -19,14 +19,14 @@ export const long = (at) => longFormat.format(at)
 export const on = (at) => onFormat.format(at)
 export const stamp = (at) => stampFormat.format(at)
 
-// Today the time, within a week the weekday, else the date.
+// Past: time today, weekday within a week, else date.
 export function list(at, now = new Date()) {
   const days = daysBetween(at, now)
   if (days <= 0) return clock(at)
   return days < 7 ? weekdayFormat.format(at) : dateFormat.format(at)
 }
 
-// What is still to come: today the time, within a week the weekday and the time, else the date.
+// Future: time today, weekday and time within a week, else date.
 export function ahead(at, now = new Date()) {
   const days = -daysBetween(at, now)
   if (days <= 0) return clock(at)

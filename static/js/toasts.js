@@ -1,27 +1,27 @@
 import { t } from "i18n"
 
-// Says once what was done or has happened. It goes by itself, unless one points at it or has the keyboard in it.
-const LASTS = 8000
+// Toast. It disappears by itself unless it is hovered or has the focus.
+const DURATION = 8000
 let timer
 
 export function toast(content, { id = "toast", href, bad = false } = {}) {
   if (id !== "toast" && document.getElementById(id)) return
   for (const old of document.querySelectorAll(".toast")) old.remove()
-  let said = content.querySelector?.(".toast")?.cloneNode(true)
-  if (!said) {
-    said = document.createElement("p")
-    said.append(content.cloneNode(true))
-    if (href) said.append(Object.assign(document.createElement("a"), { href, textContent: t("Open") }))
+  let element = content.querySelector?.(".toast")?.cloneNode(true)
+  if (!element) {
+    element = document.createElement("p")
+    element.append(content.cloneNode(true))
+    if (href) element.append(Object.assign(document.createElement("a"), { href, textContent: t("Open") }))
   }
-  said.className = `toast ${bad || said.classList.contains("bad") ? "bad" : ""}`
-  said.id = id
-  document.body.append(said)
+  element.className = `toast ${bad || element.classList.contains("bad") ? "bad" : ""}`
+  element.id = id
+  document.body.append(element)
   const region = document.getElementById("announcer")
-  if (region) region.textContent = said.textContent.replace(/\s+/g, " ").trim()
-  leaveSoon(said)
+  if (region) region.textContent = element.textContent.replace(/\s+/g, " ").trim()
+  dismissLater(element)
 }
 
-export function leaveSoon(said) {
+export function dismissLater(element) {
   clearTimeout(timer)
-  timer = setTimeout(() => (said.matches(":hover, :focus-within") ? leaveSoon(said) : said.remove()), LASTS)
+  timer = setTimeout(() => (element.matches(":hover, :focus-within") ? dismissLater(element) : element.remove()), DURATION)
 }

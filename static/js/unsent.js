@@ -1,14 +1,14 @@
-// What was typed and not yet taken by the server, and what is being typed: kept for each writer and conversation, also
-// through a reload. Each in a place of its own, so that two tabs do not write over each other.
+// Unsent texts, drafts and notes in localStorage, by user and conversation. Each entry has its own key, so that tabs
+// do not overwrite each other's.
 
 const KINDS = ["draft", "note", "unsent"]
-const KEPT_FOR_OTHERS = 7 * 86_400_000
+const RETENTION_FOR_OTHERS = 7 * 86_400_000
 
 const name = (...parts) => [parts[0], document.body.dataset.user, ...parts.slice(1)].join(":")
 
-// { text, media, at, base, dirty, url }: `base` is what the server had when this was begun, `dirty` what it has not seen,
-// `sent` what it was told and has not answered. Of a text to somebody new also to whom, from which number, and the key of its
-// form.
+// { text, media, at, base, dirty, url, sent }: `base` is the server's version that this draft began with, `dirty`
+// whether it differs from the server's, `sent` the versions saved without a response. The draft of a new text also has
+// recipient, number and idempotency key.
 export function draft(conversation) {
   return read(draftKey(conversation)) ?? undefined
 }
@@ -23,7 +23,6 @@ export function dirtyDrafts() {
   return all("draft").filter(([, { dirty }]) => dirty).map(([key, entry]) => ({ conversation: key, ...entry }))
 }
 
-// A note for colleagues that is being written.
 export function note(conversation) {
   return read(name("note", conversation))?.text ?? ""
 }
@@ -32,7 +31,6 @@ export function keepNote(conversation, text) {
   write(name("note", conversation), text.trim() === "" ? undefined : { text, at: Date.now() })
 }
 
-// Texts on their way, in the order in which they were written.
 export function unsent(conversation) {
   return everyUnsent().filter((entry) => entry.conversation === conversation)
 }
@@ -53,35 +51,34 @@ export function forget(ref) {
   write(name("unsent", ref), undefined)
 }
 
-// How much of it is nowhere else: texts that the server has not taken, and drafts and notes that it does not have.
-export function onlyHere() {
-  const says = ({ text = "", media = [], to = "" }) => Boolean(text.trim() || media.length || to.trim())
-  const drafts = all("draft").filter(([, draft]) => (draft.dirty || !draft.url) ? says(draft) : draft.other && says(draft.other))
+// Counts what the server does not have: unsent texts, unsaved drafts, notes.
+export function countUnsaved() {
+  const hasContent = ({ text = "", media = [], to = "" }) => Boolean(text.trim() || media.length || to.trim())
+  const drafts = all("draft").filter(([, draft]) => (draft.dirty || !draft.url) ? hasContent(draft) : draft.other && hasContent(draft.other))
   return { texts: everyUnsent().length, drafts: drafts.length + all("note").length }
 }
 
-// All of this writer's.
 export function forgetAll() {
   for (const kind of KINDS) for (const [key] of all(kind)) write(name(kind, key), undefined)
 }
 
-// What somebody else has left on a computer that several use waits for them, but not for ever.
-export function forgetStrangers(now = Date.now()) {
+// On a shared computer, entries of other users are kept for a week.
+export function expireOthers(now = Date.now()) {
   try {
     for (const key of Object.keys(localStorage)) {
       const [kind, user] = key.split(":")
       if (!KINDS.includes(kind) || user === document.body.dataset.user) continue
-      if (!(read(key)?.at > now - KEPT_FOR_OTHERS)) localStorage.removeItem(key)
+      if (!(read(key)?.at > now - RETENTION_FOR_OTHERS)) localStorage.removeItem(key)
     }
-  } catch { /* nothing is kept */ }
+  } catch { /* storage is blocked */ }
 }
 
-// Outside https and localhost a browser has no randomUUID.
+// randomUUID needs a secure context.
 export function newRef() {
   return crypto.randomUUID?.() ?? [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("")
 }
 
-// Storage may be full or forbidden: then it lasts as long as the page.
+// Fallback for full or blocked storage: lives as long as the page.
 const memory = new Map()
 
 function all(kind) {
@@ -89,7 +86,7 @@ function all(kind) {
   const keys = new Set(memory.keys())
   try {
     for (const key of Object.keys(localStorage)) keys.add(key)
-  } catch { /* what is remembered must do */ }
+  } catch { /* only `memory` */ }
   return [...keys].filter((key) => key.startsWith(start)).map((key) => [key.slice(start.length), read(key)]).filter(([, value]) => value)
 }
 

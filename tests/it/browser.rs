@@ -1,4 +1,4 @@
-//! What people see and do, in a real browser: Chromium, steered by chromedriver.
+//! Browser tests: pages in Chromium, driven by chromedriver.
 
 mod driver;
 mod proxy;
@@ -44,7 +44,7 @@ pub use session::Browser;
 use crate::hub::Workspace;
 
 impl Workspace<'_> {
-    /// The address of a conversation in the inbox, or of the inbox.
+    /// The URL path of a conversation in the inbox, or of the inbox.
     fn inbox(&self, conversation: Option<&Value>) -> String {
         let id = conversation.map_or("", |conversation| conversation["id"].as_str().unwrap());
         format!("/w/{}/inbox/{id}", self.slug)
@@ -52,13 +52,13 @@ impl Workspace<'_> {
             .into()
     }
 
-    /// The address of a page for admins.
+    /// The URL path of an admin page.
     fn admin_page(&self, section: &str) -> String {
         format!("/w/{}/admin/{section}", self.slug)
     }
 
-    /// Writes down who this is.
-    async fn knows(&self, conversation: &Value, name: &str) {
+    /// Names the contact of `conversation`.
+    async fn names_contact(&self, conversation: &Value, name: &str) {
         let id = conversation["contact_id"].as_str().unwrap();
         let path = self.path(&format!("/contacts/{id}"));
         self.admin.patch(&path, json!({"name": name})).await.is(200);

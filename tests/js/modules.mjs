@@ -1,7 +1,6 @@
-// Lets node load the scripts of the pages: `node --import ./tests/js/modules.mjs --test tests/js/*.test.mjs`.
+// Lets Node load the scripts of the pages: `node --import ./tests/js/modules.mjs --test tests/js/*.test.mjs`.
 //
-// Pages import them by bare names, which the server's import map leads to the files, and they are served as plain .js, which
-// node would take for CommonJS.
+// Resolves bare names as the page's import map does, and loads the .js files as ES modules.
 import { register } from "node:module"
 
 globalThis.document = { documentElement: { lang: "en" }, body: { dataset: { user: "jo" } } }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import test from "node:test"
-import { composed, mended, segments } from "segments"
+import { composed, simplified, segments } from "segments"
 
 const vectors = JSON.parse(readFileSync(new URL("../vectors/segments.json", import.meta.url), "utf8"))
 
@@ -16,22 +16,22 @@ for (const { text: pieces, encoding, units, segments: count, culprit } of vector
   })
 }
 
-test("what is left, in words", () => {
+test("the summary names parts and remaining characters", () => {
   assert.equal(segments("").summary, "160 left")
   assert.equal(segments("a".repeat(161)).summary, "2 parts · 145 left")
   assert.equal(segments("it’s").summary, "66 left")
 })
 
-test("accents are joined to their letters before anything is counted", () => {
+test("decomposed accents are composed before counting", () => {
   const decomposed = "e\u0301".repeat(70)
   assert.equal(segments(decomposed).segments, 3)
   const { encoding, segments: count, culprit } = segments(composed(decomposed))
   assert.deepEqual([encoding, count, culprit], ["GSM-7", 1, null])
-  assert.equal(composed("x\u0301"), "x\u0301", "what has no composed form stays")
+  assert.equal(composed("x\u0301"), "x\u0301", "no composed form exists")
 })
 
-test("plain characters are offered for what can be mended, and only for that", () => {
-  assert.equal(mended(composed("“José” – ok…")), "\"José\" - ok...")
-  assert.equal(segments(mended(composed("Jose\u0301’s"))).culprit, null)
-  assert.equal(segments(mended(composed("Marti\u0301n"))).culprit, "í", "the letter that really is not there")
+test("typographic characters are replaced, letters are not", () => {
+  assert.equal(simplified(composed("“José” – ok…")), "\"José\" - ok...")
+  assert.equal(segments(simplified(composed("Jose\u0301’s"))).culprit, null)
+  assert.equal(segments(simplified(composed("Marti\u0301n"))).culprit, "í", "not in GSM-7")
 })

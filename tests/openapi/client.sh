@@ -1,4 +1,4 @@
-# client.sh FILE: makes the types of the description, and compiles a program that uses them.
+# client.sh FILE: generates types from the OpenAPI document and compiles a program that uses them.
 set -e
 mkdir -p generated
 node_modules/.bin/openapi-typescript "$1" --output generated/schema.ts >&2

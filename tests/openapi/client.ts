@@ -1,4 +1,4 @@
-// A program of somebody else's, with the client that is made of the description: node client.js ADDRESS EMAIL PASSWORD
+// A program with the generated client: node client.js ADDRESS EMAIL PASSWORD
 import createClient from "openapi-fetch"
 import type { components, paths } from "./generated/schema.js"
 

@@ -1,14 +1,14 @@
 import { Controller } from "@hotwired/stimulus"
 import { t } from "i18n"
 
-// Files beside a text: chosen, pasted or dropped. Each is uploaded at once, shown, and can be taken away again.
+// Attachments: chosen, pasted or dropped. Each is uploaded at once and can be removed.
 export default class extends Controller {
   static targets = ["input", "list", "item", "text"]
   static values = { url: String }
 
   choose() {
     this.#take(this.inputTarget.files)
-    // Or the form would carry them a second time.
+    // Otherwise the form would upload the files again.
     this.inputTarget.value = ""
   }
 
@@ -18,14 +18,14 @@ export default class extends Controller {
     this.#take(event.clipboardData.files)
   }
 
-  // Without this the browser would open the file instead.
+  // Prevents the browser from opening the file.
   over(event) {
     if (!event.dataTransfer.types.includes("Files")) return
     event.preventDefault()
     this.#zone.classList.add("dropping")
   }
 
-  // From one element to the next is not out.
+  // Moving between child elements does not leave the zone.
   leave({ relatedTarget }) {
     if (!relatedTarget) this.#zone.classList.remove("dropping")
   }
@@ -58,12 +58,12 @@ export default class extends Controller {
     return this.element.closest("[data-drop]") ?? this.element
   }
 
-  // They belong to what is being written.
+  // Attachments are part of the draft.
   #changed() {
     this.textTarget.dispatchEvent(new Event("input", { bubbles: true }))
   }
 
-  // A text that was not sent is written anew, with what was beside it.
+  // Restores the attachments of a draft or an unsent text.
   restore({ detail }) {
     for (const file of detail) this.#uploaded(this.#add(file.name), file)
   }
@@ -86,7 +86,7 @@ export default class extends Controller {
     return item
   }
 
-  // Only this old way of asking tells how far it has come.
+  // fetch reports no upload progress.
   #upload(item, file) {
     const request = (item.request = new XMLHttpRequest())
     item.file = file

@@ -7,7 +7,7 @@ import { composed } from "segments"
 import * as store from "unsent"
 import { t } from "i18n"
 
-// Writing and sending. A text shows at once and settles or fails in place; what is not sent yet is kept.
+// Writes and sends texts. A text appears at once and settles or fails in place; unsent texts are kept.
 export default class extends Controller {
   static targets = ["form", "text", "grow", "list", "pending", "unsent", "files", "other", "otherText"]
   static values = { conversation: String, draftUrl: String, draftAt: String }
@@ -17,7 +17,7 @@ export default class extends Controller {
 
   connect() {
     if (!this.hasFormTarget) return
-    // What is inside of this is connected after it.
+    // Controllers of descendants connect later.
     queueMicrotask(() => this.element.isConnected && this.#restore())
     for (const entry of store.unsent(this.conversationValue)) this.#shown(entry)
   }
@@ -27,8 +27,7 @@ export default class extends Controller {
     markOne(this.conversationValue)
   }
 
-  // Opened from the list: one goes on writing. Not on a phone, where a keyboard would cover what is to be read; and whoever
-  // is in there already is left where they are.
+  // Focuses the field when a conversation is opened, not on touch screens, where the keyboard would cover the thread.
   opened({ target }) {
     if (this.hasTextTarget && document.activeElement === this.textTarget) return
     if ("keyed" in target.dataset) return delete target.dataset.keyed
@@ -52,7 +51,7 @@ export default class extends Controller {
   typing() {
     if (this.textTarget.value === "" || Date.now() - this.#typedAt < 3000) return
     this.#typedAt = Date.now()
-    this.dispatch("says", { target: window, detail: { type: "typing", conversation_id: this.conversationValue } })
+    this.dispatch("send", { prefix: "live", target: window, detail: { type: "typing", conversation_id: this.conversationValue } })
   }
 
   press(event) {
@@ -65,12 +64,12 @@ export default class extends Controller {
 
   submit(event) {
     const { submitter } = event
-    // To another number: what is written goes along, and is nothing of this one's any more.
+    // Switching the number submits the text to the other conversation; this draft ends.
     if (submitter?.hasAttribute("formaction")) return store.keepDraft(this.conversationValue, undefined)
     event.preventDefault()
     const content = composed(this.textTarget.value)
     if (this.element.querySelector(".credits.none")) return this.focus()
-    // What is still on its way up, or was refused, is for the person to wait for or take away.
+    // The user has to await or remove pending and failed uploads.
     if (this.hasFilesTarget && this.filesTarget.querySelector(".uploading, .bad")) return this.focus()
     const media = this.#files
     if (content.trim() === "" && media.length === 0) return this.focus()
@@ -89,16 +88,16 @@ export default class extends Controller {
   retry({ target }) {
     const { ref } = this.#entryOf(target)
     const { code, reason, ...entry } = store.find(ref)
-    // "Send anyway": whoever answered meanwhile has been seen now.
+    // "Send anyway" confirms the newer messages.
     if (code === "conversation_moved") entry.seen = this.#newest
     store.keep(entry)
     outbox.send()
   }
 
-  // Not while it is under way: what the server has taken cannot be written anew.
+  // The lock excludes a send in progress: an accepted text cannot be edited.
   async edit({ target }) {
     const { ref } = this.#entryOf(target)
-    const entry = await outbox.alone(() => {
+    const entry = await outbox.withLock(() => {
       const entry = store.find(ref)
       store.forget(ref)
       return entry
@@ -111,17 +110,15 @@ export default class extends Controller {
     this.focus()
   }
 
-  // How far a text has come.
   outboxChanged({ detail: { ref, state } }) {
     const bubble = document.getElementById(`pending-${ref}`)
     if (!bubble) return
     const { code, reason } = store.find(ref) ?? {}
-    if (state === "taken") bubble.remove()
+    if (state === "accepted") bubble.remove()
     else if (state === "sending") this.#sending(bubble)
     else this.#fail(bubble, code, reason)
   }
 
-  // Another tab has written it, or sent it.
   stored({ key, oldValue, newValue }) {
     if (!this.hasFormTarget) return
     if (key === store.draftKey(this.conversationValue)) return this.#follow(JSON.parse(oldValue) ?? { text: "" }, JSON.parse(newValue) ?? { text: "" })
@@ -130,7 +127,6 @@ export default class extends Controller {
     if (entry?.conversation === this.conversationValue && !document.getElementById(`pending-${entry.ref}`)) this.#shown(entry)
   }
 
-  // It was written on elsewhere while it was open here.
   async moved({ detail: { conversation } }) {
     if (conversation !== this.conversationValue) return
     const response = await fetch(this.draftUrlValue, { headers: { Accept: "application/json" } }).catch(() => undefined)
@@ -139,7 +135,6 @@ export default class extends Controller {
     this.#settle({ text: content, media: media.map((file) => ({ ...file, name: "File" })), base: updated_at ?? "" })
   }
 
-  // The one that was written elsewhere, in place of this one.
   swap() {
     const mine = { text: composed(this.textTarget.value), media: this.#files }
     this.#fill(this.#other)
@@ -147,8 +142,8 @@ export default class extends Controller {
     this.focus()
   }
 
-  // Of two tabs the one where nobody writes shows what is written in the other; what is older than what is kept by now would go
-  // back there as news, and take the last letters away.
+  // An unedited tab follows the draft of the edited one. Events older than the stored draft are skipped: saving them
+  // would overwrite the newest input.
   #follow(before, now) {
     const shown = composed(this.textTarget.value)
     if (now.text === before.text || (shown !== before.text && shown !== this.#behind)) return
@@ -157,9 +152,8 @@ export default class extends Controller {
     if (isNewest) this.#fill(now)
   }
 
-  // A text that did not arrive, to be said in other words.
   rewrite({ target }) {
-    // Not what the bubble shows, which a browser may have translated.
+    // Not from the bubble, which the browser may have translated.
     this.textTarget.value = [this.textTarget.value, target.value.trim()].filter(Boolean).join("\n")
     this.#changed()
     this.focus()
@@ -173,7 +167,7 @@ export default class extends Controller {
 
   #settle(server, shown) {
     const [kept, other] = drafts.settle(this.conversationValue, this.draftUrlValue, server)
-    // Whoever is writing goes on where they were.
+    // Keeps the caret if the text is the same.
     if (kept.text !== this.textTarget.value || (shown && kept !== shown)) this.#fill(kept)
     else this.#changed()
     this.#offer(other)
@@ -223,7 +217,7 @@ export default class extends Controller {
     return { ref: element.closest(".message").id.slice("pending-".length) }
   }
 
-  // Also what is in the thread already, because the answer to its sending was lost.
+  // An entry that the thread already contains was sent, and its response lost.
   #shown(entry) {
     if (document.querySelector(`[data-ref="${CSS.escape(entry.ref)}"]`)) return store.forget(entry.ref)
     const bubble = this.#show(entry)

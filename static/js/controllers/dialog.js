@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 
-// Opens the <dialog> beside the control. Without script the control is a link to a page with the same form.
+// Opens the <dialog> next to the control. Without scripts the control links to a page with the same form.
 export default class extends Controller {
   static targets = ["dialog"]
 
@@ -13,7 +13,7 @@ export default class extends Controller {
     this.dialogTarget.close()
   }
 
-  // A click beside the dialog lands on its backdrop, which is the dialog itself.
+  // A click on the backdrop targets the dialog itself.
   closeBeside({ target }) {
     if (target === this.dialogTarget) this.close()
   }

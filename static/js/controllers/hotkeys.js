@@ -2,21 +2,21 @@ import { Controller } from "@hotwired/stimulus"
 import { isComposing } from "keys"
 
 const SHORTCUTS = "shortcuts"
-const OF_A_CONVERSATION = new Set(["a", "e", "n", "s"])
+const CONVERSATION_KEYS = new Set(["a", "e", "n", "s"])
 
-// One key does what the control with that data-hotkey does. j and k walk through the rows.
+// A single key activates the control with that data-hotkey; j and k move through the rows.
 export default class extends Controller {
   connect() {
     this.remember()
   }
 
-  // What the member has set goes to pages that are open already, and to those that are shown to anybody.
+  // Shares the member's setting with open pages and with pages that have no member.
   remember() {
     const { shortcuts } = document.body.dataset
     try {
       if (shortcuts) localStorage.setItem(SHORTCUTS, `${this.#member} ${shortcuts}`)
       else document.body.dataset.shortcuts = localStorage.getItem(SHORTCUTS)?.split(" ").at(-1) ?? "on"
-    } catch { /* this page knows it */ }
+    } catch { /* storage is blocked */ }
   }
 
   stored({ key, newValue }) {
@@ -48,7 +48,6 @@ export default class extends Controller {
     dispatchEvent(new CustomEvent("help:open", { cancelable: true }))
   }
 
-  // It comes with the first wish for it.
   async palette() {
     document.querySelector("[popover]:popover-open")?.hidePopover()
     const { open } = await import("later/palette")
@@ -56,7 +55,7 @@ export default class extends Controller {
   }
 
   #use(key) {
-    const row = OF_A_CONVERSATION.has(key) && document.activeElement.closest?.(".row:not([aria-current])")
+    const row = CONVERSATION_KEYS.has(key) && document.activeElement.closest?.(".row:not([aria-current])")
     if (row) return this.#open(row, () => this.#use(key))
     const control = key.length === 1 && document.querySelector(`[data-hotkey="${CSS.escape(key)}"]`)
     if (!control || control.closest("[inert]")) return false
@@ -65,14 +64,13 @@ export default class extends Controller {
     return true
   }
 
-  // What one points at is meant, not what happens to be open.
+  // Keys act on the focused row, which is opened first.
   #open(row, then) {
     const conversation = document.getElementById("conversation")
-    // The focus stays in the list, for the next one.
     conversation.dataset.keyed = ""
     const over = new AbortController()
     const { signal } = over
-    // Only to the one that was meant, and only now: not to whatever is opened after all, or later.
+    // Runs `then` only if this row's conversation loads next.
     conversation.addEventListener("turbo:frame-load", ({ target }) => {
       if (target !== conversation) return
       over.abort()
@@ -87,7 +85,7 @@ export default class extends Controller {
     return true
   }
 
-  // In a menu the arrows go from one to the next, and no key does anything behind it.
+  // In an open menu arrows move between items, and other keys have no effect behind it.
   #walkIn(menu, event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
     if (!step || isTyping(event.target)) return

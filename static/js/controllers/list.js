@@ -2,7 +2,7 @@ import { Controller } from "@hotwired/stimulus"
 import { toast } from "toasts"
 import { t } from "i18n"
 
-// The list pane: marks what is open, keeps its address through a reload, and its counts fresh.
+// The list pane: marks the open conversation, keeps the filter in the URL and refreshes the counts.
 export default class extends Controller {
   static targets = ["frame", "counts"]
   #stale
@@ -18,12 +18,12 @@ export default class extends Controller {
     this.#leave(row)
   }
 
-  // Before anything in it wants the focus.
+  // Before autofocus: inert elements cannot be focused.
   arrived({ target }) {
     if (target === this.#conversation) target.inert = false
   }
 
-  // The conversation's frame has moved on, by a click or by going back.
+  // The conversation frame has navigated, by a click or through history.
   follow(event) {
     const arrived = event?.target === this.#conversation || event?.type === "turbo:load"
     if (this.#left && !arrived) return
@@ -32,7 +32,7 @@ export default class extends Controller {
     this.#mark([...this.element.querySelectorAll(".row")].find((row) => row.pathname === location.pathname))
   }
 
-  // It could not be opened: the one before is still the open one.
+  // The conversation could not be loaded: the previous one stays open.
   stay({ target }) {
     if (target !== this.#conversation) return
     const { name, shown } = this.#left ?? {}
@@ -41,13 +41,12 @@ export default class extends Controller {
     toast(document.createTextNode(t("No connection: this conversation could not be opened.")), { bad: true })
   }
 
-  // Another tab or another search: the address says so, and the open conversation stays.
-  narrowed({ target }) {
+  // The filter or search changed: updates the URL, keeps the open conversation.
+  filtered({ target }) {
     if (target !== this.frameTarget) return
     const rows = document.getElementById("rows")
     history.replaceState(history.state, "", location.pathname + rows.dataset.query)
     rows.scrollTop = 0
-    // A tab leaves the search.
     const field = document.forms.search?.elements.q
     if (field && field !== document.activeElement) field.value = rows.dataset.q
     this.follow()
@@ -67,7 +66,7 @@ export default class extends Controller {
     return document.getElementById("conversation")
   }
 
-  // Whoever has chosen somebody else writes nothing more to this one, however long the line takes.
+  // Disables the previous conversation until the next one has loaded, however slow the connection.
   #leave(row) {
     const name = this.#conversation.querySelector(".thread-head h1")
     this.#left ??= { name, shown: name?.textContent }

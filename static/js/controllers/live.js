@@ -1,33 +1,33 @@
 import { Controller } from "@hotwired/stimulus"
-import { ask } from "patience"
+import { hedgedFetch } from "hedged-fetch"
 import { forget } from "presence"
 import { leave, show } from "streams"
 import { t } from "i18n"
 
-const WORDS = { connecting: t("Connecting…"), live: t("Live"), reconnecting: t("Reconnecting"), offline: t("Offline") }
+const LABELS = { connecting: t("Connecting…"), live: t("Live"), reconnecting: t("Reconnecting"), offline: t("Offline") }
 const SENTENCES = {
   reconnecting: t("New texts show up as soon as the connection is back."),
   offline: t("What you send is kept here, and goes out once you are back."),
 }
-const REMEMBERED = 10_000
-const RENEWED = 30_000
-// Timers that are this late say that the computer slept, or the browser held the page.
-const SLEPT = 15_000
-const AGAIN = 3000
+const REPLAY_WINDOW = 10_000
+const WATCHING_INTERVAL = 30_000
+// Timers this late mean that the computer slept or the browser suspended the page.
+const SLEEP_THRESHOLD = 15_000
+const RETRY_DELAY = 3000
 
-// The socket that brings the page's own partials as they change. After every join it fetches what may have been missed.
+// The WebSocket that delivers the page's partials as they change. After each join, missed changes are fetched.
 //
-// A socket whose connection has died without a word (sleep, another network, a router that forgot it) stays open for the
-// browser, and the protocol's pings are hidden from scripts. So the page asks, and takes silence for an end.
+// The browser does not notice a connection that died silently (sleep, network change, NAT timeout), and scripts do not
+// see protocol pings. So the page sends its own ping and treats silence as a closed connection.
 export default class extends Controller {
   static targets = ["state"]
-  // `silence`: how long nothing may be heard, in milliseconds.
+  // `silence`: milliseconds without a frame after which the connection counts as dead.
   static values = { workspace: String, silence: { type: Number, default: 45_000 } }
   #socket
   #tries = 0
   #timer
-  #silent
-  #missed
+  #silenceTimer
+  #catchUpTimer
   #renewal
   #clock
   #ticked = Date.now()
@@ -36,16 +36,16 @@ export default class extends Controller {
 
   connect() {
     this.#open()
-    this.#renewal = setInterval(() => document.visibilityState === "visible" && this.look(), RENEWED)
+    this.#renewal = setInterval(() => document.visibilityState === "visible" && this.look(), WATCHING_INTERVAL)
     this.#ticked = Date.now()
-    this.#clock = setInterval(() => this.#tick(), SLEPT / 3)
+    this.#clock = setInterval(() => this.#tick(), SLEEP_THRESHOLD / 3)
   }
 
   disconnect() {
     clearInterval(this.#renewal)
     clearInterval(this.#clock)
     clearTimeout(this.#timer)
-    clearTimeout(this.#missed)
+    clearTimeout(this.#catchUpTimer)
     this.#detach()
   }
 
@@ -62,36 +62,36 @@ export default class extends Controller {
     this.#reopen(true)
   }
 
-  // Somebody is back, or the network is: whether the line is alive is asked at once. Where none is open, one is opened.
+  // The page is visible or the network is back: checks the connection at once, or opens one.
   wake() {
     if (document.visibilityState === "hidden") return
-    if (this.#state === "live") this.#ask(this.silenceValue / 9)
+    if (this.#state === "live") this.#ping(this.silenceValue / 9)
     else if (!this.#socket) this.#open()
   }
 
-  // { type: "typing", conversation_id } and the like, from whoever has something to say.
+  // Sends a client frame such as { type: "typing", conversation_id }.
   send({ detail }) {
     if (this.#state === "live") this.#socket.send(JSON.stringify({ workspace_id: this.workspaceValue, ...detail }))
   }
 
-  // Whoever looks at no window of theirs is told elsewhere.
+  // A member without a visible window receives push notifications.
   look() {
     this.send({ detail: { type: "watching", watching: document.visibilityState === "visible" } })
   }
 
-  // A frame was fetched while texts came in: those it cannot know yet are shown again.
+  // Reapplies recent fragments, which a frame fetched meanwhile may not contain.
   replay() {
-    const since = Date.now() - REMEMBERED
+    const since = Date.now() - REPLAY_WINDOW
     this.#recent = this.#recent.filter(({ at }) => at > since)
     for (const { html } of this.#recent) show(html)
   }
 
   async catchUp() {
-    clearTimeout(this.#missed)
-    const response = await ask(location.href, { headers: { Accept: "text/vnd.turbo-stream.html" } }).catch(() => undefined)
-    if (!response && this.#state === "live") this.#missed = setTimeout(() => this.#state === "live" && this.catchUp(), AGAIN)
-    // Signed out, or no member any more: the page itself says so. A conversation that one may not see any more, or that is gone, is
-    // left for the list.
+    clearTimeout(this.#catchUpTimer)
+    const response = await hedgedFetch(location.href, { headers: { Accept: "text/vnd.turbo-stream.html" } }).catch(() => undefined)
+    if (!response && this.#state === "live") this.#catchUpTimer = setTimeout(() => this.#state === "live" && this.catchUp(), RETRY_DELAY)
+    // Signed out or removed: the page shows why. A conversation that is gone or not visible any more: back to the
+    // list.
     const isLost = response?.status === 404
     if (isLost && document.getElementById("rows")) return leave(t("You can no longer see this conversation."))
     if (isLost || response?.redirected || [401, 403].includes(response?.status)) return location.reload()
@@ -108,22 +108,22 @@ export default class extends Controller {
     const socket = new WebSocket(url, "messagehub.fragments")
     let opened = false
     this.#socket = socket
-    this.#expect(this.silenceValue / 2)
+    this.#awaitFrame(this.silenceValue / 2)
     socket.onopen = () => {
       opened = true
       socket.send(JSON.stringify({ type: "join_workspace", workspace_id: this.workspaceValue }))
     }
     socket.onmessage = ({ data }) => {
       this.#resetSilence()
-      if (data.startsWith("{")) this.#obey(JSON.parse(data))
+      if (data.startsWith("{")) this.#handle(JSON.parse(data))
       else this.#show(data)
     }
     socket.onclose = () => this.#reopen(opened)
   }
 
-  // Nothing it says counts any more. Closing it takes an answer, which a dead line never brings.
+  // Ignores the socket from here on. Its close event would need a response, which a dead connection never delivers.
   #detach() {
-    clearTimeout(this.#silent)
+    clearTimeout(this.#silenceTimer)
     const socket = this.#socket
     this.#socket = undefined
     if (!socket) return
@@ -131,45 +131,45 @@ export default class extends Controller {
     socket.close()
   }
 
-  // The line is alive: it is asked once it has been silent for a while.
+  // The connection is alive. Sends a ping after half of the silence.
   #resetSilence() {
-    clearTimeout(this.#silent)
-    this.#silent = setTimeout(() => this.#ask(this.silenceValue / 2), this.silenceValue / 2)
+    clearTimeout(this.#silenceTimer)
+    this.#silenceTimer = setTimeout(() => this.#ping(this.silenceValue / 2), this.silenceValue / 2)
   }
 
-  #ask(patience) {
+  #ping(timeout) {
     this.#socket.send(JSON.stringify({ type: "ping" }))
-    this.#expect(patience)
+    this.#awaitFrame(timeout)
   }
 
-  // Whatever is heard until then will do.
-  #expect(patience) {
-    clearTimeout(this.#silent)
-    this.#silent = setTimeout(() => this.#reopen(true), patience)
+  // Any frame counts as a response.
+  #awaitFrame(timeout) {
+    clearTimeout(this.#silenceTimer)
+    this.#silenceTimer = setTimeout(() => this.#reopen(true), timeout)
   }
 
   #tick() {
     const late = Date.now() - this.#ticked
     this.#ticked = Date.now()
-    if (late > SLEPT) this.wake()
+    if (late > SLEEP_THRESHOLD) this.wake()
   }
 
-  // Ever longer, up to half a minute, and never all browsers at once.
+  // Exponential backoff up to 30 seconds, with jitter.
   #reopen(opened) {
     clearTimeout(this.#timer)
     this.#detach()
-    // Turned away: a sign-in that ran out is renewed by asking for the page, or leads to the sign-in.
+    // The handshake failed: fetching the page renews an expired session or redirects to the sign-in.
     if (!opened && navigator.onLine) this.catchUp()
-    this.#become(navigator.onLine ? (this.#tries > 3 ? "offline" : "reconnecting") : "offline")
+    this.#setState(navigator.onLine ? (this.#tries > 3 ? "offline" : "reconnecting") : "offline")
     const wait = Math.min(30_000, 500 * 2 ** this.#tries++)
     this.#timer = setTimeout(() => this.#open(), wait * (0.5 + Math.random() / 2))
   }
 
-  #obey({ type }) {
+  #handle({ type }) {
     if (type === "workspace_joined" || type === "resync") forget()
     if (type === "workspace_joined") {
       this.#tries = 0
-      this.#become("live")
+      this.#setState("live")
       this.look()
       this.dispatch("joined", { target: window })
     }
@@ -182,15 +182,15 @@ export default class extends Controller {
     show(html)
   }
 
-  #become(state) {
+  #setState(state) {
     this.#state = state
     this.stateTargets.forEach((element) => this.#render(element))
   }
 
-  // The state stands on a line of its own, and in the thread what it means below it.
+  // The thread's bar also explains the state.
   #render(element) {
     element.dataset.state = this.#state
-    const word = WORDS[this.#state]
+    const word = LABELS[this.#state]
     if (!element.matches(".live-bar")) element.textContent = word
     else if (!SENTENCES[this.#state]) element.replaceChildren()
     else element.replaceChildren(Object.assign(document.createElement("b"), { textContent: word }), SENTENCES[this.#state])

@@ -1,7 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import * as time from "time"
 
-// A <time> in the viewer's zone and language; until then it shows what the server wrote, in UTC.
+// Formats a <time> in the viewer's zone and language; without scripts it shows UTC.
 export default class extends Controller {
   static values = { style: String }
 

@@ -4,7 +4,7 @@ import { show } from "streams"
 import * as store from "unsent"
 import { t } from "i18n"
 
-// A note for colleagues, in place of a text: it keeps what is typed, and completes the names of those who see this number.
+// Writes an internal note: keeps its draft and completes mentions of members who see the number.
 export default class extends Controller {
   static targets = ["on", "off", "form", "text", "grow", "names", "mentions", "key"]
   static values = { conversation: String }
@@ -13,17 +13,17 @@ export default class extends Controller {
   connect() {
     if (this.textTarget.value === "") this.textTarget.value = store.note(this.conversationValue)
     this.#grow()
-    this.#be(this.element.classList.contains("noting"))
+    this.#setMode(this.element.classList.contains("noting"))
   }
 
   on() {
-    this.#be(true)
+    this.#setMode(true)
     this.textTarget.focus({ preventScroll: true })
     this.textTarget.selectionStart = this.textTarget.value.length
   }
 
   off() {
-    this.#be(false)
+    this.#setMode(false)
     this.element.querySelector(".composer:not(.note-form) textarea")?.focus({ preventScroll: true })
   }
 
@@ -61,7 +61,7 @@ export default class extends Controller {
     this.textTarget.removeAttribute("aria-activedescendant")
   }
 
-  // The note stays in its field until the server has it; a repeat carries the same key.
+  // The field is cleared when the server has stored the note; a retry has the same idempotency key.
   async submit(event) {
     event.preventDefault()
     const content = this.textTarget.value
@@ -77,11 +77,11 @@ export default class extends Controller {
       this.keyTarget.value = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16)).join("-")
       if (this.textTarget.value === content) this.textTarget.value = ""
       this.#chosen.clear()
-      this.#say("")
+      this.#showError("")
       this.write()
       this.off()
     } catch {
-      this.#say(t("Not kept: no connection. What you have written stays here."))
+      this.#showError(t("Not kept: no connection. What you have written stays here."))
     }
   }
 
@@ -89,7 +89,7 @@ export default class extends Controller {
     return [...this.namesTarget.children]
   }
 
-  #be(noting) {
+  #setMode(noting) {
     this.element.classList.toggle("noting", noting)
     this.onTarget.ariaPressed = String(noting)
     this.offTarget.ariaPressed = String(!noting)
@@ -99,22 +99,22 @@ export default class extends Controller {
     this.growTarget.dataset.text = this.textTarget.value
   }
 
-  #say(text) {
+  #showError(text) {
     this.formTarget.querySelector("#note-error").textContent = text
   }
 
-  // What stands between the last @ and the caret, if it begins the name of somebody.
-  get #begun() {
+  // The text between the last @ and the caret, if it can begin a name.
+  get #prefix() {
     const before = this.textTarget.value.slice(0, this.textTarget.selectionStart)
     return /(?:^|[^\p{L}\p{N}])@([^@\n]{0,60})$/u.exec(before)?.[1]
   }
 
   #offer() {
-    const begun = this.#begun?.toLocaleLowerCase()
-    if (begun === undefined) return this.close()
+    const prefix = this.#prefix?.toLocaleLowerCase()
+    if (prefix === undefined) return this.close()
     const colleagues = [...document.querySelectorAll("#assign-menu [data-member]")].filter(({ dataset }) => dataset.member !== document.body.dataset.user)
-    const found = colleagues.filter(({ dataset: { name } }) => [name, ...name.split(" ")].some((part) => part.toLocaleLowerCase().startsWith(begun)))
-    if (!found.length || found.some(({ dataset }) => dataset.name.toLocaleLowerCase() === begun.trimEnd() && begun.endsWith(" "))) return this.close()
+    const found = colleagues.filter(({ dataset: { name } }) => [name, ...name.split(" ")].some((part) => part.toLocaleLowerCase().startsWith(prefix)))
+    if (!found.length || found.some(({ dataset }) => dataset.name.toLocaleLowerCase() === prefix.trimEnd() && prefix.endsWith(" "))) return this.close()
     this.namesTarget.replaceChildren(...found.slice(0, 8).map(({ dataset: { member, name } }) => {
       const option = Object.assign(document.createElement("li"), { id: `name-${member}`, role: "option", textContent: name })
       option.dataset.user = member
@@ -133,7 +133,7 @@ export default class extends Controller {
   #take(option) {
     const { textTarget: text } = this
     const end = text.selectionStart
-    const start = end - this.#begun.length
+    const start = end - this.#prefix.length
     text.setRangeText(`${option.textContent} `, start, end, "end")
     this.#chosen.set(option.dataset.user, option.textContent)
     this.write()

@@ -1,16 +1,15 @@
 import { Controller } from "@hotwired/stimulus"
 import { visit } from "@hotwired/turbo"
 
-const LOOKING = "notify:looking"
+const FOCUS_LOCK = "notify:looking"
 const SHOWN = "notify:shown"
 
-// Tells whoever looks elsewhere that a text came in, as they chose in their settings. Each text once, however many tabs are open,
-// and not at all while one of them is looked at.
+// Notifies of new texts while no tab has the focus, as set in the member's settings: once for all tabs.
 export default class extends Controller {
   static values = { desktop: Boolean, sound: Boolean }
   #shown = new Map()
   #away
-  #looking
+  #focusLock
 
   connect() {
     this.look()
@@ -20,17 +19,17 @@ export default class extends Controller {
     this.leave()
   }
 
-  // As long as somebody looks here, the other tabs know.
+  // A shared lock tells the other tabs that this one has the focus.
   look() {
     if (this.#away || !document.hasFocus()) return
     const away = new Promise((leave) => (this.#away = leave))
-    this.#looking = navigator.locks?.request(LOOKING, { mode: "shared" }, () => away)
+    this.#focusLock = navigator.locks?.request(FOCUS_LOCK, { mode: "shared" }, () => away)
   }
 
   leave() {
     this.#away?.()
     this.#away = undefined
-    return this.#looking
+    return this.#focusLock
   }
 
   async arrived({ detail: { row } }) {
@@ -41,8 +40,7 @@ export default class extends Controller {
     await this.#notify(`${row.id} ${row.dataset.version}`, title, { body, tag: row.id }, row.id.slice("row-".length))
   }
 
-  // A note calls whoever looks elsewhere.
-  async called({ detail: { message, text, conversation } }) {
+  async mentioned({ detail: { message, text, conversation } }) {
     if (document.hasFocus() || this.#shown.has(message)) return
     this.#shown.set(message, "")
     await this.#notify(message, text, { tag: message }, conversation)
@@ -52,25 +50,25 @@ export default class extends Controller {
     await this.leave()
     const href = `${document.getElementById("rows").dataset.base}/${conversation}`
     await once(key, async () => {
-      const wanted = this.desktopValue && globalThis.Notification?.permission === "granted"
-      const shown = !wanted || (await show(title, options, href))
+      const isEnabled = this.desktopValue && globalThis.Notification?.permission === "granted"
+      const shown = !isEnabled || (await show(title, options, href))
       if (this.soundValue) chime()
       return shown
     })
   }
 }
 
-// Does `notify` unless another tab has done so or is looked at. The other tabs know of it once it has been shown. Without locks (no
-// https) each tab tells for itself.
+// Calls `notify` unless another tab has notified or has the focus. A key is stored only after a notification was
+// shown. Without Web Locks (insecure context) each tab notifies.
 async function once(key, notify) {
   if (!navigator.locks) return notify()
   const { held } = await navigator.locks.query()
-  if (held.some(({ name }) => name === LOOKING)) return
+  if (held.some(({ name }) => name === FOCUS_LOCK)) return
   await navigator.locks.request(SHOWN, async () => {
     if (shownKeys().includes(key) || !(await notify())) return
     try {
       localStorage.setItem(SHOWN, JSON.stringify([...shownKeys(), key].slice(-50)))
-    } catch { /* told twice rather than never */ }
+    } catch { /* twice rather than never */ }
   })
 }
 
@@ -82,7 +80,8 @@ function shownKeys() {
   }
 }
 
-// On a phone only the service worker may show one; a click on that opens `href` in a window of its own choice. Whether it was shown.
+// Returns whether a notification was shown. On Android only the service worker may show one; its click handler chooses
+// the window.
 async function show(title, options, href) {
   try {
     const worker = await navigator.serviceWorker?.getRegistration()
@@ -90,7 +89,7 @@ async function show(title, options, href) {
       await worker.showNotification(title, { ...options, renotify: true, data: { url: href }, icon: "/icon-192.png", badge: "/icon-192.png" })
       return true
     }
-  } catch { /* the page itself may still be allowed to */ }
+  } catch { /* try the page itself */ }
   try {
     const notification = new Notification(title, options)
     notification.onclick = () => {
@@ -103,7 +102,7 @@ async function show(title, options, href) {
   }
 }
 
-// Two soft notes. A page that was never touched may not sound, and then stays silent.
+// Two short tones. Browsers mute pages without user interaction.
 function chime() {
   const audio = new AudioContext()
   for (const [i, pitch] of [660, 880].entries()) {

@@ -1,13 +1,13 @@
 import { Controller } from "@hotwired/stimulus"
 import * as drafts from "drafts"
 import { markAll, markOne } from "marks"
-import { alone, send, waiting } from "outbox"
+import { withLock, send, waiting } from "outbox"
 import * as store from "unsent"
 import { count, t } from "i18n"
 
-const EVERY = 10_000
+const RETRY_INTERVAL = 10_000
 
-// On every page: what could not go out goes as soon as the line carries, and until then it says so.
+// On every page: sends queued texts when the connection is back, and shows their number until then.
 export default class extends Controller {
   static targets = ["bar", "message", "link"]
   #timer
@@ -15,7 +15,7 @@ export default class extends Controller {
 
   connect() {
     this.#failed = !navigator.onLine
-    store.forgetStrangers()
+    store.expireOthers()
     this.#render()
     this.go()
   }
@@ -33,13 +33,12 @@ export default class extends Controller {
 
   changed({ detail: { ref, state } }) {
     if (state === "waiting") this.#again()
-    else if (state === "taken") this.#failed = false
+    else if (state === "accepted") this.#failed = false
     markOne(store.find(ref)?.conversation)
     this.#render()
-    if (state === "taken") markAll()
+    if (state === "accepted") markAll()
   }
 
-  // Another tab wrote or sent something.
   stored({ key }) {
     if (key?.startsWith("unsent:")) this.#render()
     if (/^(unsent|draft):/.test(key ?? "")) markAll()
@@ -50,24 +49,24 @@ export default class extends Controller {
   }
 
   async forget() {
-    await alone(() => store.everyUnsent().filter(({ code }) => code !== undefined).forEach(({ ref }) => store.forget(ref)))
+    await withLock(() => store.everyUnsent().filter(({ code }) => code !== undefined).forEach(({ ref }) => store.forget(ref)))
   }
 
-  // A line may be lost and carry again without the browser's saying so.
+  // The browser does not report every outage, so sending is retried on a timer.
   #again() {
     this.#failed = true
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.go(), EVERY)
+    this.#timer = setTimeout(() => this.go(), RETRY_INTERVAL)
   }
 
   #render() {
     const all = waiting()
-    // The open thread says it at the text itself.
+    // An open thread shows the refusal at the text itself.
     const refused = store.everyUnsent().find(({ code, conversation }) => code !== undefined && !document.getElementById(`thread-${conversation}`))
     const waits = all.length > 0 && (this.#failed || !navigator.onLine)
-    const words = waits ? count(all.length, "{n} text waits for the connection", "{n} texts wait for the connection") : refused ? t("A text could not be sent") : ""
-    if (this.messageTarget.textContent !== words) this.messageTarget.textContent = words
-    this.barTarget.hidden = words === ""
+    const text = waits ? count(all.length, "{n} text waits for the connection", "{n} texts wait for the connection") : refused ? t("A text could not be sent") : ""
+    if (this.messageTarget.textContent !== text) this.messageTarget.textContent = text
+    this.barTarget.hidden = text === ""
     this.linkTarget.hidden = waits || !refused
     if (refused) this.linkTarget.href = refused.url.replace(/\/messages$/, "")
   }

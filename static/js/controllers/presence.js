@@ -1,23 +1,23 @@
 import { Controller } from "@hotwired/stimulus"
 import { paintAll } from "presence"
 
-const RENEWED = 30_000
+const REPORT_INTERVAL = 30_000
 
-// Says which conversation this window looks at, as long as somebody looks at the window.
+// Reports which conversation this window shows while it is visible.
 export default class extends Controller {
   #at
   #timer
 
   connect() {
-    this.#timer = setInterval(() => this.begin(), RENEWED)
+    this.#timer = setInterval(() => this.begin(), REPORT_INTERVAL)
   }
 
   disconnect() {
     clearInterval(this.#timer)
-    this.#say(null)
+    this.#report(null)
   }
 
-  // A new connection knows nothing.
+  // After a reconnect the server has no state.
   begin() {
     this.#at = undefined
     this.look()
@@ -26,12 +26,12 @@ export default class extends Controller {
   look() {
     paintAll()
     const open = document.querySelector(".messages[id^=thread-]")?.id.slice("thread-".length)
-    this.#say((document.visibilityState === "visible" && open) || null)
+    this.#report((document.visibilityState === "visible" && open) || null)
   }
 
-  #say(conversation) {
+  #report(conversation) {
     if (this.#at === conversation) return
     this.#at = conversation
-    this.dispatch("says", { prefix: "composer", target: window, detail: { type: "viewing", conversation_id: conversation } })
+    this.dispatch("send", { prefix: "live", target: window, detail: { type: "viewing", conversation_id: conversation } })
   }
 }

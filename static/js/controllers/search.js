@@ -1,7 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import { isComposing } from "keys"
 
-// Searches while one types, a moment after the last key.
+// Submits the search 200 ms after the last key.
 export default class extends Controller {
   #timer
 
@@ -14,7 +14,7 @@ export default class extends Controller {
     this.#timer = setTimeout(() => this.element.requestSubmit(), 200)
   }
 
-  // A heading was followed meanwhile: what is searched next stays in its order.
+  // Keeps the sort order that was chosen meanwhile.
   sorted({ target }) {
     const { sort } = this.element.elements
     const order = target.src && new URL(target.src).searchParams.get("sort")
@@ -23,7 +23,6 @@ export default class extends Controller {
 
   leave(event) {
     const { target } = event
-    // Then Escape takes back what is being composed.
     if (isComposing(event)) return
     if (target.value) {
       target.value = ""

@@ -1,10 +1,10 @@
 import { Controller } from "@hotwired/stimulus"
-import { LONGEST, composed, mended, segments } from "segments"
+import { LONGEST, composed, simplified, segments } from "segments"
 import { t } from "i18n"
 
-// How many texts the carrier will charge for, the signature counted; what made it more, and how to mend that.
+// Shows the number of segments, with the signature, and the character that increases it with its replacement.
 export default class extends Controller {
-  static targets = ["text", "count", "mend", "culprit", "instead"]
+  static targets = ["text", "count", "replacement", "culprit", "instead"]
   static values = { signature: String, price: String }
 
   connect() {
@@ -14,28 +14,28 @@ export default class extends Controller {
   count() {
     const typed = composed(this.textTarget.value)
     const signature = composed(this.signatureValue)
-    const whole = signed(typed, signature)
-    const over = whole.length - LONGEST
-    const { culprit, summary, segments: parts } = segments(whole)
-    const better = mended(typed)
+    const text = signed(typed, signature)
+    const over = text.length - LONGEST
+    const { culprit, summary, segments: parts } = segments(text)
+    const better = simplified(typed)
     const left = segments(signed(better, signature))
-    // What cannot be mended is named; where nothing of the kind stays, a click mends it all.
-    const mends = culprit !== null && left.culprit === null
+    // Offers a replacement only if it removes every character outside GSM-7; else names one that stays.
+    const isReplaceable = culprit !== null && left.culprit === null
     this.countTarget.classList.toggle("bad", over > 0)
     this.countTarget.textContent = typed.trim() === "" ? "" : over > 0 ? t("{n} too many", { n: over }) : [summary, this.signatureValue && t("with your signature"), this.priceValue].filter(Boolean).join(" · ")
-    this.mendTarget.hidden = culprit === null || (parts < 2 && !mends)
-    if (this.mendTarget.hidden) return
-    const named = mends ? culprit : left.culprit
+    this.replacementTarget.hidden = culprit === null || (parts < 2 && !isReplaceable)
+    if (this.replacementTarget.hidden) return
+    const named = isReplaceable ? culprit : left.culprit
     this.culpritTarget.textContent = t("{character} is not in the alphabet of texts: a part holds 70 characters instead of 160.", { character: visible(named) })
-    this.insteadTarget.hidden = !mends
-    if (mends) this.insteadTarget.textContent = mended(culprit) === "" ? t("Take it out") : mended(culprit) === " " ? t("Use a space") : t("Use “{character}”", { character: mended(culprit) })
+    this.insteadTarget.hidden = !isReplaceable
+    if (isReplaceable) this.insteadTarget.textContent = simplified(culprit) === "" ? t("Take it out") : simplified(culprit) === " " ? t("Use a space") : t("Use “{character}”", { character: simplified(culprit) })
   }
 
-  mend() {
-    const better = mended(composed(this.textTarget.value))
+  replace() {
+    const better = simplified(composed(this.textTarget.value))
     this.textTarget.focus()
     this.textTarget.select()
-    // As if it had been typed, so that it can be undone.
+    // execCommand keeps the undo history.
     if (!document.execCommand("insertText", false, better)) {
       this.textTarget.value = better
       this.textTarget.dispatchEvent(new Event("input", { bubbles: true }))
@@ -50,7 +50,7 @@ export default class extends Controller {
   }
 }
 
-// As the server does it.
+// Same as on the server.
 function signed(text, signature) {
   if (signature === "" || text.trim() === "" || text.endsWith(`\n${signature}`)) return text
   return `${text.trimEnd()}\n${signature}`

@@ -3,19 +3,19 @@ import { isComposing } from "keys"
 import { missing, named } from "variables"
 import { t } from "i18n"
 
-const FRESH = 30_000
+const CACHE_DURATION = 30_000
 
-// Templates behind a slash: what follows it narrows them, the arrows and Enter choose. What nobody but the writer knows is
-// left in its braces, and has to be filled in before the text goes.
+// Inserts templates after a slash: typing filters them, arrows and Enter choose. Variables without a value stay in
+// braces and must be filled in before the text is sent.
 export default class extends Controller {
   static targets = ["text", "menu", "list", "none", "nothing", "fill", "names"]
   static values = { url: String }
   #from
   #current
-  #asked = new Set()
+  #inserted = new Set()
   #fetched = 0
   #all = []
-  #awaits = false
+  #isLoading = false
   #fetching
 
   async write() {
@@ -24,16 +24,15 @@ export default class extends Controller {
     const typed = /(?:^|\s)\/([^\s/]*)$/.exec(value.slice(0, selectionStart))
     if (!typed) return this.close()
     this.#from = selectionStart - typed[1].length - 1
-    this.#awaits = true
+    this.#isLoading = true
     const fetched = await this.#fetch()
-    this.#awaits = false
+    this.#isLoading = false
     if (!fetched || this.#from === undefined) return
-    // Somebody typed on meanwhile: that key narrows it.
+    // A newer input filters the list itself.
     if (this.textTarget.selectionStart !== selectionStart) return
-    this.#narrow(typed[1].toLowerCase())
+    this.#filter(typed[1].toLowerCase())
   }
 
-  // By the button: as if a slash had been typed.
   open() {
     if (!this.menuTarget.hidden) return this.close()
     const { value, selectionStart } = this.textTarget
@@ -43,8 +42,8 @@ export default class extends Controller {
 
   press(event) {
     if (isComposing(event)) return
-    // Whoever is faster than the line means the template, not the slash.
-    if (this.#awaits && event.key === "Enter") {
+    // While templates load, Enter must not send the slash.
+    if (this.#isLoading && event.key === "Enter") {
       event.preventDefault()
       return event.stopImmediatePropagation()
     }
@@ -59,7 +58,7 @@ export default class extends Controller {
     event.stopImmediatePropagation()
   }
 
-  // Before the field loses the focus.
+  // On mousedown, before the field loses the focus.
   pick(event) {
     event.preventDefault()
     const option = event.target.closest("[role=option]")
@@ -90,11 +89,11 @@ export default class extends Controller {
   }
 
   #fetch() {
-    if (Date.now() - this.#fetched < FRESH) return true
-    return (this.#fetching ??= this.#ask().finally(() => (this.#fetching = undefined)))
+    if (Date.now() - this.#fetched < CACHE_DURATION) return true
+    return (this.#fetching ??= this.#load().finally(() => (this.#fetching = undefined)))
   }
 
-  async #ask() {
+  async #load() {
     const url = new URL(this.urlValue, location)
     const form = new FormData(this.textTarget.form)
     for (const name of ["contact_id", "number_id"]) if (form.get(name)) url.searchParams.set(name, form.get(name))
@@ -106,12 +105,12 @@ export default class extends Controller {
     return true
   }
 
-  #narrow(q) {
+  #filter(q) {
     const rank = (option) => (option.firstElementChild.textContent.toLowerCase().startsWith(q) ? 0 : 1)
     for (const option of this.#all) option.hidden = !option.textContent.toLowerCase().includes(q)
     this.listTarget.replaceChildren(...[...this.#all].sort((a, b) => rank(a) - rank(b)))
     const options = this.#options
-    // A fraction, a path: whoever means something else is not held up. A slash and one word alone mean a template.
+    // Closes the menu for fractions and paths. A slash and one word alone are taken for a template name.
     const misspelt = options.length === 0 && q !== ""
     if (misspelt && this.textTarget.value.trim().toLowerCase() !== `/${q}`) return this.close()
     if (misspelt) this.#current = undefined
@@ -135,14 +134,14 @@ export default class extends Controller {
     this.close()
     this.textTarget.focus()
     this.textTarget.setSelectionRange(from, this.textTarget.selectionStart)
-    for (const name of dataset.missing.split(" ").filter(Boolean)) this.#asked.add(name)
+    for (const name of dataset.missing.split(" ").filter(Boolean)) this.#inserted.add(name)
     insert(dataset.text)
     const [first] = this.#unfilled
     if (first) this.#select(first)
   }
 
   get #unfilled() {
-    return missing(this.textTarget.value, {}).filter((name) => this.#asked.has(name))
+    return missing(this.textTarget.value, {}).filter((name) => this.#inserted.has(name))
   }
 
   #remind() {
@@ -164,7 +163,7 @@ export default class extends Controller {
   }
 }
 
-// As if it had been typed, so that it can be undone.
+// execCommand keeps the undo history.
 function insert(text) {
   const field = document.activeElement
   if (document.execCommand("insertText", false, text)) return

@@ -1,8 +1,8 @@
 import { Controller } from "@hotwired/stimulus"
 import { ahead } from "time"
-import { presets } from "wake"
+import { presets } from "snooze-presets"
 
-// The times that can be chosen, in the viewer's zone, as they are when the menu opens.
+// Computes the presets in the viewer's zone when the menu opens.
 export default class extends Controller {
   static targets = ["preset", "until", "at"]
 
@@ -27,7 +27,7 @@ export default class extends Controller {
   }
 }
 
-// As <input type=datetime-local> wants it.
+// The format of <input type=datetime-local>.
 function local(date) {
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
 }

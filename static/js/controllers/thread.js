@@ -2,7 +2,7 @@ import { Controller } from "@hotwired/stimulus"
 import { day } from "time"
 import { count, t } from "i18n"
 
-// One conversation's texts: runs and days, where one reads, and that one has read.
+// The messages of one conversation: grouping, days, reading position, read marks.
 export default class extends Controller {
   static targets = ["message", "scroller", "list", "mark", "news", "newsCount", "day", "gap", "newest", "newestCount"]
   static values = { readUrl: String, unread: Number, who: String, at: String }
@@ -17,10 +17,10 @@ export default class extends Controller {
   connect() {
     this.#arrange()
     if (this.hasMarkTarget) this.#show(this.markTarget, "start")
-    const sought = this.atValue && document.getElementById(this.atValue)
-    if (sought) {
-      sought.classList.add("sought")
-      this.#show(sought, "center")
+    const target = this.atValue && document.getElementById(this.atValue)
+    if (target) {
+      target.classList.add("highlighted")
+      this.#show(target, "center")
     }
     this.listTarget.dataset.ready = ""
     this.#opened = true
@@ -48,7 +48,7 @@ export default class extends Controller {
     this.#shown()
   }
 
-  // What is loaded afterwards may push it away; it is brought back until somebody moves the thread.
+  // Images that load later move the message; it is scrolled back until the user scrolls.
   settle() {
     this.#shown?.()
   }
@@ -57,13 +57,12 @@ export default class extends Controller {
     this.#shown = undefined
   }
 
-  // A note calls whoever looks.
-  called() {
+  mentioned() {
     this.unreadValue += 1
     this.read()
   }
 
-  // Below what is shown there was more; once it is all here, it is an open conversation like any other.
+  // The gap below is loaded completely: from here on messages can be read.
   gapTargetDisconnected() {
     if (!this.#opened || this.hasGapTarget || !this.hasNewestTarget) return
     this.newestTarget.hidden = true
@@ -71,15 +70,15 @@ export default class extends Controller {
   }
 
   beyond({ detail: { message } }) {
-    // What was there when this was opened is no news, however often it is told.
+    // Messages that existed when the thread was opened are not new, even if they are published again.
     const seen = this.element.querySelector("[name=seen_message_id]")?.value
     if (!this.hasNewestTarget || message.id <= `message-${seen}` || this.#beyond.has(message.id)) return
     this.#beyond.add(message.id)
     this.#count(message)
-    this.newestCountTarget.textContent = this.#said
+    this.newestCountTarget.textContent = this.#newsLabel
   }
 
-  // Newer texts come in below what one reads, which then stays where it is.
+  // Keeps the reading position while newer messages are loaded below.
   hold({ target }) {
     if (!target.matches(".newer")) return
     const last = this.messageTargets.filter((message) => message.compareDocumentPosition(target) & Node.DOCUMENT_POSITION_FOLLOWING).at(-1)
@@ -97,7 +96,7 @@ export default class extends Controller {
     this.scrollerTarget.scrollTo({ top: 0, behavior: "smooth" })
   }
 
-  // A picture is looked at here; without script it opens in a tab of its own.
+  // Opens an image in the lightbox; without scripts it opens in a tab.
   async look(event) {
     const link = event.target.closest(".media a:has(.photo)")
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return
@@ -114,7 +113,7 @@ export default class extends Controller {
     }
   }
 
-  // Seen is what stands in a window that someone looks at.
+  // Marks the conversation as read while the window is visible.
   read() {
     if (this.hasGapTarget || !this.unreadValue || document.visibilityState !== "visible" || !this.readUrlValue) return
     clearTimeout(this.#reading)
@@ -136,7 +135,7 @@ export default class extends Controller {
     }
     if (!theirs) return
     this.#count(message)
-    this.newsCountTarget.textContent = this.#said
+    this.newsCountTarget.textContent = this.#newsLabel
     this.newsTarget.hidden = false
   }
 
@@ -151,7 +150,7 @@ export default class extends Controller {
     announce(`${this.whoValue}: ${message.querySelector(".bubble")?.textContent ?? t("Photo")}`)
   }
 
-  get #said() {
+  get #newsLabel() {
     if (!this.#news) return t("To the newest")
     return count(this.#news, "{n} new message", "{n} new messages")
   }
@@ -165,7 +164,7 @@ export default class extends Controller {
     })
   }
 
-  // Only what is not right yet is touched: hundreds of texts may be here.
+  // Changes only what differs: the thread may have hundreds of messages.
   #arrange() {
     const template = this.listTarget.querySelector("template.day-template")
     const stale = new Set(this.dayTargets)
@@ -188,15 +187,15 @@ export default class extends Controller {
     this.messageTargets.forEach((message, i, all) => {
       const by = message.querySelector(".by")
       if (by?.dataset.user === document.body.dataset.user && by.textContent !== t("You")) by.textContent = t("You")
-      for (const called of message.querySelectorAll(".mention")) called.classList.toggle("me", called.dataset.user === document.body.dataset.user)
-      message.previousElementSibling?.classList.contains("message") && joins(all[i - 1], message)
+      for (const mention of message.querySelectorAll(".mention")) mention.classList.toggle("me", mention.dataset.user === document.body.dataset.user)
+      message.previousElementSibling?.classList.contains("message") && groupWith(all[i - 1], message)
       if (message.nextElementSibling?.classList.contains("message") !== true) message.classList.toggle("joined", false)
     })
   }
 }
 
-// The same person within the same minute is one run, and one line below it says when.
-function joins(one, next) {
+// Messages of one sender within one minute form a group with one timestamp.
+function groupWith(one, next) {
   const { direction, at, user } = one.dataset
   const same = direction !== "note" && direction === next.dataset.direction && user === next.dataset.user
   const minute = (ms) => Math.floor(Number(ms) / 60_000)

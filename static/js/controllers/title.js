@@ -1,7 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import { t } from "i18n"
 
-// "(3) Maya Okafor · Harbor Dental" in the browser's tab, and a dot at the rail's inbox.
+// Shows the unread count in the document title, as in "(3) Maya Okafor · Harbor Dental", and as a dot in the rail.
 export default class extends Controller {
   static values = { unread: Number }
 

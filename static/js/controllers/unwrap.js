@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 
-// A lazily loaded frame that, once loaded, gives way to what it brought. What is there already is not shown twice.
+// Replaces a lazily loaded frame by its content. Elements that already exist are skipped.
 export default class extends Controller {
   unwrap({ target }) {
     if (target !== this.element) return

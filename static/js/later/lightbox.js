@@ -1,6 +1,6 @@
 import { t } from "i18n"
 
-// Pictures of a thread, one at a time over everything else. The arrows go from one to the next, Esc goes back to the thread.
+// Shows the images of a thread in a dialog. Arrow keys move, Escape closes.
 
 export function open(link, links) {
   const dialog = document.getElementById("lightbox").content.cloneNode(true).firstElementChild

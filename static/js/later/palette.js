@@ -1,4 +1,4 @@
-// The command palette: what is on the page, where one can go, and who can be found, in one list.
+// The command palette: commands of the page, pages, and search results in one list.
 import { visit } from "@hotwired/turbo"
 import { isComposing } from "keys"
 
@@ -72,13 +72,13 @@ class Palette {
     return this.field.value.trim()
   }
 
-  // What needs no network is there at once; what is found comes below when it comes.
+  // Local options are shown at once; search results are added when they arrive.
   #show() {
     const words = fold(this.#q).split(/\s+/).filter(Boolean)
     const fits = ({ label, hint = "" }) => words.every((word) => fold(`${label} ${hint}`).includes(word))
     const here = [...this.#commands(), ...this.#neighbours()].filter(fits)
     const places = this.#links().filter(fits)
-    const more = this.#deeds().filter(fits)
+    const more = this.#actions().filter(fits)
     const known = [...here, ...places, ...this.#workspaces, ...more]
     const recent = recents().map((kept) => known.find(({ key }) => key === kept.key) ?? (kept.href && { ...kept, group: "recent" }))
     const groups = {
@@ -137,22 +137,21 @@ class Palette {
     remember(chosen)
     this.#at = 0
     this.dialog.close()
-    chosen.act ? chosen.act() : chosen.whole ? location.assign(chosen.href) : visit(chosen.href)
+    chosen.act ? chosen.act() : chosen.isFullLoad ? location.assign(chosen.href) : visit(chosen.href)
   }
 
-  // Whatever on the page says how it is called, and what stands at its head; the first of each name.
+  // Controls with data-command or data-hotkey, and the buttons of the page's head.
   #commands() {
     const controls = [...document.querySelectorAll(COMMANDS)].filter((control) => !control.disabled && !control.hidden && isOffered(control))
     return controls.map((control) => {
       const label = control.dataset.command ?? control.getAttribute("aria-label") ?? control.textContent.trim()
       const key = `here:${label}`
-      // The page may have been drawn anew since the list was: the one that stands there now.
+      // The control may have been replaced since the list was rendered.
       const act = () => control.isConnected ? use(control) : this.#commands().find((now) => now.key === key)?.act()
       return { key, label, hotkey: control.dataset.hotkey, act }
     })
   }
 
-  // From the open conversation to those beside it in the list.
   #neighbours() {
     const rows = () => [...document.querySelectorAll(".rows .row")]
     const beside = (step) => rows()[rows().findIndex((row) => row.hasAttribute("aria-current")) + step]
@@ -163,13 +162,13 @@ class Palette {
 
   #links() {
     return [...this.#places.querySelectorAll("a")].map((link) => ({
-      key: link.pathname + link.search, href: link.href, label: link.textContent, whole: link.dataset.turbo === "false",
+      key: link.pathname + link.search, href: link.href, label: link.textContent, isFullLoad: link.dataset.turbo === "false",
     }))
   }
 
-  #deeds() {
+  #actions() {
     return [...this.#places.querySelectorAll("button")].map((button) => ({
-      key: `${button.dataset.do}:${button.value}`, label: button.textContent, act: () => deeds[button.dataset.do](button.value),
+      key: `${button.dataset.do}:${button.value}`, label: button.textContent, act: () => actions[button.dataset.do](button.value),
     }))
   }
 
@@ -206,7 +205,7 @@ class Palette {
   }
 }
 
-const deeds = {
+const actions = {
   help: () => dispatchEvent(new CustomEvent("help:open", { cancelable: true })),
   signOut: () => document.querySelector("form[action='/logout']")?.requestSubmit(),
   theme: (theme) => {
@@ -216,20 +215,20 @@ const deeds = {
   },
 }
 
-// A menu is, where something opens it.
+// Controls of a menu are offered if a button opens that menu.
 function isOffered(control) {
   const menu = control.closest(".menu[popover]")
   return !menu || Boolean(document.querySelector(`[popovertarget="${menu.id}"]`))
 }
 
 function use(control) {
-  // A menu fills in what it offers when it opens; a panel that is closed shows what is done in there.
+  // Menus compute their options when they open; a closed panel must open to show the result.
   if (!control.checkVisibility()) control.closest("[popover]:not(:popover-open)")?.showPopover()
   if (control.hidden) return
   if (control.matches("input, textarea, select")) return control.focus()
   if (control.matches("form")) return [...control.querySelectorAll(FIELD)].find((field) => field.checkVisibility())?.focus()
   control.click()
-  // What it opened may need to be scrolled to, such as a form in a section that was closed.
+  // Focusing scrolls to a form in a section that was closed.
   if (control.matches("summary")) {
     control.parentElement.open = true
     control.parentElement.querySelector(FIELD)?.focus()
@@ -243,7 +242,7 @@ function element(tag, properties) {
   return made
 }
 
-// As the server compares what is looked for, as far as names of pages and workspaces need it.
+// Folds case and accents like the server's search, as far as names of pages and workspaces need it.
 function fold(text) {
   const letters = { ß: "ss", æ: "ae", œ: "oe", ø: "o", ł: "l", đ: "d", ı: "i", ς: "σ" }
   return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/[ßæœøłđıς]/g, (letter) => letters[letter])
@@ -257,11 +256,11 @@ function recents() {
   }
 }
 
-// Texts that were found once are not looked for again; the others come first the next time.
+// Recent choices come first. Messages are not remembered.
 function remember({ key, label, hint, href, group }) {
   if (group === "messages") return
   const kept = [{ key, label, hint, href }, ...recents().filter((other) => other.key !== key)].slice(0, KEPT)
   try {
     localStorage.setItem(RECENT, JSON.stringify(kept))
-  } catch { /* the next time it stands where it always stands */ }
+  } catch { /* storage is blocked */ }
 }

@@ -1,12 +1,12 @@
-// Signing out. What could not be sent so far is offered to the network once more; what then is still only in this browser is
-// named, and goes with everything else that this browser keeps for the user. What others have written here stays theirs.
+// Signing out. Retries unsent texts and drafts, names what is still only in this browser, then removes all that this
+// browser stores for the user. Entries of other users stay.
 import * as drafts from "drafts"
 import * as outbox from "outbox"
 import * as store from "unsent"
 import { count, t } from "i18n"
 
-const PATIENCE = 3000
-const OF_A_PERSON = ["palette:recent", "notify:shown", "handset", "shortcuts"]
+const TIMEOUT = 3000
+const USER_KEYS = ["palette:recent", "notify:shown", "handset", "shortcuts"]
 
 let asking = false
 
@@ -14,7 +14,7 @@ export async function signOut(form) {
   if (asking) return
   asking = true
   try {
-    if (!(await mayGo())) return
+    if (!(await confirmLoss())) return
   } finally {
     asking = false
   }
@@ -23,21 +23,21 @@ export async function signOut(form) {
     form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "removed", value: "true" }))
   }
   try {
-    for (const key of OF_A_PERSON) localStorage.removeItem(key)
-  } catch { /* nothing was kept */ }
+    for (const key of USER_KEYS) localStorage.removeItem(key)
+  } catch { /* storage is blocked */ }
   navigator.serviceWorker?.controller?.postMessage("signed-out")
   navigator.clearAppBadge?.().catch(() => {})
   form.submit()
 }
 
-async function mayGo() {
-  if (!document.body.dataset.user || nothing(store.onlyHere())) return true
-  await Promise.race([Promise.all([drafts.saveAll(), outbox.send()]), new Promise((late) => setTimeout(late, PATIENCE))])
-  const left = store.onlyHere()
-  return nothing(left) || ask(left)
+async function confirmLoss() {
+  if (!document.body.dataset.user || isEmpty(store.countUnsaved())) return true
+  await Promise.race([Promise.all([drafts.saveAll(), outbox.send()]), new Promise((late) => setTimeout(late, TIMEOUT))])
+  const left = store.countUnsaved()
+  return isEmpty(left) || ask(left)
 }
 
-const nothing = ({ texts, drafts }) => texts + drafts === 0
+const isEmpty = ({ texts, drafts }) => texts + drafts === 0
 
 function ask({ texts, drafts }) {
   const sentences = [
@@ -49,8 +49,8 @@ function ask({ texts, drafts }) {
   const header = element("header", {}, title)
   const stay = element("button", { className: "btn primary", value: "", autofocus: true, textContent: t("Stay signed in") })
   const go = element("button", { className: "btn bad", value: "go", textContent: t("Sign out and remove it") })
-  const words = sentences.filter(Boolean).map((textContent) => element("p", { textContent }))
-  const form = element("form", { method: "dialog", className: "said" }, ...words, element("footer", {}, go, stay))
+  const paragraphs = sentences.filter(Boolean).map((textContent) => element("p", { textContent }))
+  const form = element("form", { method: "dialog", className: "prompt" }, ...paragraphs, element("footer", {}, go, stay))
   const dialog = element("dialog", { className: "dialog" }, header, form)
   dialog.setAttribute("aria-labelledby", title.id)
   document.querySelector("[popover]:popover-open")?.hidePopover()

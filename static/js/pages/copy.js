@@ -1,7 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import { t } from "i18n"
 
-// The text as it was when it came: a browser may have translated what is shown.
+// Copies the original text: the browser may have translated the shown one.
 export default class extends Controller {
   static targets = ["text", "label"]
   #text

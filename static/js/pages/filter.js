@@ -1,10 +1,10 @@
 import { Controller } from "@hotwired/stimulus"
 
-// Narrows what is on the page to what has every word typed.
+// Shows the items that contain every typed word.
 export default class extends Controller {
   static targets = ["item", "group", "none"]
 
-  narrow({ target: { value } }) {
+  apply({ target: { value } }) {
     const words = value.toLowerCase().split(/\s+/).filter(Boolean)
     let found = 0
     for (const item of this.itemTargets) {

@@ -2,7 +2,7 @@ import { Controller } from "@hotwired/stimulus"
 
 const STEPS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }
 
-// Arrow keys walk from box to box.
+// Arrow keys move between checkboxes.
 export default class extends Controller {
   move(event) {
     const step = STEPS[event.key]

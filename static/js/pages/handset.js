@@ -2,7 +2,7 @@ import { Controller } from "@hotwired/stimulus"
 import { visit } from "@hotwired/turbo"
 import { isComposing } from "keys"
 
-// The simulated handset: remembers whose it is, sends with Enter, and asks for the answers.
+// The simulated handset: remembers the sender's number, sends with Enter, and fetches replies.
 export default class extends Controller {
   static targets = ["form", "text", "from"]
   static values = { started: Boolean }
@@ -43,5 +43,5 @@ function read() {
 function remember(from) {
   try {
     localStorage.setItem("handset", from)
-  } catch { /* then not */ }
+  } catch { /* storage is blocked */ }
 }

@@ -6,12 +6,12 @@ import { composed } from "segments"
 import * as store from "unsent"
 import { t } from "i18n"
 
-const PATIENCE = 30_000
-// Said by the server at last: it waits no longer.
+const TIMEOUT = 30_000
+// A final refusal. Other responses leave the text queued.
 const isRefused = ({ status }) => status >= 400 && status < 500 && ![401, 408, 429].includes(status)
 
-// A text to somebody new. What is typed is kept here and on the server. Once sent it waits in the outbox, under the key of its
-// form, until the server has said something about it: so it goes by itself, whatever becomes of this page, and only once.
+// A text to a new recipient. The draft is kept here and on the server. A submitted text stays in the outbox, under the
+// form's idempotency key, until the server accepts or refuses it, so it is sent once even if this page closes.
 export default class extends Controller {
   static targets = ["form", "key", "to", "contact", "number", "text", "files", "reason", "list", "entry"]
   static values = { workspace: String, draftUrl: String, refused: Boolean }
@@ -24,9 +24,9 @@ export default class extends Controller {
   #timer
 
   connect() {
-    // Whoever comes with a text of their own writes beside the one that follows them.
+    // A link with a recipient has a draft of its own, in this browser only.
     this.#keepAt(/[?&](contact_id|to)=/.test(location.search) ? location.search : "")
-    // What is inside of this is connected after it.
+    // Controllers of descendants connect later.
     queueMicrotask(() => this.element.isConnected && this.#restore())
   }
 
@@ -45,7 +45,7 @@ export default class extends Controller {
     if (document.visibilityState === "hidden") drafts.save(this.#place)
   }
 
-  // What is still on its way up, or was refused, is for the person to wait for or take away.
+  // The user has to await or remove pending and failed uploads.
   hold(event) {
     if (this.hasFilesTarget && this.filesTarget.querySelector(".uploading, .bad")) event.preventDefault()
   }
@@ -60,7 +60,7 @@ export default class extends Controller {
     store.keep(this.#sending)
     this.#keep({ text: "", media: [], to: "", number })
     this.reasonTarget.hidden = true
-    this.#timer = setTimeout(() => formSubmission.stop(), PATIENCE)
+    this.#timer = setTimeout(() => formSubmission.stop(), TIMEOUT)
   }
 
   ended({ detail: { fetchResponse } }) {
@@ -78,21 +78,20 @@ export default class extends Controller {
     }
   }
 
-  // How far one of them has come.
   outboxChanged({ detail: { ref, state, href } }) {
-    if (state === "taken" && href && ref === this.#last && this.#isEmpty) return visit(href)
+    if (state === "accepted" && href && ref === this.#last && this.#isEmpty) return visit(href)
     this.#list()
   }
 
-  // Another tab has written one, or sent it.
   stored({ key }) {
     if (key?.startsWith("unsent:")) this.#list()
   }
 
-  // Not while it is under way. It keeps its key: what the server has taken after all does not go a second time.
+  // The lock excludes a send in progress. The text keeps its idempotency key: if the server has accepted it, it is not
+  // sent again.
   async change({ target }) {
     const { ref } = target.closest("li").dataset
-    const entry = await outbox.alone(() => {
+    const entry = await outbox.withLock(() => {
       const entry = store.find(ref)
       store.forget(ref)
       return entry
@@ -141,7 +140,7 @@ export default class extends Controller {
     this.textTarget.focus()
   }
 
-  // What was refused stands here again with the reason, unless something else is being written.
+  // A refused text returns to the form with the reason, unless another text is being written.
   #list() {
     const all = store.unsent(this.#conversation).filter(({ ref }) => ref !== this.#sending?.ref)
     const refused = all.find(({ code }) => code !== undefined)
@@ -168,7 +167,7 @@ export default class extends Controller {
     return item
   }
 
-  // One is written at a time.
+  // The form holds one text at a time.
   #allow() {
     for (const button of this.listTarget.querySelectorAll("button")) button.disabled = !this.#isEmpty
   }

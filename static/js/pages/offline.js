@@ -1,9 +1,9 @@
 import { Controller } from "@hotwired/stimulus"
 import { count as plural } from "i18n"
 
-const EVERY = 10_000
+const RETRY_INTERVAL = 10_000
 
-// What a page without a network can say: what waits here to be sent. It tries again by itself.
+// The offline page: shows the number of queued texts and retries.
 export default class extends Controller {
   static targets = ["waiting"]
   #timer
@@ -12,7 +12,7 @@ export default class extends Controller {
     const count = waiting()
     this.waitingTarget.hidden = !count
     this.waitingTarget.textContent = plural(count, "{n} text waits here to be sent. It is kept in this browser.", "{n} texts wait here to be sent. They are kept in this browser.")
-    this.#timer = setInterval(() => navigator.onLine && this.#look(), EVERY)
+    this.#timer = setInterval(() => navigator.onLine && this.#look(), RETRY_INTERVAL)
   }
 
   disconnect() {
@@ -24,7 +24,7 @@ export default class extends Controller {
     this.#look(true)
   }
 
-  // The page itself was never shown: its address is still the one that was wanted.
+  // The URL is still that of the requested page.
   async #look(asked) {
     const there = await fetch("/healthz", { cache: "no-store" }).then(({ ok }) => ok, () => false)
     if (there || asked) location.reload()

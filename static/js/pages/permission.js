@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 
-// Asks the browser whether it may show notifications, at the moment when they are switched on.
+// Requests the notification permission when notifications are enabled.
 export default class extends Controller {
   static targets = ["refused"]
 

@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 
-// Shows what is typed where it will stand.
+// Previews the signature below a sample text.
 export default class extends Controller {
   static targets = ["source", "shown"]
 

@@ -1,14 +1,14 @@
 import { Controller } from "@hotwired/stimulus"
 import { isComposing } from "keys"
 
-// A text to somebody new: whom one means, found while one types.
+// Recipient field: suggests contacts while the user types.
 export default class extends Controller {
   static targets = ["to", "contact", "menu", "list", "text"]
   static values = { people: String }
   #current
   #asked = 0
 
-  // The focus may have been here before this was.
+  // The field may have the focus before the controller connects.
   connect() {
     if (document.activeElement === this.toTarget || this.toTarget.autofocus) this.toTarget.focus()
     if (document.activeElement === this.toTarget) this.offer()
@@ -29,7 +29,6 @@ export default class extends Controller {
     const first = this.listTarget.firstElementChild
     this.menuTarget.hidden = !first
     this.toTarget.setAttribute("aria-expanded", String(Boolean(first)))
-    // Whoever was marked already stays it.
     this.#mark([...this.listTarget.children].find(({ dataset }) => marked && dataset.contact === marked))
   }
 
@@ -55,7 +54,7 @@ export default class extends Controller {
     event.preventDefault()
   }
 
-  // From whom to what: a part of a name means the first who has it, and shows who that is. Nothing is sent from here.
+  // Enter completes a partial name to the first match and moves on to the text. It never sends.
   async #next() {
     const typed = this.toTarget.value.trim()
     if (this.#current) return this.#put(this.#current)
@@ -69,7 +68,7 @@ export default class extends Controller {
     this.textTarget.focus()
   }
 
-  // Before the field loses the focus.
+  // On mousedown, before the field loses the focus.
   pick(event) {
     event.preventDefault()
     const option = event.target.closest("[role=option]")

@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 
-// Of what is wider than the screen, the current part is what one sees.
+// Scrolls the current item of a wide bar into view.
 export default class extends Controller {
   connect() {
     const current = this.element.querySelector("[aria-current]")

@@ -2,7 +2,7 @@ import { Controller } from "@hotwired/stimulus"
 import { composed, segments } from "segments"
 import { filled } from "variables"
 
-// A template as it reads with somebody's name in it, while one writes it.
+// Previews a template with sample values.
 export default class extends Controller {
   static targets = ["text", "shown", "count"]
   static values = { values: Object }

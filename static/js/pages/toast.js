@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 
-// Says once what was done: the address forgets it, and it goes by itself unless one points at it.
+// Toast of a loaded page: removes `done` from the URL and disappears unless it is hovered.
 export default class extends Controller {
   #timer
 

@@ -1,4 +1,4 @@
-//! Who sees which number, ticked by mouse and by keyboard, while the agent looks on.
+//! The access matrix, by mouse, by keyboard and without scripts.
 
 use fantoccini::key::Key;
 
@@ -6,11 +6,11 @@ use super::Browser;
 use crate::hub::{Hub, MAYA};
 
 #[tokio::test]
-async fn ticking_a_box_updates_an_open_inbox() {
+async fn access_changes_apply_to_an_open_inbox_at_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
     let (jo, sam) = Browser::pair(&hub.url("")).await;
     tokio::join!(jo.signs_in(&harbor.admin.email), sam.signs_in(&agent.email));
@@ -30,7 +30,6 @@ async fn ticking_a_box_updates_an_open_inbox() {
     )
     .await;
 
-    // By keyboard it goes again.
     jo.tabs_to("Sam sees (628) 555-0100").await;
     jo.presses(Key::Space).await;
     jo.waits_until(
@@ -43,7 +42,7 @@ async fn ticking_a_box_updates_an_open_inbox() {
     sam.sees_in(".toast", "You can no longer see this conversation")
         .await;
     sam.sees("No number is yours yet").await;
-    sam.misses(".rows", "Maya Okafor").await;
+    sam.sees_no(".rows", "Maya Okafor").await;
     jo.reloads().await;
     jo.waits_until(
         "it was kept",
@@ -51,13 +50,13 @@ async fn ticking_a_box_updates_an_open_inbox() {
     )
     .await;
 
-    // What cannot be saved is as it was, and says so.
+    // A failed save is reverted and marked.
     jo.expects_console("ERR_INTERNET_DISCONNECTED");
     jo.is_offline(true).await;
     jo.clicks("Sam sees (628) 555-0100").await;
     jo.finds(".matrix .unsaved").await;
     jo.waits_until(
-        "the tick is gone again",
+        "the box is unchecked again",
         "!document.querySelector('.matrix input:checked')",
     )
     .await;
@@ -65,7 +64,7 @@ async fn ticking_a_box_updates_an_open_inbox() {
 }
 
 #[tokio::test]
-async fn arrow_keys_move_between_boxes_and_rows_save_without_scripts() {
+async fn access_matrix_works_by_arrow_keys_and_without_scripts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.agent("Lin").await;
@@ -76,7 +75,7 @@ async fn arrow_keys_move_between_boxes_and_rows_save_without_scripts() {
     jo.tabs_to("Lin sees (628) 555-0100").await;
     jo.presses(Key::Down).await;
     jo.waits_until(
-        "the arrow went on",
+        "the focus is in the next row",
         "document.activeElement.closest('tr').innerText.includes('Sam')",
     )
     .await;

@@ -1,4 +1,4 @@
-//! Several people at the same conversations.
+//! Several agents in the same conversations.
 
 use fantoccini::key::Key;
 use serde_json::json;
@@ -11,7 +11,7 @@ async fn changes_by_one_agent_appear_to_the_other_at_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &agent).await;
     let (jo, sam) = Browser::pair(&hub.url("")).await;
@@ -19,16 +19,16 @@ async fn changes_by_one_agent_appear_to_the_other_at_once() {
     for one in [&jo, &sam] {
         one.sees_in(".live", "Live").await;
         one.sees_in(".row .badge", "1").await;
-        one.reads_title("(1) Inbox · Harbor Dental").await;
+        one.has_title("(1) Inbox · Harbor Dental").await;
     }
 
-    // What one has read is unread for nobody.
+    // Read by one agent means read for all.
     sam.follows("Maya Okafor").await;
     sam.sees_in(".message.inbound", "Is 3:30 still free?").await;
-    jo.loses(".row .badge").await;
-    jo.reads_title("Inbox · Harbor Dental").await;
+    jo.finds_no(".row .badge").await;
+    jo.has_title("Inbox · Harbor Dental").await;
 
-    // What one answers stands at the other, and so does what becomes of it.
+    // A reply and its status appear to both agents.
     jo.follows("Maya Okafor").await;
     jo.sees_in(".message.inbound", "Is 3:30 still free?").await;
     sam.fills("Message to", "Yes, it is yours").await;
@@ -42,21 +42,21 @@ async fn changes_by_one_agent_appear_to_the_other_at_once() {
     for one in [&jo, &sam] {
         one.sees_in(".message.outbound .state", "Delivered").await;
         let bubbles = one
-            .measures("document.querySelectorAll('.message.outbound').length")
+            .evaluates("document.querySelectorAll('.message.outbound').length")
             .await;
         assert_eq!(bubbles, 1);
     }
 
-    // Done is done for everybody, until the customer writes again.
+    // Done applies to all members, until the customer writes again.
     jo.clicks("Done").await;
     for one in [&jo, &sam] {
-        one.misses(".rows", "Maya Okafor").await;
+        one.sees_no(".rows", "Maya Okafor").await;
     }
     sam.follows("Done").await;
     sam.sees_in(".rows .row", "Maya Okafor").await;
     hub.twilio.text(MAYA, FRONT_DESK, "One more thing").await;
     jo.sees_in(".rows .row", "One more thing").await;
-    sam.misses(".rows", "Maya Okafor").await;
+    sam.sees_no(".rows", "Maya Okafor").await;
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn opt_out_at_another_number_closes_the_open_thread_and_lists_canceled_tex
     browser.opens(&harbor.inbox(Some(&maya))).await;
     browser.sees_in(".list .live", "Live").await;
     browser.sees_in(".message.outbound .state", "Queued").await;
-    browser.misses(".below", "They opted out").await;
+    browser.sees_no(".below", "They opted out").await;
 
     hub.twilio.text(MAYA, FRONT_DESK, "STOP").await;
 
@@ -93,5 +93,5 @@ async fn opt_out_at_another_number_closes_the_open_thread_and_lists_canceled_tex
         .await;
     browser.sees_in(".below", "They opted out").await;
     hub.twilio.text(MAYA, FRONT_DESK, "START").await;
-    browser.misses(".below", "They opted out").await;
+    browser.sees_no(".below", "They opted out").await;
 }

@@ -1,4 +1,4 @@
-//! Letters that are put together of several keys: by an input method, or of a letter and an accent.
+//! Composed input: input methods and decomposed accents.
 
 use fantoccini::key::Key;
 use serde_json::json;
@@ -6,20 +6,20 @@ use serde_json::json;
 use super::Browser;
 use crate::hub::{FRONT_DESK, Hub, MAYA};
 
-/// An input method's letters are taken with Enter, in the order of events of Safari on macOS, where the composition has ended
-/// before its Enter is told of; and in that of other browsers. Answers whether the page left both to the browser.
-const TAKES: &str = "(() => {
-    window.takes = (field, text, key = 'Enter') => {
+/// Commits a composition with Enter, in the event order of other browsers and then of Safari on macOS, which ends the
+/// composition before the keydown of Enter. Returns whether the page prevented neither default.
+const COMPOSES: &str = "(() => {
+    window.composes = (field, text, key = 'Enter') => {
         field.focus()
-        const tell = (kind, data) => field.dispatchEvent(new CompositionEvent(kind, { bubbles: true, data }))
+        const fire = (kind, data) => field.dispatchEvent(new CompositionEvent(kind, { bubbles: true, data }))
         const press = (init) => field.dispatchEvent(new KeyboardEvent('keydown', { key, code: key, bubbles: true, cancelable: true, ...init }))
-        tell('compositionstart', '')
+        fire('compositionstart', '')
         field.setRangeText(text, field.selectionStart, field.selectionEnd, 'end')
         field.dispatchEvent(new InputEvent('input', { bubbles: true, data: text, isComposing: true }))
-        const elsewhere = press({ keyCode: 13, isComposing: true })
-        tell('compositionend', text)
+        const others = press({ keyCode: 13, isComposing: true })
+        fire('compositionend', text)
         const safari = press({ keyCode: 229, isComposing: false })
-        return elsewhere && safari
+        return others && safari
     }
 })()";
 
@@ -30,7 +30,7 @@ async fn enter_during_composition_has_no_other_effect() {
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let template = json!({"name": "Parking", "content": "Parking is on the left."});
     harbor
         .admin
@@ -41,60 +41,58 @@ async fn enter_during_composition_has_no_other_effect() {
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".list .live", "Live").await;
-    jo.measures(TAKES).await;
-    let takes = async |field: &str, text: &str| {
-        let took = jo
-            .measures(&format!(
-                "takes(document.querySelector('{field}'), '{text}')"
+    jo.evaluates(COMPOSES).await;
+    let composes = async |field: &str, text: &str| {
+        let left_to_browser = jo
+            .evaluates(&format!(
+                "composes(document.querySelector('{field}'), '{text}')"
             ))
             .await;
-        assert_eq!(took, true, "{field} with {text}");
+        assert_eq!(left_to_browser, true, "{field} with {text}");
     };
     let holds = async |field: &str, text: &str| {
         let value = jo
-            .measures(&format!("document.querySelector('{field}').value"))
+            .evaluates(&format!("document.querySelector('{field}').value"))
             .await;
         assert_eq!(value, text, "{field}");
     };
 
-    // A text, and the templates behind a slash.
     let composer = ".composer:not(.note-form) textarea";
-    takes(composer, "三時").await;
+    composes(composer, "三時").await;
     holds(composer, "三時").await;
-    jo.measures(&format!("document.querySelector('{composer}').value = ''"))
+    jo.evaluates(&format!("document.querySelector('{composer}').value = ''"))
         .await;
-    takes(composer, "/").await;
+    composes(composer, "/").await;
     jo.sees_in(".offers [aria-selected=true]", "Parking").await;
-    takes(composer, "par").await;
+    composes(composer, "par").await;
     holds(composer, "/par").await;
     jo.finds(".offers").await;
 
-    // A note, and the names behind an @.
+    // The note, and its mentions after an @.
     jo.presses(Key::Escape).await;
-    jo.loses(".offers").await;
+    jo.finds_no(".offers").await;
     jo.clicks("Note").await;
     let note = ".note-form textarea";
-    takes(note, "@Sa").await;
+    composes(note, "@Sa").await;
     jo.sees_in("#note-names", "Sam").await;
-    takes(note, "m").await;
+    composes(note, "m").await;
     holds(note, "@Sam").await;
     jo.presses(Key::Escape).await;
-    jo.loses("#note-names").await;
+    jo.finds_no("#note-names").await;
     jo.clicks("Text").await;
 
-    // The search, where Escape takes back what is being composed, and nothing that stands there.
+    // The search: Escape cancels the composition, not the query.
     let search = "#search input[type=search]";
-    takes(search, "三").await;
-    jo.measures(&format!(
-        "takes(document.querySelector('{search}'), '時', 'Escape')"
+    composes(search, "三").await;
+    jo.evaluates(&format!(
+        "composes(document.querySelector('{search}'), '時', 'Escape')"
     ))
     .await;
     holds(search, "三時").await;
 
-    // The commands.
     jo.chord(Key::Control, 'k').await;
     jo.finds("#palette").await;
-    takes("#palette input", "Settings").await;
+    composes("#palette input", "Settings").await;
     holds("#palette input", "Settings").await;
     jo.finds("#palette").await;
     jo.is_at("/inbox").await;
@@ -104,16 +102,14 @@ async fn enter_during_composition_has_no_other_effect() {
         0
     );
 
-    // A text to somebody new.
     jo.opens(&format!("/w/{}/send", harbor.slug)).await;
     jo.sees_in("#people", "Maya Okafor").await;
-    jo.measures(TAKES).await;
-    takes("#to", "May").await;
+    jo.evaluates(COMPOSES).await;
+    composes("#to", "May").await;
     holds("#to", "May").await;
-    takes("#content", "三時").await;
+    composes("#content", "三時").await;
     holds("#content", "三時").await;
 
-    // The handset.
     let connected = harbor
         .admin
         .post(
@@ -126,8 +122,8 @@ async fn enter_during_composition_has_no_other_effect() {
     jo.opens(&format!("/sandbox/{}", number.as_str().unwrap()))
         .await;
     jo.sees_in(".live", "Live").await;
-    jo.measures(TAKES).await;
-    takes(".handset textarea", "三時").await;
+    jo.evaluates(COMPOSES).await;
+    composes(".handset textarea", "三時").await;
     holds(".handset textarea", "三時").await;
     assert_eq!(hub.count("select count(*) from messages").await, 1);
 }
@@ -147,17 +143,18 @@ async fn decomposed_accent_counts_as_one_letter() {
              field.dispatchEvent(new InputEvent('input', {{ bubbles: true }})) }})()",
             serde_json::Value::from(text)
         );
-        jo.measures(&script).await;
+        jo.evaluates(&script).await;
     };
     pastes("José’s").await;
-    jo.sees_in(".mend", "“’” is not in the alphabet").await;
+    jo.sees_in(".replacement", "“’” is not in the alphabet")
+        .await;
     pastes(&"e\u{301}".repeat(70)).await;
     jo.sees_in(".composer .count", "90 left").await;
-    jo.loses(".mend").await;
-    // A letter that really is none of the alphabet is named, in one piece.
+    jo.finds_no(".replacement").await;
+    // An accented letter outside GSM-7 counts as one character.
     pastes("i\u{301}").await;
     jo.waits_until(
-        "it is named",
+        "it counts as one character",
         "document.querySelector('.composer .count').textContent === '69 left'",
     )
     .await;

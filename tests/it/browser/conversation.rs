@@ -1,17 +1,17 @@
-//! What agents do with a conversation, side by side.
+//! Actions on a conversation by two agents: notes, assignment, snooze, presence, filters.
 
 use fantoccini::key::Key;
 
 use super::Browser;
 use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
 
-/// Jo and Sam, both in the inbox, and Maya who has written.
+/// Two browsers with Jo and Sam in the inbox, and a text of Maya.
 async fn side_by_side<'a>(
     hub: &'a Hub,
 ) -> (Workspace<'a>, Person, serde_json::Value, Browser, Browser) {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &agent).await;
     let (jo, sam) = Browser::pair(&hub.url("")).await;
@@ -41,7 +41,6 @@ async fn note_notifies_the_mentioned_colleague_at_once() {
     jo.types("Half a sentence").await;
     jo.presses(Key::Escape).await;
 
-    // By the keyboard alone: n, @, arrows, Enter.
     jo.types("n").await;
     jo.has_focus_on("Internal note").await;
     jo.types("Can you look, @sa").await;
@@ -53,12 +52,12 @@ async fn note_notifies_the_mentioned_colleague_at_once() {
         .await;
     jo.sees_in(".message.note .mention", "@Sam").await;
     jo.waits_until(
-        "the text that was begun is still there",
+        "the draft of the text is still there",
         "document.activeElement.value === 'Half a sentence'",
     )
     .await;
 
-    // Sam is elsewhere, and told.
+    // Sam, without an open conversation, gets a toast.
     sam.sees_in(".toast", "Jo Park mentioned you: Maya Okafor")
         .await;
     sam.sees_in(".tabs", "Mentions 1").await;
@@ -66,9 +65,9 @@ async fn note_notifies_the_mentioned_colleague_at_once() {
     sam.sees_in(".rows .row", "Maya Okafor").await;
     sam.follows("Maya Okafor").await;
     sam.sees_in(".message.note .mention.me", "@Sam").await;
-    sam.misses(".tabs", "Mentions 1").await;
+    sam.sees_no(".tabs", "Mentions 1").await;
 
-    // What is refused stays in its field, and says why.
+    // The draft of a note survives Escape and a reload.
     jo.presses(Key::Escape).await;
     jo.expects_console("status of 422");
     jo.types("n").await;
@@ -80,7 +79,7 @@ async fn note_notifies_the_mentioned_colleague_at_once() {
     jo.sees_in(".list .live", "Live").await;
     jo.clicks("Note").await;
     jo.waits_until(
-        "the note that was begun is still there",
+        "the draft of the note is still there",
         "document.activeElement.value === 'xxx'",
     )
     .await;
@@ -94,9 +93,9 @@ async fn concurrent_assignment_loser_is_notified_and_can_override() {
         one.expects_console("status of 409");
     }
     both_open(&jo, &sam).await;
-    // What the other does is not shown any more: both believe that nobody has it.
+    // Disables live updates of the status, so that both see an unassigned conversation.
     for one in [&jo, &sam] {
-        one.measures("document.querySelector('form.status').id = 'status-elsewhere'")
+        one.evaluates("document.querySelector('form.status').id = 'status-elsewhere'")
             .await;
     }
     tokio::join!(jo.clicks("Take"), sam.clicks("Take"));
@@ -104,11 +103,11 @@ async fn concurrent_assignment_loser_is_notified_and_can_override() {
     let done =
         "[...document.querySelectorAll('.toast')].some((it) => /^Assigned to/.test(it.innerText))";
     for one in [&jo, &sam] {
-        one.waits_until("it is told what became of it", &format!("{lost} || {done}"))
+        one.waits_until("its result is shown", &format!("{lost} || {done}"))
             .await;
     }
-    let (jo_lost, sam_lost) = (jo.measures(lost).await, sam.measures(lost).await);
-    assert_ne!(jo_lost, sam_lost, "exactly one has it");
+    let (jo_lost, sam_lost) = (jo.evaluates(lost).await, sam.evaluates(lost).await);
+    assert_ne!(jo_lost, sam_lost, "exactly one is the assignee");
     let (winner, loser, name) = if jo_lost == true {
         (&sam, &jo, "Jo Park")
     } else {
@@ -120,7 +119,7 @@ async fn concurrent_assignment_loser_is_notified_and_can_override() {
     }
     for one in [winner, loser] {
         one.sees_in(".thread-head .btn", name).await;
-        one.sees_in(".happened", &format!("{name} took this over from"))
+        one.sees_in(".event", &format!("{name} took this over from"))
             .await;
         one.sees_in(".activity li", &format!("{name} took this over from"))
             .await;
@@ -140,35 +139,34 @@ async fn assignment_works_by_keyboard_and_can_be_undone() {
     jo.presses(Key::Enter).await;
     for one in [&jo, &sam] {
         one.sees_in(".thread-head .btn", "Sam").await;
-        one.sees_in(".happened", "Jo Park assigned this to Sam")
-            .await;
+        one.sees_in(".event", "Jo Park assigned this to Sam").await;
     }
     jo.sees_in(".toast", "Assigned to Sam").await;
     let assigned = harbor.conversation_with(MAYA).await;
     assert_eq!(assigned["assignee_id"], agent.id.as_str());
 
-    jo.measures("document.activeElement.blur()").await;
+    jo.evaluates("document.activeElement.blur()").await;
     jo.types("z").await;
     jo.sees_in(".toast", "Undone").await;
-    sam.sees_in(".happened", "Jo Park took this from Sam").await;
+    sam.sees_in(".event", "Jo Park took this from Sam").await;
     assert!(
         harbor.conversation_with(MAYA).await["assignee_id"].is_null(),
         "exactly as it was"
     );
 
-    // Done, undone with the mouse; Pending, and then somebody else was faster.
+    // Done, then undone by mouse; undo of Pending fails after a change by Sam.
     jo.clicks("Done").await;
-    jo.misses(".rows", "Maya Okafor").await;
+    jo.sees_no(".rows", "Maya Okafor").await;
     jo.clicks("Undo").await;
     jo.sees_in(".rows", "Maya Okafor").await;
-    jo.sees_in(".happened", "Jo Park reopened this").await;
+    jo.sees_in(".event", "Jo Park reopened this").await;
     jo.expects_console("status of 409");
     jo.clicks("Mark as pending").await;
     jo.sees_in(".toast", "Pending").await;
-    sam.sees_in(".happened", "Jo Park marked this as pending")
+    sam.sees_in(".event", "Jo Park marked this as pending")
         .await;
     sam.clicks("Done").await;
-    jo.sees_in(".happened", "Sam marked this as done").await;
+    jo.sees_in(".event", "Sam marked this as done").await;
     jo.clicks("Undo").await;
     jo.sees_in(".toast.bad", "changed this conversation").await;
     assert_eq!(harbor.conversation_with(MAYA).await["status"], "done");
@@ -179,7 +177,7 @@ async fn snoozed_conversation_waits_and_returns() {
     let hub = Hub::start().await;
     let (harbor, _, _, jo, sam) = side_by_side(&hub).await;
     both_open(&jo, &sam).await;
-    jo.loses(".row .badge").await;
+    jo.finds_no(".row .badge").await;
     jo.presses(Key::Escape).await;
     jo.types("s").await;
     jo.has_focus_on("In 1 hour").await;
@@ -189,12 +187,12 @@ async fn snoozed_conversation_waits_and_returns() {
     jo.presses(Key::Enter).await;
     jo.sees_in(".toast", "Snoozed until").await;
     for one in [&jo, &sam] {
-        one.misses(".rows", "Maya Okafor").await;
-        one.sees_in(".happened", "Jo Park snoozed this until").await;
+        one.sees_no(".rows", "Maya Okafor").await;
+        one.sees_in(".event", "Jo Park snoozed this until").await;
     }
     let snoozed = harbor.conversation_with(MAYA).await;
     let nine = jo
-        .measures(&format!(
+        .evaluates(&format!(
             "new Date({}).getHours()",
             snoozed["snoozed_until"]
         ))
@@ -207,7 +205,6 @@ async fn snoozed_conversation_waits_and_returns() {
     sam.follows("Snoozed").await;
     sam.sees_in(".rows .row", "Maya Okafor").await;
 
-    // Its time comes.
     hub.executes_sql(
         "update conversations set snoozed_until = now() + interval '100 milliseconds'",
     )
@@ -215,18 +212,17 @@ async fn snoozed_conversation_waits_and_returns() {
     tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     let woken = messagehub::domain::conversations::snooze::wake_due(&hub.server.app.db);
     assert_eq!(woken.await.unwrap(), 1);
-    sam.misses(".rows", "Maya Okafor").await;
+    sam.sees_no(".rows", "Maya Okafor").await;
     jo.sees_in(".rows .row", "Maya Okafor").await;
-    jo.sees_in(".happened", "Back from being snoozed").await;
+    jo.sees_in(".event", "Back from being snoozed").await;
 
-    // Any other time.
     jo.clicks("Snooze").await;
     let at = "(() => { const at = document.getElementById('snooze-at'); const to = new Date(Date.now() + 3 * 86400000); \
         at.value = new Date(to - to.getTimezoneOffset() * 60000).toISOString().slice(0, 16); return new Date(at.value).toISOString() })()";
-    let chosen = jo.measures(at).await;
-    jo.measures("document.querySelector('.pick button').click()")
+    let chosen = jo.evaluates(at).await;
+    jo.evaluates("document.querySelector('.pick button').click()")
         .await;
-    jo.misses(".rows", "Maya Okafor").await;
+    jo.sees_no(".rows", "Maya Okafor").await;
     let until = harbor.conversation_with(MAYA).await["snoozed_until"].clone();
     assert_eq!(
         until.as_str().unwrap()[..16],
@@ -240,21 +236,20 @@ async fn presence_appears_and_disappears() {
     let (harbor, _, _, jo, sam) = side_by_side(&hub).await;
     sam.follows("Maya Okafor").await;
     sam.sees_in(".message.inbound", "Is 3:30 still free?").await;
-    // On the row at once, and in the conversation when it is opened.
+    // On the row at once, and in the opened conversation.
     jo.sees_in(".row .faces", "S").await;
     jo.follows("Maya Okafor").await;
     jo.sees_in(".presence", "Sam is looking at this").await;
     sam.sees_in(".presence", "Jo Park is looking at this").await;
-    jo.misses(".presence", "Jo Park").await;
-    // A new text redraws the row, and the face stays.
+    jo.sees_no(".presence", "Jo Park").await;
+    // Replacing the row keeps the avatar.
     hub.twilio.text(MAYA, FRONT_DESK, "Hello?").await;
     jo.sees_in(".row", "Hello?").await;
     jo.sees_in(".row .faces", "S").await;
 
     sam.opens(&harbor.inbox(None)).await;
-    jo.loses(".presence").await;
-    jo.loses(".row .faces .avatar").await;
-    // The next page knows it as well.
+    jo.finds_no(".presence").await;
+    jo.finds_no(".row .faces .avatar").await;
     sam.sees_in(".row .faces", "JP").await;
 }
 
@@ -265,14 +260,14 @@ async fn stale_reply_is_held_and_can_be_sent_anyway() {
     jo.expects_console("status of 409");
     both_open(&jo, &sam).await;
     jo.fills("Message to", "3:30 is yours").await;
-    // Jo's line is slow: what Sam writes is not there yet.
-    jo.measures("document.querySelector('.messages').id = 'thread-elsewhere'")
+    // Disables live updates of the thread: Jo does not see Sam's reply.
+    jo.evaluates("document.querySelector('.messages').id = 'thread-elsewhere'")
         .await;
     harbor.answers(&agent, &maya, "Sorry, 3:30 is taken").await;
     sam.sees_in(".message.outbound", "3:30 is taken").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".message.unsent", "Sam answered").await;
-    jo.measures(&format!(
+    jo.evaluates(&format!(
         "document.querySelector('.messages').id = 'thread-{}'",
         maya["id"].as_str().unwrap()
     ))
@@ -282,14 +277,14 @@ async fn stale_reply_is_held_and_can_be_sent_anyway() {
             .await,
         1
     );
-    // What Sam wrote is read, and Jo insists.
-    jo.measures("dispatchEvent(new CustomEvent('live:missed'))")
+    // Jo sees the reply and sends anyway.
+    jo.evaluates("dispatchEvent(new CustomEvent('live:missed'))")
         .await;
     jo.sees_in(".message.outbound", "3:30 is taken").await;
     jo.clicks("Send anyway").await;
-    jo.loses(".message.unsent").await;
+    jo.finds_no(".message.unsent").await;
     jo.waits_until(
-        "both stand there",
+        "both are in the thread",
         "document.querySelectorAll('.message.outbound[id^=message-]').length === 2",
     )
     .await;
@@ -305,31 +300,30 @@ async fn list_filter_is_in_the_url_and_applies_to_live_rows() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let tom = harbor.receives("+14155550177", "My crown came off").await;
-    harbor.knows(&tom, "Tom Reyes").await;
+    harbor.names_contact(&tom, "Tom Reyes").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
     jo.clicks("Narrow the list").await;
     jo.follows("Nobody").await;
-    jo.sees_in(".narrowed", "Nobody").await;
+    jo.sees_in(".active-filter", "Nobody").await;
     jo.is_at("assignee=none").await;
     jo.sees_in(".rows", "Tom Reyes").await;
     let change = serde_json::json!({"assignee_id": harbor.admin.id});
     let path = harbor.path(&format!("/conversations/{}", maya["id"].as_str().unwrap()));
     harbor.admin.patch(&path, change).await.is(200);
-    jo.misses(".rows", "Maya Okafor").await;
+    jo.sees_no(".rows", "Maya Okafor").await;
     jo.sees_in(".rows", "Tom Reyes").await;
-    // It stays so through a reload and in search.
     jo.reloads().await;
     jo.sees_in(".rows", "Tom Reyes").await;
-    jo.misses(".rows", "Maya Okafor").await;
+    jo.sees_no(".rows", "Maya Okafor").await;
     jo.clicks("Narrow the list").await;
     jo.follows("Unread only").await;
-    jo.sees_in(".narrowed", "Nobody · Unread only").await;
+    jo.sees_in(".active-filter", "Nobody · Unread only").await;
     jo.follows("Tom Reyes").await;
-    jo.loses(".row .badge").await;
+    jo.finds_no(".row .badge").await;
     jo.sees_in(".rows", "Tom Reyes").await;
     jo.reloads().await;
     jo.sees("Nothing like that here").await;
@@ -352,7 +346,7 @@ async fn conversation_actions_work_without_scripts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let lin = harbor.agent("Lin").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.has_no_scripts().await;
@@ -371,13 +365,12 @@ async fn conversation_actions_work_without_scripts() {
 
     jo.clicks("Take").await;
     jo.sees_in(".toast", "Assigned to Jo Park").await;
-    jo.sees_in(".happened", "Jo Park took this").await;
+    jo.sees_in(".event", "Jo Park took this").await;
     jo.sees_in(".activity li", "Jo Park took this").await;
     jo.clicks("Undo").await;
-    jo.sees_in(".happened", "Jo Park let go of this").await;
+    jo.sees_in(".event", "Jo Park let go of this").await;
     assert!(harbor.conversation_with(MAYA).await["assignee_id"].is_null());
 
-    // Somebody was faster than the page knows.
     let path = harbor.path(&format!("/conversations/{}", maya["id"].as_str().unwrap()));
     let taken = serde_json::json!({"assignee_id": lin.id});
     lin.patch(&path, taken).await.is(200);
@@ -391,6 +384,6 @@ async fn conversation_actions_work_without_scripts() {
     jo.clicks("Done").await;
     jo.sees_in(".toast", "Done").await;
     jo.clicks("Undo").await;
-    jo.sees_in(".happened", "Jo Park reopened this").await;
+    jo.sees_in(".event", "Jo Park reopened this").await;
     assert_eq!(harbor.conversation_with(MAYA).await["status"], "open");
 }

@@ -1,4 +1,4 @@
-//! An agent runs out of credits, and is helped while they wait.
+//! An agent runs out of credits and gets more.
 
 use fantoccini::key::Key;
 
@@ -10,7 +10,7 @@ async fn composer_follows_the_credit_balance_without_reload() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &agent).await;
     harbor.credits(&agent, 1).await;
@@ -24,7 +24,7 @@ async fn composer_follows_the_credit_balance_without_reload() {
     sam.presses(Key::Enter).await;
     sam.sees_in(".message.outbound", "Yes, it is yours").await;
     sam.sees_in(".blocked", "You are out of credits").await;
-    // What is being written stays in sight, and goes nowhere.
+    // The draft stays and is not sent.
     sam.fills("Message to", "Until then").await;
     sam.presses(Key::Enter).await;
 
@@ -33,7 +33,7 @@ async fn composer_follows_the_credit_balance_without_reload() {
     jo.clicks("100 credits for Sam").await;
     jo.sees_in(".toast", "The credits are changed").await;
     sam.sees_in(".composer .credits", "100 credits left").await;
-    sam.loses(".blocked").await;
+    sam.finds_no(".blocked").await;
     sam.waits_until(
         "it is still there",
         "document.querySelector('.composer textarea').value === 'Until then' && document.querySelectorAll('.message.outbound').length === 1",
@@ -68,8 +68,8 @@ async fn composer_follows_the_credit_balance_without_reload() {
         .await;
     jo.sees_in(".changes", "Balance 100 is now → 5").await;
 
-    // An admin's are not counted.
+    // Admins have no credit limit.
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.finds(".composer").await;
-    jo.loses(".credits").await;
+    jo.finds_no(".credits").await;
 }

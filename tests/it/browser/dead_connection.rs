@@ -1,10 +1,10 @@
-//! A line that has died without a word: the browser still takes it for open.
+//! A connection that died silently: the browser still reports it as open.
 
 use super::{Browser, Proxy};
 use crate::hub::{Hub, MAYA};
 
-/// Writes down every state that the page shows.
-const WATCHES: &str = "(() => {
+/// Records each connection state that the page shows.
+const RECORDS_STATES: &str = "(() => {
     const state = document.querySelector('.list .live')
     window.states = []
     new MutationObserver(() => states.push(state.textContent)).observe(state, { childList: true })
@@ -22,19 +22,19 @@ async fn dead_connection_is_detected_and_missed_messages_are_loaded() {
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.waits_until(
-        "its state stands alone on a line",
+        "its state is a line of its own",
         "document.body.innerText.split('\\n').some((line) => line.trim() === 'Live')",
     )
     .await;
-    jo.measures(WATCHES).await;
+    jo.evaluates(RECORDS_STATES).await;
 
-    // By its silence, of some seconds here. The frame of a text begins to count them.
-    let patience = |silence: u32| {
+    // Detection by silence, shortened to 3 s. The next frame starts the timer.
+    let silence_limit = |silence: u32| {
         format!(
             "document.querySelector('[data-controller~=live]').dataset.liveSilenceValue = {silence}"
         )
     };
-    jo.measures(&patience(3000)).await;
+    jo.evaluates(&silence_limit(3000)).await;
     harbor.receives(MAYA, "Or Thursday?").await;
     jo.sees_in(".message.inbound", "Or Thursday?").await;
     proxy.stalls_connections();
@@ -42,11 +42,11 @@ async fn dead_connection_is_detected_and_missed_messages_are_loaded() {
     jo.sees_in(".message.inbound", "Thursday at 5?").await;
     jo.sees_in(".row", "Thursday at 5?").await;
     jo.sees_in(".list .live", "Live").await;
-    let states = jo.measures("states.splice(0).join()").await;
+    let states = jo.evaluates("states.splice(0).join()").await;
     assert_eq!(states, "Reconnecting,Live");
 
-    // At once, where a computer wakes: by the clock that has jumped, or by the page's coming to the front.
-    jo.measures(&patience(27_000)).await;
+    // Detection at once after sleep: by a jump of the clock or by visibilitychange.
+    jo.evaluates(&silence_limit(27_000)).await;
     for (text, wakes) in [
         (
             "Or Friday?",
@@ -62,13 +62,13 @@ async fn dead_connection_is_detected_and_missed_messages_are_loaded() {
             .await;
         proxy.stalls_connections();
         harbor.receives(MAYA, text).await;
-        jo.measures(wakes).await;
+        jo.evaluates(wakes).await;
         jo.waits_until(
             "what was missed is here",
             &format!("[...document.querySelectorAll('.message.inbound .bubble')].some((it) => it.innerText === '{text}')"),
         )
         .await;
-        let states = jo.measures("states.splice(0).join()").await;
+        let states = jo.evaluates("states.splice(0).join()").await;
         assert_eq!(states, "Reconnecting,Live");
     }
 }

@@ -1,4 +1,4 @@
-//! One chromedriver for the whole run. It ends with this process, however that ends, and its browsers with it.
+//! One chromedriver for the whole run. A watchdog ends it and its browsers with this process.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -14,14 +14,13 @@ use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Browsers at once: each is a dozen processes.
+/// Concurrent browsers: each has a dozen processes.
 static BROWSERS: Semaphore = Semaphore::const_new(2);
 
 pub struct Driver {
     url: String,
-    /// Where the browsers' profiles are.
     dir: PathBuf,
-    /// Sessions live on a runtime of their own: that of a test ends with it, also when it fails, and could not say goodbye.
+    /// Sessions run on their own runtime: a test's runtime may have ended before the session is closed.
     pub runtime: Handle,
 }
 
@@ -38,16 +37,16 @@ static DRIVER: LazyLock<Driver> = LazyLock::new(|| {
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
-        .expect("chromedriver is installed: bin/test does that");
+        .expect("chromedriver is not installed; bin/test installs it");
     watch(chromedriver.id(), &dir);
-    let mut said = BufReader::new(chromedriver.stdout.take().unwrap()).lines();
-    let port = said
+    let mut output = BufReader::new(chromedriver.stdout.take().unwrap()).lines();
+    let port = output
         .find_map(|line| {
             let line = line.unwrap();
             let (_, port) = line.split_once("successfully on port ")?;
             port.trim_end_matches('.').parse::<u16>().ok()
         })
-        .expect("chromedriver says its port");
+        .expect("chromedriver printed no port");
     let (ready, started) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -55,9 +54,9 @@ static DRIVER: LazyLock<Driver> = LazyLock::new(|| {
             .build()
             .unwrap();
         ready.send(runtime.handle().clone()).unwrap();
-        // What chromedriver goes on to say is read, lest it wait for a reader.
+        // Drains stdout, or chromedriver blocks on a full pipe.
         runtime.spawn_blocking(move || {
-            said.for_each(drop);
+            output.for_each(drop);
             chromedriver.wait()
         });
         runtime.block_on(std::future::pending::<()>());
@@ -69,10 +68,10 @@ static DRIVER: LazyLock<Driver> = LazyLock::new(|| {
     }
 });
 
-/// When this process is gone its end of the pipe closes; then chromedriver's whole process group is ended.
+/// When this process ends, its end of the pipe closes and the watchdog kills chromedriver's process group.
 #[expect(
     clippy::zombie_processes,
-    reason = "it outlives this process, that is its purpose"
+    reason = "the watchdog must outlive this process"
 )]
 fn watch(group: u32, dir: &Path) {
     let script = r#"read _; kill -s TERM -- "-$0"; sleep 1; kill -s KILL -- "-$0"; rm -rf "$1""#;
@@ -92,13 +91,12 @@ pub async fn driver() -> &'static Driver {
     tokio::task::spawn_blocking(|| &*DRIVER).await.unwrap()
 }
 
-/// Leave to start this many browsers. Whoever needs two asks for them together.
-pub async fn room_for(browsers: u32) -> SemaphorePermit<'static> {
+/// Waits for permits to start `browsers` browsers. Two permits are acquired together to avoid a deadlock.
+pub async fn permits(browsers: u32) -> SemaphorePermit<'static> {
     BROWSERS.acquire_many(browsers).await.unwrap()
 }
 
 impl Driver {
-    /// A browser with a profile of its own.
     pub async fn open(&'static self) -> Client {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let profile = self
@@ -117,28 +115,28 @@ impl Driver {
             "--no-default-browser-check",
             "--no-first-run",
             "--lang=en-US",
-            // A desk with a mouse, whatever machine this is.
+            // Emulates a mouse on any machine.
             "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4",
             "--window-size=1440,900",
             &format!("--user-data-dir={}", profile.display()),
         ];
-        let wanted = json!({
+        let capabilities = json!({
             "goog:chromeOptions": {"args": arguments},
             "goog:loggingPrefs": {"browser": "ALL"},
             "timeouts": {"pageLoad": 30_000, "script": 30_000},
         });
-        let serde_json::Value::Object(wanted) = wanted else {
-            unreachable!("an object was written above")
+        let serde_json::Value::Object(capabilities) = capabilities else {
+            unreachable!("`capabilities` is an object")
         };
         let opening = self.runtime.spawn(async move {
             ClientBuilder::new(HttpConnector::new())
-                .capabilities(Capabilities::from_iter(wanted))
+                .capabilities(Capabilities::from_iter(capabilities))
                 .connect(&self.url)
                 .await
         });
         opening
             .await
             .unwrap()
-            .expect("chromedriver starts Chromium")
+            .expect("chromedriver could not start Chromium")
     }
 }

@@ -1,4 +1,4 @@
-//! Who is meant is who gets it: on a slow line, without one, by keys, and when somebody else was faster.
+//! Actions apply to the intended conversation: on slow and broken connections, by keys, and after concurrent changes.
 
 use fantoccini::key::Key;
 use serde_json::json;
@@ -14,9 +14,9 @@ async fn actions_on_a_slow_connection_apply_to_the_right_conversation() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let tom = harbor.receives(TOM, "Is my crown ready?").await;
-    harbor.knows(&tom, "Tom Bello").await;
+    harbor.names_contact(&tom, "Tom Bello").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
@@ -24,17 +24,17 @@ async fn actions_on_a_slow_connection_apply_to_the_right_conversation() {
     jo.sees_in(".message", "Is 3:30 still free?").await;
     jo.has_focus_on("Message to Maya Okafor").await;
 
-    jo.has_a_slow_line(1500).await;
+    jo.has_latency(1500).await;
     jo.follows("Tom Bello").await;
     jo.waits_until(
-        "the other name is there, and nothing else can be touched",
+        "the other name is shown and the pane is inert",
         "document.getElementById('conversation').inert && document.querySelector('.thread-head h1').textContent === 'Tom Bello'",
     )
     .await;
     jo.types("e, n").await;
     jo.sees_in(".message", "Is my crown ready?").await;
     jo.has_focus_on("Message to Tom Bello").await;
-    jo.has_a_slow_line(0).await;
+    jo.has_latency(0).await;
     jo.types("It is").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".message.outbound", "It is").await;
@@ -64,9 +64,9 @@ async fn shortcut_applies_to_the_focused_row() {
 
     jo.types("j").await;
     jo.types("e").await;
-    jo.misses(".rows", "Two").await;
+    jo.sees_no(".rows", "Two").await;
     jo.types("e").await;
-    jo.misses(".rows", "One").await;
+    jo.sees_no(".rows", "One").await;
     jo.sees_in(".rows", "Three").await;
     for (number, status) in [(ANN, "done"), (TOM, "done"), (MAYA, "open")] {
         assert_eq!(harbor.conversation_with(number).await["status"], status);
@@ -78,9 +78,9 @@ async fn failed_request_is_reported_and_changes_nothing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let tom = harbor.receives(TOM, "Is my crown ready?").await;
-    harbor.knows(&tom, "Tom Bello").await;
+    harbor.names_contact(&tom, "Tom Bello").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.expects_console("net::ERR_")
         .expects_console("Failed to fetch")
@@ -94,7 +94,7 @@ async fn failed_request_is_reported_and_changes_nothing() {
     jo.follows("Tom Bello").await;
     jo.sees_in(".toast", "could not be opened").await;
     jo.waits_until(
-        "Maya is still the open one",
+        "Maya's conversation is still open",
         "!document.getElementById('conversation').inert && document.querySelector('.thread-head h1').textContent === 'Maya Okafor'
             && document.querySelector('.row[aria-current] .name').textContent === 'Maya Okafor'",
     )
@@ -106,9 +106,9 @@ async fn failed_request_is_reported_and_changes_nothing() {
     jo.clicks("Done").await;
     jo.sees_in(".thread-head", "Reopen").await;
 
-    // A key that the line did not carry is forgotten, and does nothing to what is opened later.
+    // A shortcut whose request failed has no later effect.
     jo.presses(Key::Escape).await;
-    jo.measures(
+    jo.evaluates(
         "[...document.querySelectorAll('.row')].find((it) => it.innerText.includes('Tom')).focus()",
     )
     .await;
@@ -142,14 +142,14 @@ async fn undelivered_text_can_be_retried_or_edited() {
     jo.sees_in(".message.failed", "Not delivered").await;
     jo.clicks("Reword").await;
     jo.waits_until(
-        "the words are there again",
+        "the text is in the field",
         "document.querySelector('.composer textarea').value === 'Yes, it is yours'",
     )
     .await;
     jo.fills("Message to", "").await;
     jo.clicks("Try again").await;
     jo.sees_in(".message.outbound .state", "Queued").await;
-    jo.loses(".once-more").await;
+    jo.finds_no(".retry-actions").await;
     hub.sends().await;
     assert_eq!(hub.twilio.sent("Yes, it is yours").len(), 2);
 
@@ -175,7 +175,7 @@ async fn open_thread_reports_deletion_by_a_colleague() {
     desk.opens(&harbor.inbox(Some(&maya))).await;
     desk.sees_in(".live", "Live").await;
     desk.waits_until(
-        "it has asked for what it may have missed",
+        "it has fetched missed changes",
         "performance.getEntriesByType('resource').some((it) => it.name === location.href)",
     )
     .await;
@@ -184,7 +184,7 @@ async fn open_thread_reports_deletion_by_a_colleague() {
     harbor.admin.delete(&contact).await.is(204);
     desk.sees_in(".toast", "This conversation was deleted.")
         .await;
-    desk.loses(".composer").await;
+    desk.finds_no(".composer").await;
 }
 
 #[tokio::test]
@@ -199,13 +199,13 @@ async fn new_mention_appears_in_the_open_mentions_list() {
     desk.opens(&format!("{}?tab=mentions", harbor.inbox(None)))
         .await;
     desk.sees_in(".live", "Live").await;
-    desk.misses(".rows", "555-0192").await;
+    desk.sees_no(".rows", "555-0192").await;
     harbor.notes(&maya, "@Sam can you look?").await;
     desk.sees_in(".rows", "555-0192").await;
 }
 
 #[tokio::test]
-async fn thread_opens_at_the_first_unread_message() {
+async fn unread_mark_precedes_the_first_of_60_unread_messages() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Seen").await;
@@ -222,7 +222,7 @@ async fn thread_opens_at_the_first_unread_message() {
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.waits_until(
-        "the line is above the first of them",
+        "the mark is above the first of them",
         "(() => { let next = document.querySelector('.unread-mark'); while (next && !next.matches('.message')) next = next.nextElementSibling; return next?.innerText.includes('Text 1.') })()",
     )
     .await;
@@ -233,7 +233,7 @@ async fn partial_recipient_name_is_resolved_before_sending() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.expects_console("status of 422");
     jo.signs_in(&harbor.admin.email).await;
@@ -242,13 +242,12 @@ async fn partial_recipient_name_is_resolved_before_sending() {
     jo.fills("To", "oka").await;
     jo.presses(Key::Enter).await;
     jo.waits_until(
-        "it says who is meant, and one goes on with the text",
+        "the name is complete and the text has the focus",
         "document.getElementById('to').value === 'Maya Okafor' && document.activeElement.id === 'content'",
     )
     .await;
     assert_eq!(harbor.thread(&maya).await.len(), 1);
 
-    // Without the script the server asks.
     jo.has_no_scripts().await;
     jo.reloads().await;
     jo.fills("To", "oka").await;

@@ -1,4 +1,4 @@
-//! Without a mouse.
+//! Keyboard use without a mouse.
 
 use fantoccini::key::Key;
 use serde_json::json;
@@ -64,7 +64,7 @@ async fn inbox_works_by_keyboard_alone() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     hub.twilio
         .text("+14155550177", FRONT_DESK, "My crown came off")
         .await;
@@ -85,7 +85,7 @@ async fn inbox_works_by_keyboard_alone() {
     jo.types("/").await;
     jo.has_focus_on("Search people and messages").await;
     jo.types("okaf").await;
-    jo.misses(".rows", "My crown came off").await;
+    jo.sees_no(".rows", "My crown came off").await;
     jo.sees_in(".rows", "Maya Okafor").await;
     jo.presses(Key::Escape).await;
     jo.sees_in(".rows", "My crown came off").await;
@@ -106,16 +106,16 @@ async fn inbox_works_by_keyboard_alone() {
     jo.types("Yes, it is yours").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".message.outbound .state", "Queued").await;
-    jo.waits_until("the next answer can be written at once", "document.activeElement.matches('.composer textarea') && document.activeElement.value === ''").await;
+    jo.waits_until("the composer is empty and has the focus", "document.activeElement.matches('.composer textarea') && document.activeElement.value === ''").await;
     jo.presses(Key::Escape).await;
     jo.has_focus_on("Maya Okafor").await;
     jo.types("e").await;
-    jo.misses(".rows", "Maya Okafor").await;
+    jo.sees_no(".rows", "Maya Okafor").await;
 
     jo.types("?").await;
     jo.sees_in("dialog[open]", "Keyboard shortcuts").await;
     jo.presses(Key::Escape).await;
-    jo.loses("dialog[open]").await;
+    jo.finds_no("dialog[open]").await;
     jo.types("j").await;
     jo.waits_until(
         "the keys work again",
@@ -137,14 +137,14 @@ async fn every_tab_stop_shows_focus() {
         "/api/docs".into(),
     ] {
         jo.opens(&path).await;
-        jo.measures("document.activeElement.blur()").await;
+        jo.evaluates("document.activeElement.blur()").await;
         let mut names = Vec::new();
         for _ in 0..25 {
             jo.presses(Key::Tab).await;
             names.push(jo.shows_its_focus().await);
         }
         names.dedup();
-        assert!(names.len() > 8, "{path} lets Tab through: {names:?}");
+        assert!(names.len() > 8, "{path} has few tab stops: {names:?}");
     }
 }
 
@@ -158,40 +158,40 @@ async fn single_key_shortcuts_can_be_disabled() {
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".list .live", "Live").await;
     let at_the_row = "void document.querySelector('.row').focus()";
-    jo.measures(at_the_row).await;
+    jo.evaluates(at_the_row).await;
     jo.types("s").await;
     jo.finds("#snooze-menu").await;
     jo.presses(Key::Escape).await;
-    jo.loses("#snooze-menu").await;
+    jo.finds_no("#snooze-menu").await;
     jo.finds(".search kbd").await;
 
-    // In another tab they are switched off: at once on this page, too.
-    jo.measures("void open(location.href)").await;
-    jo.turns_to_window(1).await;
+    // Disabling them in another tab applies to this page at once.
+    jo.evaluates("void open(location.href)").await;
+    jo.switches_to_window(1).await;
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     jo.clicks("Single-key shortcuts").await;
     jo.clicks("Save").await;
     jo.sees_in(".toast", "Saved").await;
     for window in [1, 0] {
-        jo.turns_to_window(window).await;
+        jo.switches_to_window(window).await;
         if window == 1 {
             jo.opens(&harbor.inbox(Some(&maya))).await;
             jo.sees_in(".list .live", "Live").await;
         }
         jo.waits_until("they are off", "document.body.dataset.shortcuts === 'off'")
             .await;
-        jo.loses(".search kbd").await;
-        jo.measures(at_the_row).await;
+        jo.finds_no(".search kbd").await;
+        jo.evaluates(at_the_row).await;
         jo.types("please snooze?").await;
         let nothing = "!document.querySelector(':popover-open, dialog[open]') && document.activeElement.matches('.row')";
-        assert_eq!(jo.measures(nothing).await, true);
+        assert_eq!(jo.evaluates(nothing).await, true);
         jo.chord(Key::Control, 'k').await;
         jo.sees_in("#palette", "Keyboard shortcuts").await;
         jo.types("Keyboard short").await;
         jo.presses(Key::Enter).await;
         jo.sees_in("dialog[open]", "Single keys are switched off")
             .await;
-        jo.misses("dialog[open]", "Snooze").await;
+        jo.sees_no("dialog[open]", "Snooze").await;
         jo.presses(Key::Escape).await;
     }
     let conversation = harbor.conversation_with(MAYA).await;
@@ -210,7 +210,7 @@ async fn single_key_shortcuts_can_be_disabled() {
         .is(200);
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".list .live", "Live").await;
-    jo.measures(at_the_row).await;
+    jo.evaluates(at_the_row).await;
     jo.types("?").await;
     jo.sees_in("dialog[open]", "Single keys can be switched off")
         .await;

@@ -1,4 +1,4 @@
-//! The pages in another language: chosen by the browser, by its person, and each agent's own in the same room.
+//! Pages in Spanish, chosen by the browser or the account; members with different languages in one conversation.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Browser;
 use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD};
 
-/// What nobody may read on a Spanish page: sentences that are said on the way, as the catalogue has them in English.
+/// English texts of the catalogue that the core flow would show if they were not translated.
 const ENGLISH: &[&str] = &[
     "Sign in",
     "Forgot your password",
@@ -28,12 +28,12 @@ const ENGLISH: &[&str] = &[
     "Account",
 ];
 
-/// The button beside it: there are several of its name.
+/// Submits the language form; its button is one of several with that name.
 const SAVE: &str = "document.querySelector('[action=\"/account/language\"]').requestSubmit()";
 
-async fn reads_no_english(jo: &Browser) {
+async fn shows_no_english(jo: &Browser) {
     let shown = jo
-        .measures(
+        .evaluates(
             "document.body.innerText + [...document.querySelectorAll('[aria-label], [title], [placeholder]')]\
              .map((it) => ['aria-label', 'title', 'placeholder'].map((name) => it.getAttribute(name) ?? '').join('\\n')).join('\\n')",
         )
@@ -49,24 +49,24 @@ async fn core_flow_is_fully_in_spanish() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
 
-    // Before one is signed in a button says so; English shows first that the words are looked for where they stand.
+    // Signed out, a button chooses the language. The English text first shows that the assertion can fail.
     jo.opens("/login").await;
     jo.sees("Forgot your password?").await;
     jo.clicks("Español").await;
     jo.sees("¿Has olvidado tu contraseña?").await;
-    assert_eq!(jo.measures("document.documentElement.lang").await, "es");
-    reads_no_english(&jo).await;
+    assert_eq!(jo.evaluates("document.documentElement.lang").await, "es");
+    shows_no_english(&jo).await;
     jo.fills("Correo electrónico", &harbor.admin.email).await;
     jo.fills("Contraseña", PASSWORD).await;
     jo.clicks("Iniciar sesión").await;
     jo.is_at("/inbox").await;
     jo.sees_in(".live", "En vivo").await;
-    jo.reads_title("(1) Bandeja · Harbor Dental").await;
+    jo.has_title("(1) Bandeja · Harbor Dental").await;
     jo.sees("Elige una conversación").await;
-    reads_no_english(&jo).await;
+    shows_no_english(&jo).await;
 
     jo.follows("Maya Okafor").await;
     jo.sees_in(".day", "Hoy").await;
@@ -77,9 +77,9 @@ async fn core_flow_is_fully_in_spanish() {
     assert_eq!(hub.sends().await, 1);
     hub.twilio.delivers(&hub.twilio.messages()[0].sid).await;
     jo.sees_in(".message.outbound .state", "Entregado").await;
-    reads_no_english(&jo).await;
+    shows_no_english(&jo).await;
 
-    // What the provider says of a failure, and a refusal of ours.
+    // A provider's failure reason, and a validation error.
     harbor.answers(&harbor.admin, &maya, "Hasta luego").await;
     assert_eq!(hub.sends().await, 1);
     hub.twilio
@@ -103,7 +103,7 @@ async fn two_agents_see_one_conversation_each_in_their_language() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &agent).await;
     agent
@@ -111,7 +111,7 @@ async fn two_agents_see_one_conversation_each_in_their_language() {
         .await
         .is(200);
     let (jo, sam) = Browser::pair(&hub.url("")).await;
-    // What somebody chose once follows them to any browser.
+    // The account's language applies in any browser.
     tokio::join!(jo.signs_in(&harbor.admin.email), sam.signs_in(&agent.email));
     for one in [&jo, &sam] {
         one.follows("Maya Okafor").await;
@@ -139,14 +139,14 @@ async fn account_language_overrides_the_browser_and_can_be_reset() {
     jo.signs_in(&harbor.admin.email).await;
     jo.opens("/account").await;
     jo.chooses("Pages and mails speak", "Español").await;
-    jo.measures(SAVE).await;
+    jo.evaluates(SAVE).await;
     jo.sees("Guardado").await;
     jo.sees("Mi cuenta").await;
     let me = harbor.admin.get("/api/auth/me").await.is(200);
     assert_eq!(me["user"]["language"], "es");
     jo.chooses("Páginas y correos en", "Como mi navegador")
         .await;
-    jo.measures(SAVE).await;
+    jo.evaluates(SAVE).await;
     jo.sees("My account").await;
     let me = harbor.admin.get("/api/auth/me").await.is(200);
     assert!(me["user"]["language"].is_null());
@@ -177,7 +177,7 @@ async fn times_use_the_zone_and_region_of_the_viewer() {
             "!document.querySelector('.message .meta time').textContent.includes('UTC')",
         )
         .await;
-        let times = jo.measures(&shown(zone, region)).await;
+        let times = jo.evaluates(&shown(zone, region)).await;
         assert_eq!(times[0], times[1], "{zone} {region}");
         times[0].as_str().unwrap().to_owned()
     };
@@ -187,59 +187,59 @@ async fn times_use_the_zone_and_region_of_the_viewer() {
     assert_eq!(british.len(), 5, "24 hours: {british}");
     assert_ne!(american[..american.find(':').unwrap()], british[..2]);
 
-    // A page in another language than the browser's speaks of times as that language does.
+    // Times follow the page's language if it differs from the browser's.
     jo.opens("/account").await;
     jo.chooses("Pages and mails speak", "Español").await;
-    jo.measures(SAVE).await;
+    jo.evaluates(SAVE).await;
     jo.sees("Mi cuenta").await;
     let spanish = reads("Asia/Kolkata", "es").await;
     assert!(!spanish.contains('M'), "24 hours: {spanish}");
 }
 
-/// English sentences of the catalogue that are others in Spanish; what stands in a place of one is anything.
+/// English messages of the catalogue whose Spanish differs; placeholders match anything.
 struct English {
-    whole: BTreeSet<String>,
-    with_places: Vec<Regex>,
+    literals: BTreeSet<String>,
+    patterns: Vec<Regex>,
 }
 
 impl English {
     fn read() -> Self {
         let file = include_str!("../../../locales/es.po");
         let catalogue = polib::po_file::parse_from_reader(file.as_bytes()).unwrap();
-        let place = Regex::new(r"\{\w+\}").unwrap();
-        let (mut whole, mut with_places) = (BTreeSet::new(), Vec::new());
+        let placeholder = Regex::new(r"\{\w+\}").unwrap();
+        let (mut literals, mut patterns) = (BTreeSet::new(), Vec::new());
         for message in catalogue.messages() {
             let plural = message.msgid_plural().ok();
-            let said = match message.msgstr_plural() {
+            let spanish = match message.msgstr_plural() {
                 Ok(forms) if message.is_plural() => forms.clone(),
                 _ => vec![message.msgstr().unwrap().to_owned()],
             };
             for english in [Some(message.msgid()), plural].into_iter().flatten() {
-                if said.iter().any(|said| said == english) || english.contains('<') {
+                if spanish.iter().any(|spanish| spanish == english) || english.contains('<') {
                     continue;
                 }
                 let both = [english.to_owned(), capitalized(english)];
-                if !place.is_match(english) {
-                    whole.extend(both);
+                if !placeholder.is_match(english) {
+                    literals.extend(both);
                     continue;
                 }
-                // What is hardly more than its places would be found in anything.
-                let fixed = place.replace_all(english, "");
+                // A pattern with hardly any fixed text would match everything.
+                let fixed = placeholder.replace_all(english, "");
                 if fixed.chars().filter(|c| c.is_alphabetic()).count() >= 6 {
-                    with_places.extend(both.map(|english| {
-                        let fixed = place.split(&english).map(regex::escape);
+                    patterns.extend(both.map(|english| {
+                        let fixed = placeholder.split(&english).map(regex::escape);
                         let pattern = fixed.collect::<Vec<_>>().join(".+");
                         Regex::new(&format!("^{pattern}$")).unwrap()
                     }));
                 }
             }
         }
-        assert!(whole.len() > 1000 && with_places.len() > 100);
-        Self { whole, with_places }
+        assert!(literals.len() > 1000 && patterns.len() > 100);
+        Self { literals, patterns }
     }
 
     fn has(&self, text: &str) -> bool {
-        self.whole.contains(text) || self.with_places.iter().any(|one| one.is_match(text))
+        self.literals.contains(text) || self.patterns.iter().any(|one| one.is_match(text))
     }
 }
 
@@ -253,7 +253,7 @@ fn capitalized(text: &str) -> String {
         .collect()
 }
 
-/// Names that somebody or something was given: no sentences of a page's. (The handbook of the API is in English alone.)
+/// Names of objects, which are not translated. (The API documentation is in English only.)
 const NAMES: &[&str] = &[
     "Sandbox",
     "Sandbox number",
@@ -263,16 +263,16 @@ const NAMES: &[&str] = &[
     "To",
 ];
 
-/// Every text of the page, shown or waiting in a menu, a dialog or a template, and what is said to screen readers.
-const SAID: &str = "(() => { const said = new Set([document.title]);
+/// Every text of the page: visible, in closed menus, dialogs and templates, and for screen readers.
+const TEXTS: &str = "(() => { const texts = new Set([document.title]);
     const walk = (root) => { for (const it of root.querySelectorAll('*')) {
         if (it.matches('script, style, code, kbd, [lang]:not(html), [data-words=own]')) continue;
         if (it.content instanceof DocumentFragment) walk(it.content);
-        for (const node of it.childNodes) if (node.nodeType === Node.TEXT_NODE) said.add(node.data.replace(/\\s+/g, ' ').trim());
+        for (const node of it.childNodes) if (node.nodeType === Node.TEXT_NODE) texts.add(node.data.replace(/\\s+/g, ' ').trim());
         for (const name of ['aria-label', 'title', 'placeholder', 'alt', 'data-label', 'data-command', 'data-drop', 'data-title'])
-            if (it.hasAttribute(name)) said.add(it.getAttribute(name).trim()) } };
+            if (it.hasAttribute(name)) texts.add(it.getAttribute(name).trim()) } };
     walk(document);
-    return [...said].filter(Boolean) })()";
+    return [...texts].filter(Boolean) })()";
 
 #[tokio::test]
 async fn spanish_pages_contain_no_translatable_english() {
@@ -285,7 +285,7 @@ async fn spanish_pages_contain_no_translatable_english() {
     let sandbox = harbor.admin.post(&path, sandbox).await.is(201);
     let handset = sandbox["numbers"][0]["id"].clone();
     let maya = harbor.receives(MAYA, "Hola").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &agent).await;
     harbor.answers(&agent, &maya, "Claro que sí").await;
@@ -295,7 +295,7 @@ async fn spanish_pages_contain_no_translatable_english() {
         .await;
     harbor.answers(&agent, &maya, "Otra vez").await;
     harbor.notes(&maya, "@Sam, mira").await;
-    let of = |path: &str| {
+    let conversation_path = |path: &str| {
         harbor.path(&format!(
             "/conversations/{}{path}",
             maya["id"].as_str().unwrap()
@@ -308,7 +308,11 @@ async fn spanish_pages_contain_no_translatable_english() {
         json!({"status": "done"}),
         json!({"status": "snoozed", "snoozed_until": "2027-01-01T09:00:00Z"}),
     ] {
-        harbor.admin.patch(&of(""), change).await.is(200);
+        harbor
+            .admin
+            .patch(&conversation_path(""), change)
+            .await
+            .is(200);
     }
     harbor.receives(MAYA, "Gracias").await;
     let stopped = harbor.receives("+14155550177", "STOP").await;
@@ -352,7 +356,7 @@ async fn spanish_pages_contain_no_translatable_english() {
         .expects_console("status of 422");
     let mut found = BTreeSet::new();
     let mut reads = async |page: &str| {
-        for text in jo.measures(SAID).await.as_array().unwrap() {
+        for text in jo.evaluates(TEXTS).await.as_array().unwrap() {
             let text = text.as_str().unwrap();
             if english.has(text) && !NAMES.contains(&text) {
                 found.insert(format!("{page}: {text}"));

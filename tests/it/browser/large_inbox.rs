@@ -1,4 +1,4 @@
-//! Much of it: a thread of thousands of texts, a list of thousands of conversations.
+//! A thread of 5,000 messages and a list of 10,000 conversations.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use super::Browser;
 use crate::hub::{FRONT_DESK, Hub, MAYA};
 
 #[tokio::test]
-async fn thread_of_5000_messages_opens_fast_and_loads_older_pages() {
+async fn thread_of_5000_messages_stays_light_and_keeps_the_reading_position() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "The first of all").await;
@@ -21,7 +21,7 @@ async fn thread_of_5000_messages_opens_fast_and_loads_older_pages() {
            from messages, generate_series(2, 5000) nth",
     )
     .await;
-    // Each has a millisecond of its own; what comes in later lies behind them.
+    // Ids have distinct milliseconds up to 5 s ahead; later messages must sort after them.
     hub.executes_sql("select pg_sleep(5.1)").await;
     hub.executes_sql("update messages set created_at = created_at - interval '15000 hours' where content = 'The first of all'")
         .await;
@@ -35,14 +35,14 @@ async fn thread_of_5000_messages_opens_fast_and_loads_older_pages() {
     jo.sees_in(".message", "Text 5000").await;
     let opened = since.elapsed();
     let nodes = "document.querySelectorAll('*').length";
-    let first = jo.measures(nodes).await;
+    let first = jo.evaluates(nodes).await;
     assert!(first.as_u64() < Some(1500), "{first} elements");
 
-    // Up, page by page; what one reads stays where it is.
+    // Older pages load above; the reading position stays.
     let oldest = "document.querySelector('.messages > .message')";
     for page in 1..=10 {
         let before = jo
-            .measures(&format!(
+            .evaluates(&format!(
                 "(() => {{ window.reading = {oldest}; const it = document.querySelector('.scroller'); it.scrollTo(0, -it.scrollHeight); return window.reading.getBoundingClientRect().top }})()"
             ))
             .await;
@@ -51,21 +51,21 @@ async fn thread_of_5000_messages_opens_fast_and_loads_older_pages() {
             &format!("{oldest} !== window.reading"),
         )
         .await;
-        let after = jo.measures(SETTLED).await;
+        let after = jo.evaluates(SETTLED).await;
         let moved = (before.as_f64().unwrap() - after.as_f64().unwrap()).abs();
         assert!(moved <= 1.0, "page {page}: it moved by {moved}");
     }
     let shown = jo
-        .measures("document.querySelectorAll('.messages > .message').length")
+        .evaluates("document.querySelectorAll('.messages > .message').length")
         .await;
     assert!((400..=480).contains(&shown.as_u64().unwrap()), "{shown}");
-    let all = jo.measures(nodes).await.as_u64().unwrap();
+    let all = jo.evaluates(nodes).await.as_u64().unwrap();
     let each = (all - first.as_u64().unwrap()) / (shown.as_u64().unwrap() - 40);
     assert!(each < 20, "{each} elements for each text");
 
-    // A text comes in at the bottom: what is read up here stays, and nothing else is made anew.
+    // A new text at the bottom moves nothing and touches few nodes.
     let before = jo
-        .measures(&format!(
+        .evaluates(&format!(
             "(() => {{ {COUNTING}; count('.messages'); return window.reading.getBoundingClientRect().top }})()"
         ))
         .await;
@@ -76,10 +76,13 @@ async fn thread_of_5000_messages_opens_fast_and_loads_older_pages() {
     )
     .await;
     jo.sees("1 new message").await;
-    let after = jo.measures(SETTLED).await;
+    let after = jo.evaluates(SETTLED).await;
     let moved = (before.as_f64().unwrap() - after.as_f64().unwrap()).abs();
-    assert!(moved <= 1.0, "a new text moved what is read by {moved}");
-    let touched = jo.measures("window.touched").await.as_u64().unwrap();
+    assert!(
+        moved <= 1.0,
+        "a new text moved the reading position by {moved}"
+    );
+    let touched = jo.evaluates("window.touched").await.as_u64().unwrap();
     assert!(touched <= 40, "{touched} nodes for one text");
     let frame = frames(&jo, ".scroller").await;
     println!(
@@ -89,7 +92,7 @@ async fn thread_of_5000_messages_opens_fast_and_loads_older_pages() {
 }
 
 #[tokio::test]
-async fn list_of_10000_conversations_scrolls() {
+async fn list_of_10000_conversations_keeps_its_order_and_the_reading_position() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.receives(MAYA, "Hi").await;
@@ -111,29 +114,31 @@ async fn list_of_10000_conversations_scrolls() {
     jo.sees_in(".tabs", "999+").await;
     let rows = "document.querySelectorAll('.rows > .row').length";
     let since = Instant::now();
-    // A thousand rows further down.
-    while jo.measures(rows).await.as_u64() < Some(1000) {
-        let shown = jo.measures(rows).await;
-        jo.measures("(() => { const it = document.querySelector('.rows'); it.scrollTo(0, it.scrollHeight) })()")
+    while jo.evaluates(rows).await.as_u64() < Some(1000) {
+        let shown = jo.evaluates(rows).await;
+        jo.evaluates("(() => { const it = document.querySelector('.rows'); it.scrollTo(0, it.scrollHeight) })()")
             .await;
         jo.waits_until("there are more", &format!("{rows} > {shown}"))
             .await;
     }
     let scrolled = since.elapsed();
     let order = "[...document.querySelectorAll('.rows > .row')].every((row, i, all) => !i || Number(all[i - 1].dataset.at) >= Number(row.dataset.at))";
-    assert_eq!(jo.measures(order).await, true);
-    // Rows far away cost little: they are not laid out.
+    assert_eq!(jo.evaluates(order).await, true);
+    // content-visibility makes off-screen rows cheap to lay out.
     let layout = "(() => { const list = document.querySelector('.rows'); const since = performance.now(); \
         for (let i = 0; i < 20; i++) { list.style.setProperty('inline-size', `${280 + i}px`); list.getBoundingClientRect(); list.scrollTop; } \
         list.style.removeProperty('inline-size'); return (performance.now() - since) / 20 })()";
-    let cost = jo.measures(layout).await.as_f64().unwrap();
-    jo.measures("document.querySelectorAll('.rows > .row').forEach((row) => row.style.setProperty('content-visibility', 'visible'))").await;
-    let whole = jo.measures(layout).await.as_f64().unwrap();
-    jo.measures("document.querySelectorAll('.rows > .row').forEach((row) => row.style.removeProperty('content-visibility'))").await;
-    assert!(cost < whole / 2.0, "{cost} ms a layout, {whole} ms of all");
-    // A row from far below comes to the top, and what one looks at stays where it is.
+    let cost = jo.evaluates(layout).await.as_f64().unwrap();
+    jo.evaluates("document.querySelectorAll('.rows > .row').forEach((row) => row.style.setProperty('content-visibility', 'visible'))").await;
+    let cost_of_all = jo.evaluates(layout).await.as_f64().unwrap();
+    jo.evaluates("document.querySelectorAll('.rows > .row').forEach((row) => row.style.removeProperty('content-visibility'))").await;
+    assert!(
+        cost < cost_of_all / 2.0,
+        "{cost} ms a layout, {cost_of_all} ms of all"
+    );
+    // A row moves to the top; the reading position stays.
     let before = jo
-        .measures(&format!(
+        .evaluates(&format!(
             "(() => {{ {COUNTING}; count('.rows'); const list = document.querySelector('.rows'), top = list.getBoundingClientRect().top; \
              window.reading = [...list.querySelectorAll('.row')].find((row) => row.getBoundingClientRect().top > top + 60); \
              return window.reading.getBoundingClientRect().top }})()"
@@ -143,39 +148,38 @@ async fn list_of_10000_conversations_scrolls() {
         .text("+14152009000", FRONT_DESK, "It is me again")
         .await;
     jo.waits_until(
-        "it stands at the top",
+        "its row is first",
         "document.querySelector('.rows > .row').textContent.includes('It is me again')",
     )
     .await;
-    let after = jo.measures(SETTLED).await;
+    let after = jo.evaluates(SETTLED).await;
     let moved = (before.as_f64().unwrap() - after.as_f64().unwrap()).abs();
     assert!(
         moved <= 1.0,
-        "a row at the top moved what is looked at by {moved}"
+        "a row at the top moved the reading position by {moved}"
     );
-    let touched = jo.measures("window.touched").await.as_u64().unwrap();
+    let touched = jo.evaluates("window.touched").await.as_u64().unwrap();
     assert!(touched <= 40, "{touched} nodes for one row");
     let frame = frames(&jo, ".rows").await;
-    let total: Value = jo.measures("document.querySelectorAll('*').length").await;
+    let total: Value = jo.evaluates("document.querySelectorAll('*').length").await;
     println!(
-        "10,000 conversations: 1,000 rows in {scrolled:?}, {total} elements, a layout takes {cost:.1} ms instead of {whole:.1}; \
+        "10,000 conversations: 1,000 rows in {scrolled:?}, {total} elements, a layout takes {cost:.1} ms instead of {cost_of_all:.1}; \
          a text touches {touched} nodes; a frame while scrolling takes {frame:.0} ms"
     );
 }
 
-/// Where that stands which is being read, once the page has been drawn.
+/// The top of the observed element after two frames.
 const SETTLED: &str = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(window.reading.getBoundingClientRect().top))))";
 
-/// `count(selector)` begins to count the nodes in there that come, go or change their words.
+/// `count(selector)` counts added, removed and changed nodes below `selector`.
 const COUNTING: &str = "const count = (selector) => { window.touched = 0; new MutationObserver((all) => \
     all.forEach((it) => (window.touched += it.type === 'childList' ? it.addedNodes.length + it.removedNodes.length : 1))) \
     .observe(document.querySelector(selector), { childList: true, characterData: true, subtree: true }) }";
 
-/// What a frame takes while one scrolls, in milliseconds: of sixty the one in the middle. A figure to read, for it tells as much
-/// of what else the machine does.
+/// Median duration in ms of 60 frames while scrolling. Printed only: it depends on the machine's load.
 async fn frames(jo: &Browser, scroller: &str) -> f64 {
     let frame = jo
-        .measures(&format!(
+        .evaluates(&format!(
             "new Promise((done) => {{ const it = document.querySelector('{scroller}'), times = []; let last = performance.now(); \
              const step = (now) => {{ times.push(now - last); last = now; it.scrollBy(0, times.length < 30 ? 120 : -120); \
              times.length < 60 ? requestAnimationFrame(step) : done(times.sort((a, b) => a - b)[30]) }}; requestAnimationFrame(step) }})"

@@ -1,4 +1,4 @@
-//! Pictures beside a text: chosen, pasted, dropped, shown, taken away, sent.
+//! Attachments: chosen, pasted, dropped, removed and sent.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,8 +7,8 @@ use serde_json::json;
 use super::Browser;
 use crate::hub::{Hub, MAYA, PNG};
 
-/// Puts a file where `how` says, as the browser does after a person's gesture.
-async fn gives(jo: &Browser, how: &str, name: &str, bytes: &[u8]) {
+/// Adds a file by the script `how`, with the browser's events.
+async fn adds_file(jo: &Browser, how: &str, name: &str, bytes: &[u8]) {
     let bytes = STANDARD.encode(bytes);
     let script = format!(
         "(() => {{
@@ -17,7 +17,7 @@ async fn gives(jo: &Browser, how: &str, name: &str, bytes: &[u8]) {
             {how}
         }})()"
     );
-    jo.measures(&script).await;
+    jo.evaluates(&script).await;
 }
 
 const CHOOSES: &str =
@@ -37,17 +37,17 @@ async fn images_are_attached_by_file_paste_and_drop_and_sent() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Which tooth?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.expects_console("422");
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".live", "Live").await;
 
-    gives(&jo, CHOOSES, "dot.png", PNG).await;
+    adds_file(&jo, CHOOSES, "dot.png", PNG).await;
     jo.waits_until("the picture is shown", &shown(".attachment img"))
         .await;
-    gives(&jo, PASTES, "pasted.png", PNG).await;
+    adds_file(&jo, PASTES, "pasted.png", PNG).await;
     jo.waits_until(
         "there are two",
         "document.querySelectorAll('.attachment[data-id]').length === 2",
@@ -59,7 +59,7 @@ async fn images_are_attached_by_file_paste_and_drop_and_sent() {
         "document.querySelectorAll('.attachment').length === 1",
     )
     .await;
-    gives(
+    adds_file(
         &jo,
         DROPS,
         "page.png",
@@ -69,7 +69,7 @@ async fn images_are_attached_by_file_paste_and_drop_and_sent() {
     jo.sees_in(".attachment .why", "Phones do not take this kind of file")
         .await;
 
-    // What is wrong is not left behind silently.
+    // A refused file blocks sending until it is removed.
     jo.fills("Message to", "This one").await;
     jo.clicks("Send").await;
     jo.sees_in(".attachment .why", "Phones do not take this")
@@ -82,20 +82,19 @@ async fn images_are_attached_by_file_paste_and_drop_and_sent() {
         &shown(".message.outbound[id^=message-] img.photo"),
     )
     .await;
-    jo.loses(".attachment").await;
+    jo.finds_no(".attachment").await;
     assert_eq!(hub.sends().await, 1);
     assert_eq!(hub.twilio.fetched()[0].bytes, PNG);
     jo.reloads().await;
     jo.waits_until("it stays there", &shown(".message.outbound img.photo"))
         .await;
 
-    // A picture alone.
-    gives(&jo, DROPS, "dot.png", PNG).await;
+    adds_file(&jo, DROPS, "dot.png", PNG).await;
     jo.waits_until("the picture is shown", &shown(".attachment img"))
         .await;
     jo.clicks("Send").await;
     jo.waits_until(
-        "a picture without words was taken",
+        "an image without text was sent",
         "document.querySelectorAll('.message.outbound[id^=message-] img.photo').length === 2",
     )
     .await;
@@ -112,18 +111,18 @@ async fn image_is_sent_by_form_without_scripts() {
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.expects_console("422");
 
-    gives(&jo, CHOOSES, "page.png", b"<!DOCTYPE html>").await;
+    adds_file(&jo, CHOOSES, "page.png", b"<!DOCTYPE html>").await;
     jo.fills("Message to", "This one").await;
     jo.clicks("Send").await;
     jo.sees_in(".composer-notice", "hones do not take this kind of file")
         .await;
     jo.waits_until(
-        "the words are kept",
+        "the text is kept",
         "document.querySelector('.composer textarea').value === 'This one'",
     )
     .await;
 
-    gives(&jo, CHOOSES, "dot.png", PNG).await;
+    adds_file(&jo, CHOOSES, "dot.png", PNG).await;
     jo.clicks("Send").await;
     jo.is_at(&harbor.inbox(Some(&maya))).await;
     jo.waits_until("it is in the thread", &shown(".message.outbound img.photo"))

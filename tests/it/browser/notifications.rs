@@ -1,11 +1,11 @@
-//! Whoever looks elsewhere is told of a text, if they want to be.
+//! Desktop notifications while no tab has the focus.
 
 use serde_json::json;
 
 use super::Browser;
 use crate::hub::{FRONT_DESK, Hub, MAYA};
 
-/// A browser that allows notifications and keeps what they said.
+/// Replaces Notification by a class that records what was shown.
 const ALLOWS: &str = "(() => {
     window.shown = []
     window.Notification = class {
@@ -22,7 +22,7 @@ async fn text_in_background_shows_a_desktop_notification() {
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.follows("Settings").await;
-    jo.measures(ALLOWS).await;
+    jo.evaluates(ALLOWS).await;
     jo.clicks("Desktop notification for new texts").await;
     jo.clicks("Save").await;
     jo.sees_in(".toast", "Saved").await;
@@ -30,23 +30,27 @@ async fn text_in_background_shows_a_desktop_notification() {
         .await;
 
     jo.opens(&harbor.inbox(None)).await;
-    jo.measures(ALLOWS).await;
+    jo.evaluates(ALLOWS).await;
     jo.sees_in(".live", "Live").await;
     hub.twilio
         .text(MAYA, FRONT_DESK, "Is 3:30 still free?")
         .await;
     jo.sees_in(".row", "Is 3:30 still free?").await;
-    assert_eq!(jo.measures("shown.length").await, 0, "they look at it");
-    jo.measures("document.hasFocus = () => false").await;
+    assert_eq!(
+        jo.evaluates("shown.length").await,
+        0,
+        "the page has the focus"
+    );
+    jo.evaluates("document.hasFocus = () => false").await;
     hub.twilio.text(MAYA, FRONT_DESK, "Or 4:15?").await;
     jo.waits_until(
-        "they were told",
+        "a notification was shown",
         "shown.join() === '(415) 555-0192: Or 4:15?'",
     )
     .await;
 }
 
-/// As on Android: a page may not show one itself.
+/// As on Android: the constructor of Notification throws.
 const ANDROID: &str = "(() => {
     document.hasFocus = () => false
     window.Notification = class {
@@ -75,25 +79,25 @@ async fn service_worker_shows_notification_and_only_shown_ones_are_marked() {
     jo.runs_command("Browser.grantPermissions", allowed).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
-    jo.measures("void navigator.serviceWorker.ready.then(() => (window.ready = true))")
+    jo.evaluates("void navigator.serviceWorker.ready.then(() => (window.ready = true))")
         .await;
     jo.waits_until("the worker is there", "window.ready").await;
-    jo.measures(ANDROID).await;
+    jo.evaluates(ANDROID).await;
 
-    // Nobody may show it: no other tab takes it for told.
+    // A failed notification is not marked as shown, so other tabs may show it.
     let may_not = "(() => { const { prototype } = ServiceWorkerRegistration; window.show = prototype.showNotification; prototype.showNotification = () => { window.tried = true; return Promise.reject(new TypeError('no')) } })()";
-    jo.measures(may_not).await;
+    jo.evaluates(may_not).await;
     harbor.receives(MAYA, "Or 4:15?").await;
     jo.waits_until("it was tried", "window.tried").await;
-    assert_eq!(jo.measures(MARKED).await, 0);
+    assert_eq!(jo.evaluates(MARKED).await, 0);
 
-    jo.measures("void (ServiceWorkerRegistration.prototype.showNotification = window.show)")
+    jo.evaluates("void (ServiceWorkerRegistration.prototype.showNotification = window.show)")
         .await;
     harbor.receives(MAYA, "Or Thursday?").await;
     jo.waits_until("it is marked", &format!("{MARKED} === 1"))
         .await;
     assert_eq!(
-        jo.measures(SHOWN).await,
+        jo.evaluates(SHOWN).await,
         format!("(415) 555-0192: Or Thursday? {}", harbor.inbox(Some(&maya)))
     );
 }

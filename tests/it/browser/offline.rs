@@ -1,4 +1,4 @@
-//! The line breaks, and nothing is lost.
+//! Outages of the server and of the network lose nothing.
 
 use fantoccini::key::Key;
 
@@ -10,13 +10,13 @@ async fn reconnect_loads_missed_messages_and_keeps_drafts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let text = async |body: &str| {
         let answer = hub.twilio.text(MAYA, FRONT_DESK, body).await;
         assert_eq!(answer.status(), 200);
     };
 
-    // Jo's own server is another one beside that which the provider calls.
+    // The browser uses a second server, not the one that the provider calls.
     let first = serve(&hub.database, &hub.twilio, &[]).await;
     let proxy = Proxy::to(first.address).await;
     let jo = Browser::start(&proxy.url).await;
@@ -28,7 +28,7 @@ async fn reconnect_loads_missed_messages_and_keeps_drafts() {
     jo.sees_in(".list .live", "Live").await;
     jo.fills("Message to", "Let me look").await;
 
-    // The server stops, a text comes in, and another server takes its place.
+    // The server stops, a text arrives, and another server takes over.
     first.stop().await;
     jo.sees_in(".list .live", "Reconnecting").await;
     text("Or Thursday?").await;
@@ -43,7 +43,7 @@ async fn reconnect_loads_missed_messages_and_keeps_drafts() {
     )
     .await;
 
-    // The network is gone. What is sent meanwhile says so, and goes out once when the network is back.
+    // Offline: a sent text is marked as unsent, and is sent once after the outage.
     jo.is_offline(true).await;
     jo.sees_in(".list .live", "Offline").await;
     text("Thursday at 5?").await;
@@ -54,7 +54,7 @@ async fn reconnect_loads_missed_messages_and_keeps_drafts() {
     jo.is_offline(false).await;
     jo.sees_in(".list .live", "Live").await;
     jo.sees_in(".message.inbound", "Thursday at 5?").await;
-    jo.loses(".message.unsent").await;
+    jo.finds_no(".message.unsent").await;
     jo.sees_in(".message.outbound .state", "Queued").await;
     assert_eq!(
         hub.count("select count(*) from messages where direction = 'outbound'")
@@ -62,7 +62,6 @@ async fn reconnect_loads_missed_messages_and_keeps_drafts() {
         1
     );
 
-    // A draft outlives the page.
     jo.reloads().await;
     jo.waits_until(
         "the draft is still there",

@@ -1,4 +1,4 @@
-//! From an empty server to "Delivered".
+//! From setup to a delivered text; connecting a provider.
 
 use fantoccini::key::Key;
 
@@ -41,8 +41,8 @@ async fn onboarding_works_from_first_start_to_delivery() {
     jo.follows("Inbox").await;
     jo.sees("All done").await;
     jo.sees_in(".live", "Live").await;
-    jo.reads_title("Inbox · Harbor Dental").await;
-    jo.measures("document.body.loadedOnce = true").await;
+    jo.has_title("Inbox · Harbor Dental").await;
+    jo.evaluates("document.body.loadedOnce = true").await;
 
     let received = hub
         .twilio
@@ -51,13 +51,13 @@ async fn onboarding_works_from_first_start_to_delivery() {
     assert_eq!(received.status(), 200);
     jo.sees_in(".row.unread", "Is 3:30 still free?").await;
     jo.sees_in(".row .badge", "1").await;
-    jo.loses(".rows .empty").await;
-    jo.reads_title("(1) Inbox · Harbor Dental").await;
+    jo.finds_no(".rows .empty").await;
+    jo.has_title("(1) Inbox · Harbor Dental").await;
 
     jo.follows("Is 3:30 still free?").await;
     jo.sees_in(".message.inbound", "Is 3:30 still free?").await;
-    jo.loses(".row .badge").await;
-    jo.reads_title("(415) 555-0192 · Harbor Dental").await;
+    jo.finds_no(".row .badge").await;
+    jo.has_title("(415) 555-0192 · Harbor Dental").await;
     jo.fills("Message to", "Yes, it is yours").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".message.outbound", "Yes, it is yours").await;
@@ -67,18 +67,18 @@ async fn onboarding_works_from_first_start_to_delivery() {
     assert_eq!(hub.sends().await, 1);
     let sent = hub.twilio.sent("Yes, it is yours");
     assert_eq!((sent.len(), sent[0].to.as_str()), (1, MAYA));
-    jo.misses(".message.outbound .state", "Queued").await;
+    jo.sees_no(".message.outbound .state", "Queued").await;
     hub.twilio.delivers(&sent[0].sid).await;
     jo.sees_in(".message.outbound .state", "Delivered").await;
     let count = jo
-        .measures("document.querySelectorAll('.message.outbound').length")
+        .evaluates("document.querySelectorAll('.message.outbound').length")
         .await;
     assert_eq!(
         count, 1,
         "the bubble that was shown at once settled in place"
     );
     assert_eq!(
-        jo.measures("document.body.loadedOnce").await,
+        jo.evaluates("document.body.loadedOnce").await,
         true,
         "all of it without a reload"
     );
@@ -108,14 +108,13 @@ async fn twilio_refusal_is_shown_beside_the_form_and_nothing_is_stored() {
     assert_eq!(hub.count("select count(*) from integrations").await, 0);
     assert_eq!(hub.count("select count(*) from numbers").await, 0);
 
-    // And it is mended on the spot.
     jo.fills("Auth Token", TOKEN).await;
     jo.clicks("Connect Twilio").await;
     jo.sees_in(".number", "(628) 555-0100").await;
 }
 
 #[tokio::test]
-async fn connect_form_shows_the_fields_of_each_provider() {
+async fn connect_form_has_fields_by_provider_and_never_shows_keys_again() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let key = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
@@ -126,17 +125,17 @@ async fn connect_form_shows_the_fields_of_each_provider() {
     jo.signs_in(&harbor.admin.email).await;
     jo.opens("/w/harbor-dental/admin/integrations").await;
     jo.waits_until(
-        "of Telnyx nothing is asked yet",
+        "the fields of Telnyx are hidden",
         "api_key.checkVisibility() === false && account_sid.checkVisibility()",
     )
     .await;
     jo.clicks("Telnyx").await;
     jo.waits_until(
-        "of Twilio no longer",
+        "the fields of Twilio are hidden",
         "api_key.checkVisibility() && account_sid.checkVisibility() === false",
     )
     .await;
-    // Pasted the wrong way round: neither is shown again.
+    // Swapped keys are refused, and neither is shown again.
     jo.fills("API key", &customer.public_key()).await;
     jo.fills("Public key", key).await;
     jo.clicks("Connect Telnyx").await;

@@ -1,28 +1,28 @@
-//! A line that breaks: what was written goes out once it carries again, from any page, in order, exactly once.
+//! The outbox: after an outage texts are sent from any page, in order, exactly once.
 
 use fantoccini::key::Key;
 
 use super::{Browser, Proxy};
 use crate::hub::{Hub, MAYA, Workspace};
 
-/// What the provider was handed, in order.
-async fn handed_over(hub: &Hub) -> Vec<String> {
+/// Sends all queued messages; returns what the provider received, in order.
+async fn sent_to_provider(hub: &Hub) -> Vec<String> {
     while hub.sends().await > 0 {}
     let sent = hub.twilio.messages();
     sent.iter().map(|message| message.body.clone()).collect()
 }
 
-async fn taken(hub: &Hub, wanted: i64) {
+async fn stores_texts(hub: &Hub, expected: i64) {
     for _ in 0..1000 {
         let count = hub
             .count("select count(*) from messages where direction = 'outbound'")
             .await;
-        if count >= wanted {
+        if count >= expected {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    panic!("the server never took {wanted} texts");
+    panic!("the server did not store {expected} texts");
 }
 
 async fn writes(jo: &Browser, text: &str) {
@@ -30,15 +30,15 @@ async fn writes(jo: &Browser, text: &str) {
     jo.presses(Key::Enter).await;
 }
 
-async fn at_the_thread<'a>(hub: &'a Hub, proxy: &Proxy) -> (Workspace<'a>, Browser, String) {
+async fn opens_thread<'a>(hub: &'a Hub, proxy: &Proxy) -> (Workspace<'a>, Browser, String) {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&proxy.url).await;
     jo.expects_console("net::ERR_")
         .expects_console("WebSocket connection to")
         .expects_console("Failed to fetch")
-        // A draft was kept, and the page never heard of it.
+        // A draft was saved and its response lost.
         .expects_console("409 (Conflict)");
     jo.signs_in(&harbor.admin.email).await;
     let path = harbor.inbox(Some(&maya));
@@ -51,27 +51,27 @@ async fn at_the_thread<'a>(hub: &'a Hub, proxy: &Proxy) -> (Workspace<'a>, Brows
 async fn text_without_response_is_sent_once_from_another_page() {
     let hub = Hub::start().await;
     let proxy = Proxy::to(hub.server.address).await;
-    let (harbor, jo, path) = at_the_thread(&hub, &proxy).await;
+    let (harbor, jo, path) = opens_thread(&hub, &proxy).await;
 
-    proxy.loses_answers(true);
+    proxy.loses_responses(true);
     writes(&jo, "First").await;
-    taken(&hub, 1).await;
+    stores_texts(&hub, 1).await;
     jo.sees_in(".message.unsent", "Not sent").await;
     writes(&jo, "Second").await;
     jo.sees_in(".outbox-bar", "2 texts wait for the connection")
         .await;
-    // The open row says nothing of itself; the thread does.
+    // On the open row the mark exists but is hidden: the thread shows it.
     jo.waits_until(
-        "its row knows",
+        "its row is marked",
         "document.querySelector('.row .own.waits')?.textContent.includes('Second')",
     )
     .await;
 
-    // The page is closed; another one, which shows no thread, sends them.
-    proxy.loses_answers(false);
+    // Another page, without a thread, sends them.
+    proxy.loses_responses(false);
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
-    taken(&hub, 2).await;
-    jo.loses(".outbox-bar").await;
+    stores_texts(&hub, 2).await;
+    jo.finds_no(".outbox-bar").await;
     jo.waits_until(
         "nothing waits any more",
         "!Object.keys(localStorage).some((key) => key.startsWith('unsent:'))",
@@ -80,15 +80,15 @@ async fn text_without_response_is_sent_once_from_another_page() {
     jo.opens(&path).await;
     jo.sees_in(".message.outbound[id^=message-]", "Second")
         .await;
-    jo.loses(".message.unsent").await;
-    assert_eq!(handed_over(&hub).await, ["First", "Second"]);
+    jo.finds_no(".message.unsent").await;
+    assert_eq!(sent_to_provider(&hub).await, ["First", "Second"]);
 }
 
 #[tokio::test]
-async fn draft_with_lost_response_belongs_to_its_author() {
+async fn draft_save_with_lost_response_causes_no_conflict() {
     let hub = Hub::start().await;
     let proxy = Proxy::to(hub.server.address).await;
-    let (harbor, jo, _path) = at_the_thread(&hub, &proxy).await;
+    let (harbor, jo, _path) = opens_thread(&hub, &proxy).await;
     let drafts = async |content: &str| {
         for _ in 0..1000 {
             let kept: Option<String> = sqlx::query_scalar("select content from drafts")
@@ -100,14 +100,13 @@ async fn draft_with_lost_response_belongs_to_its_author() {
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
-        panic!("the server never has “{content}” for a draft");
+        panic!("no draft “{content}” was saved");
     };
-    proxy.loses_answers(true);
+    proxy.loses_responses(true);
     jo.fills("Message to", "Yes").await;
     drafts("Yes").await;
     jo.fills("Message to", "No").await;
-    // Whatever page is open next, the server hears the end of it.
-    proxy.loses_answers(false);
+    proxy.loses_responses(false);
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     drafts("No").await;
 }
@@ -116,50 +115,50 @@ async fn draft_with_lost_response_belongs_to_its_author() {
 async fn reload_during_an_outage_keeps_the_outbox() {
     let hub = Hub::start().await;
     let proxy = Proxy::to(hub.server.address).await;
-    let (_harbor, jo, path) = at_the_thread(&hub, &proxy).await;
+    let (_harbor, jo, path) = opens_thread(&hub, &proxy).await;
     for round in ["One", "Two", "Three"] {
-        proxy.loses_answers(true);
+        proxy.loses_responses(true);
         writes(&jo, round).await;
         jo.sees_in(".message.unsent", round).await;
-        proxy.loses_answers(false);
+        proxy.loses_responses(false);
         jo.opens(&path).await;
         jo.sees_in(".message.outbound[id^=message-]", round).await;
     }
-    jo.loses(".message.unsent").await;
-    jo.loses(".outbox-bar").await;
-    assert_eq!(handed_over(&hub).await, ["One", "Two", "Three"]);
+    jo.finds_no(".message.unsent").await;
+    jo.finds_no(".outbox-bar").await;
+    assert_eq!(sent_to_provider(&hub).await, ["One", "Two", "Three"]);
 }
 
 #[tokio::test]
 async fn two_tabs_share_the_outbox_without_conflict() {
     let hub = Hub::start().await;
     let proxy = Proxy::to(hub.server.address).await;
-    let (_harbor, jo, path) = at_the_thread(&hub, &proxy).await;
-    // Of what both write at once, one draft is refused.
+    let (_harbor, jo, path) = opens_thread(&hub, &proxy).await;
+    // One of two concurrent drafts is refused.
     jo.expects_console("status of 409");
-    jo.measures(&format!("void open('{path}')")).await;
-    jo.turns_to_window(1).await;
+    jo.evaluates(&format!("void open('{path}')")).await;
+    jo.switches_to_window(1).await;
     jo.sees_in(".list .live", "Live").await;
 
-    proxy.loses_answers(true);
-    jo.turns_to_window(0).await;
+    proxy.loses_responses(true);
+    jo.switches_to_window(0).await;
     for text in ["One", "Two", "Three"] {
         writes(&jo, text).await;
     }
     jo.sees_in(".outbox-bar", "3 texts wait for the connection")
         .await;
-    jo.turns_to_window(1).await;
+    jo.switches_to_window(1).await;
     jo.sees_in(".message.outbound", "Three").await;
     writes(&jo, "Four").await;
     jo.sees_in(".outbox-bar", "4 texts wait for the connection")
         .await;
 
-    proxy.loses_answers(false);
+    proxy.loses_responses(false);
     for window in [0, 1] {
-        jo.turns_to_window(window).await;
+        jo.switches_to_window(window).await;
         jo.sees_in(".message.outbound[id^=message-]", "Four").await;
-        jo.loses(".message.unsent").await;
-        jo.loses(".outbox-bar").await;
+        jo.finds_no(".message.unsent").await;
+        jo.finds_no(".outbox-bar").await;
         let shown = "[...document.querySelectorAll('.message.outbound .bubble')].map((it) => it.innerText).join()";
         jo.waits_until(
             "each is there once",
@@ -167,14 +166,17 @@ async fn two_tabs_share_the_outbox_without_conflict() {
         )
         .await;
     }
-    assert_eq!(handed_over(&hub).await, ["One", "Two", "Three", "Four"]);
+    assert_eq!(
+        sent_to_provider(&hub).await,
+        ["One", "Two", "Three", "Four"]
+    );
 }
 
 #[tokio::test]
-async fn refusal_on_another_page_names_the_conversation_and_can_be_edited() {
+async fn refusal_on_another_page_links_to_the_conversation_and_can_be_retried() {
     let hub = Hub::start().await;
     let proxy = Proxy::to(hub.server.address).await;
-    let (harbor, jo, path) = at_the_thread(&hub, &proxy).await;
+    let (harbor, jo, path) = opens_thread(&hub, &proxy).await;
     jo.expects_console("status of 409");
     jo.is_offline(true).await;
     writes(&jo, "See you").await;
@@ -192,19 +194,18 @@ async fn refusal_on_another_page_names_the_conversation_and_can_be_edited() {
     jo.clicks("Try again").await;
     jo.sees_in(".message.outbound[id^=message-]", "See you")
         .await;
-    assert_eq!(handed_over(&hub).await, ["See you"]);
+    assert_eq!(sent_to_provider(&hub).await, ["See you"]);
 }
 
-/// Jo, about to write to somebody new.
-async fn at_a_new_text<'a>(hub: &'a Hub, proxy: &Proxy) -> (Workspace<'a>, Browser, String) {
-    let (harbor, jo, _) = at_the_thread(hub, proxy).await;
+async fn opens_new_text<'a>(hub: &'a Hub, proxy: &Proxy) -> (Workspace<'a>, Browser, String) {
+    let (harbor, jo, _) = opens_thread(hub, proxy).await;
     let page = format!("/w/{}/send", harbor.slug);
     jo.opens(&page).await;
     jo.finds("form.new-text[data-ready]").await;
     (harbor, jo, page)
 }
 
-async fn begins(jo: &Browser, to: &str, text: &str) {
+async fn fills_new_text(jo: &Browser, to: &str, text: &str) {
     jo.fills("To", to).await;
     jo.fills("Text", text).await;
 }
@@ -215,9 +216,9 @@ const NOTHING_WAITS: &str = "!Object.keys(localStorage).some((key) => key.starts
 async fn new_text_queued_offline_survives_reload_and_is_sent_once() {
     let hub = Hub::start().await;
     let proxy = Proxy::to(hub.server.address).await;
-    let (harbor, jo, page) = at_a_new_text(&hub, &proxy).await;
-    proxy.loses_answers(true);
-    begins(&jo, "(415) 555-0133", "Welcome").await;
+    let (harbor, jo, page) = opens_new_text(&hub, &proxy).await;
+    proxy.loses_responses(true);
+    fills_new_text(&jo, "(415) 555-0133", "Welcome").await;
     jo.clicks("Send").await;
     jo.sees_in(".unsent-texts", "Waits for the connection")
         .await;
@@ -229,8 +230,8 @@ async fn new_text_queued_offline_survives_reload_and_is_sent_once() {
         "document.querySelector('#content').value === ''",
     )
     .await;
-    // The server took it, and could not say so.
-    taken(&hub, 1).await;
+    // The server has stored it; the response is lost.
+    stores_texts(&hub, 1).await;
     proxy.loses_writes();
     jo.reloads().await;
     jo.sees_in(".unsent-texts", "Welcome").await;
@@ -240,32 +241,32 @@ async fn new_text_queued_offline_survives_reload_and_is_sent_once() {
     )
     .await;
 
-    proxy.loses_answers(false);
+    proxy.loses_responses(false);
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
-    jo.loses(".outbox-bar").await;
+    jo.finds_no(".outbox-bar").await;
     jo.waits_until("nothing waits any more", NOTHING_WAITS)
         .await;
-    assert_eq!(handed_over(&hub).await, ["Welcome"]);
+    assert_eq!(sent_to_provider(&hub).await, ["Welcome"]);
     jo.opens(&page).await;
     jo.finds("form.new-text[data-ready]").await;
-    jo.loses(".unsent-texts").await;
+    jo.finds_no(".unsent-texts").await;
     assert_eq!(hub.count("select count(*) from drafts").await, 0);
 }
 
 #[tokio::test]
-async fn queued_new_text_links_to_its_conversation_and_can_be_withdrawn_before() {
+async fn queued_new_text_can_be_edited_and_opens_its_conversation_once_sent() {
     let hub = Hub::start().await;
     let proxy = Proxy::to(hub.server.address).await;
-    let (_harbor, jo, _) = at_a_new_text(&hub, &proxy).await;
+    let (_harbor, jo, _) = opens_new_text(&hub, &proxy).await;
     jo.is_offline(true).await;
-    begins(&jo, "(415) 555-0133", "Welcome").await;
+    fills_new_text(&jo, "(415) 555-0133", "Welcome").await;
     jo.clicks("Send").await;
     jo.sees_in(".unsent-texts", "Welcome").await;
     jo.clicks("Change it").await;
-    jo.loses(".unsent-texts").await;
-    jo.loses(".outbox-bar").await;
+    jo.finds_no(".unsent-texts").await;
+    jo.finds_no(".outbox-bar").await;
     jo.waits_until(
-        "to whom stands there too",
+        "the recipient is in its field",
         "document.querySelector('#to').value === '(415) 555-0133'",
     )
     .await;
@@ -278,28 +279,28 @@ async fn queued_new_text_links_to_its_conversation_and_can_be_withdrawn_before()
     jo.sees_in(".thread-head", "(415) 555-0133").await;
     jo.waits_until("nothing waits any more", NOTHING_WAITS)
         .await;
-    assert_eq!(handed_over(&hub).await, ["Welcome back"]);
+    assert_eq!(sent_to_provider(&hub).await, ["Welcome back"]);
 }
 
 #[tokio::test]
-async fn withdrawn_text_that_the_server_has_warns_before_resending() {
+async fn edited_text_that_the_server_has_is_not_sent_again() {
     let hub = Hub::start().await;
     let proxy = Proxy::to(hub.server.address).await;
-    let (_harbor, jo, _) = at_a_new_text(&hub, &proxy).await;
+    let (_harbor, jo, _) = opens_new_text(&hub, &proxy).await;
     jo.expects_console("status of 422");
-    proxy.loses_answers(true);
-    begins(&jo, "(415) 555-0133", "Welcome").await;
+    proxy.loses_responses(true);
+    fills_new_text(&jo, "(415) 555-0133", "Welcome").await;
     jo.clicks("Send").await;
-    taken(&hub, 1).await;
+    stores_texts(&hub, 1).await;
     jo.sees_in(".unsent-texts", "Welcome").await;
     jo.clicks("Change it").await;
     jo.waits_until(
-        "it stands in the field again",
+        "it is in the field again",
         "document.querySelector('#content').value === 'Welcome'",
     )
     .await;
     jo.fills("Text", "Welcome back").await;
-    proxy.loses_answers(false);
+    proxy.loses_responses(false);
     jo.clicks("Send").await;
     jo.sees_in(
         ".notice",
@@ -311,17 +312,17 @@ async fn withdrawn_text_that_the_server_has_warns_before_resending() {
         "document.querySelector('#content').value === 'Welcome back'",
     )
     .await;
-    assert_eq!(handed_over(&hub).await, ["Welcome"]);
+    assert_eq!(sent_to_provider(&hub).await, ["Welcome"]);
 }
 
 #[tokio::test]
 async fn new_text_refused_later_reappears_with_the_reason() {
     let hub = Hub::start().await;
     let proxy = Proxy::to(hub.server.address).await;
-    let (harbor, jo, page) = at_a_new_text(&hub, &proxy).await;
+    let (harbor, jo, page) = opens_new_text(&hub, &proxy).await;
     jo.expects_console("status of 409");
     proxy.loses_writes();
-    begins(&jo, "Maya Okafor", "See you").await;
+    fills_new_text(&jo, "Maya Okafor", "See you").await;
     jo.clicks("Send").await;
     jo.sees_in(".outbox-bar", "1 text waits for the connection")
         .await;
@@ -329,15 +330,15 @@ async fn new_text_refused_later_reappears_with_the_reason() {
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     jo.sees_in(".outbox-bar", "1 text waits for the connection")
         .await;
-    // Nothing says that the line carries again: it is tried.
-    proxy.loses_answers(false);
+    // No event reports the end of the outage: a timer retries.
+    proxy.loses_responses(false);
     jo.sees_in(".outbox-bar", "A text could not be sent").await;
     jo.follows("Look at it").await;
     jo.is_at(&page).await;
     jo.sees_in(".notice", "opted out").await;
-    jo.loses(".outbox-bar").await;
+    jo.finds_no(".outbox-bar").await;
     harbor.receives(MAYA, "START").await;
-    // It is a draft like any other now.
+    // The refused text is a draft again.
     jo.opens(&page).await;
     jo.waits_until(
         "what was typed stands there",
@@ -347,15 +348,15 @@ async fn new_text_refused_later_reappears_with_the_reason() {
     jo.clicks("Send").await;
     jo.sees_in(".message.outbound[id^=message-]", "See you")
         .await;
-    assert_eq!(handed_over(&hub).await, ["See you"]);
+    assert_eq!(sent_to_provider(&hub).await, ["See you"]);
 }
 
 #[tokio::test]
-async fn new_text_typed_offline_survives_the_page() {
+async fn new_text_typed_offline_survives_a_reload_and_is_saved_later() {
     let hub = Hub::start().await;
     let proxy = Proxy::to(hub.server.address).await;
-    let (harbor, jo, page) = at_a_new_text(&hub, &proxy).await;
-    let stands = |what: &str| {
+    let (harbor, jo, page) = opens_new_text(&hub, &proxy).await;
+    let is_shown = |what: &str| {
         format!(
             "document.querySelector('#to').value === '(415) 555-0133' && document.querySelector('#content').value === '{what}'"
         )
@@ -366,13 +367,12 @@ async fn new_text_typed_offline_survives_the_page() {
         jo.opens(&page).await;
         jo.finds("form.new-text[data-ready]").await;
         proxy.loses_writes();
-        begins(&jo, "(415) 555-0133", "Good morning").await;
+        fills_new_text(&jo, "(415) 555-0133", "Good morning").await;
         jo.reloads().await;
-        jo.waits_until("it is still there", &stands("Good morning"))
+        jo.waits_until("it is still there", &is_shown("Good morning"))
             .await;
-        proxy.loses_answers(false);
+        proxy.loses_responses(false);
     }
-    // From any page the server has it once the line carries.
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     for _ in 0..500 {
         if hub.count(kept).await == 1 {
@@ -380,5 +380,5 @@ async fn new_text_typed_offline_survives_the_page() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    panic!("the server never had it");
+    panic!("the draft was not saved");
 }

@@ -1,9 +1,9 @@
-//! The browser translates what is said on a page; names and numbers are nothing to translate.
+//! Browser translation: names and numbers are marked as untranslatable.
 
 use super::Browser;
 use crate::hub::{Hub, MAYA};
 
-/// What a translator does, to every piece of text that may be translated.
+/// Replaces every text node that may be translated, as a translator does.
 const TRANSLATES: &str = "(() => {
     const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
     const found = []
@@ -21,7 +21,7 @@ async fn translate_attribute_protects_names_and_allows_message_text() {
     let maya = harbor
         .receives(MAYA, "予約はhttps://a.test/rから (see www.a.test/x_(y)).")
         .await;
-    harbor.knows(&maya, "May Grant").await;
+    harbor.names_contact(&maya, "May Grant").await;
     let tag = harbor.tag("Spring Clean").await;
     let contact = maya["contact_id"].as_str().unwrap();
     let path = harbor.path(&format!("/contacts/{contact}/tags/{tag}"));
@@ -38,7 +38,7 @@ async fn translate_attribute_protects_names_and_allows_message_text() {
     jo.sees_in(".list .live", "Live").await;
     let links = "[...document.querySelectorAll('.message.inbound .bubble a')].map((it) => it.textContent + ' ' + it.href).join()";
     assert_eq!(
-        jo.measures(links).await,
+        jo.evaluates(links).await,
         "https://a.test/r https://a.test/r,www.a.test/x_(y) https://www.a.test/x_(y)"
     );
     jo.sees_in(
@@ -48,7 +48,7 @@ async fn translate_attribute_protects_names_and_allows_message_text() {
     .await;
     jo.sees_in(".message.outbound", "Reword").await;
 
-    jo.measures(TRANSLATES).await;
+    jo.evaluates(TRANSLATES).await;
     jo.sees_in(".message.inbound .bubble", "otra cosa").await;
     for (place, name) in [
         (".row .name", "May Grant"),
@@ -64,21 +64,21 @@ async fn translate_attribute_protects_names_and_allows_message_text() {
         ("#details .tag", "Spring Clean"),
     ] {
         let shown = jo
-            .measures(&format!(
+            .evaluates(&format!(
                 "[...document.querySelectorAll('{place}')].map((it) => it.textContent).join(' ')"
             ))
             .await;
         let shown = shown.as_str().unwrap();
         let is_me = place.ends_with(".author") && shown.contains("You");
-        assert!(shown.contains(name) || is_me, "{place} says {shown}");
+        assert!(shown.contains(name) || is_me, "{place}: {shown}");
     }
-    // Even where somebody's translator heeds nothing.
-    jo.measures("void (document.querySelector('.message.outbound .bubble').textContent = 'Tenemos a las 3:30')")
+    // Even if a translator ignores the attribute.
+    jo.evaluates("void (document.querySelector('.message.outbound .bubble').textContent = 'Tenemos a las 3:30')")
         .await;
-    jo.measures("void document.querySelector('[data-action=\"composer#rewrite\"]').click()")
+    jo.evaluates("void document.querySelector('[data-action=\"composer#rewrite\"]').click()")
         .await;
     jo.waits_until(
-        "the text itself is there to be reworded",
+        "the original text is in the field",
         "document.querySelector('.composer textarea').value === 'We have 3:30\\nor 4:15 <free>'",
     )
     .await;

@@ -1,4 +1,4 @@
-//! A conversation on paper.
+//! Printing a conversation.
 
 use std::process::Command;
 
@@ -15,7 +15,7 @@ async fn print_contains_the_whole_conversation_and_nothing_else() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.receives("+14155550177", "My crown came off").await;
     let maya = harbor.receives(MAYA, "The first one").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     for n in 0..20 {
         harbor.receives(MAYA, &format!("Question {n}?")).await;
         let answer = format!("Answer {n}. {}", "It takes a while to say. ".repeat(6));
@@ -29,7 +29,7 @@ async fn print_contains_the_whole_conversation_and_nothing_else() {
     jo.sees_in(".list .live", "Live").await;
     jo.sees_in(".list", "My crown came off").await;
     jo.fills("Message to", "Not sent yet").await;
-    jo.measures("void document.querySelector('.scroller').scrollTo(0, -1e6)")
+    jo.evaluates("void document.querySelector('.scroller').scrollTo(0, -1e6)")
         .await;
     jo.waits_until(
         "older texts are loaded",
@@ -37,7 +37,7 @@ async fn print_contains_the_whole_conversation_and_nothing_else() {
     )
     .await;
     let loaded = jo
-        .measures(
+        .evaluates(
             "[...document.querySelectorAll('.message .bubble')].map((it) => it.textContent.trim())",
         )
         .await;
@@ -62,7 +62,7 @@ async fn print_contains_the_whole_conversation_and_nothing_else() {
         .unwrap();
     let text = String::from_utf8(text.stdout).unwrap();
     assert!(text.matches('\u{c}').count() > 1, "several pages: {text}");
-    let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let printed = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for one in loaded.as_array().unwrap() {
         let one = one
             .as_str()
@@ -70,10 +70,10 @@ async fn print_contains_the_whole_conversation_and_nothing_else() {
             .split_whitespace()
             .collect::<Vec<_>>()
             .join(" ");
-        assert!(said.contains(&one), "“{one}” is not in {said}");
+        assert!(printed.contains(&one), "“{one}” is not in {printed}");
     }
     let today = jo
-        .measures("new Intl.DateTimeFormat(undefined, { dateStyle: 'full' }).format(new Date())")
+        .evaluates("new Intl.DateTimeFormat(undefined, { dateStyle: 'full' }).format(new Date())")
         .await;
     for there in [
         "Maya Okafor",
@@ -81,7 +81,7 @@ async fn print_contains_the_whole_conversation_and_nothing_else() {
         "Jo Park wrote",
         today.as_str().unwrap(),
     ] {
-        assert!(said.contains(there), "“{there}” is not in {said}");
+        assert!(printed.contains(there), "“{there}” is not in {printed}");
     }
     for absent in [
         "My crown came off",
@@ -92,10 +92,10 @@ async fn print_contains_the_whole_conversation_and_nothing_else() {
         "Live",
         "Today",
     ] {
-        assert!(!said.contains(absent), "“{absent}” is in {said}");
+        assert!(!printed.contains(absent), "“{absent}” is in {printed}");
     }
 
-    // Every page is white, with something dark on it.
+    // Every page is white with dark text.
     let pictures = Command::new("pdftoppm")
         .args(["-png", "-gray", "-r", "72"])
         .arg(&file)
@@ -103,17 +103,20 @@ async fn print_contains_the_whole_conversation_and_nothing_else() {
         .status()
         .unwrap();
     assert!(pictures.success());
-    let pages = std::fs::read_dir(dir.path())
+    let pages: Vec<_> = std::fs::read_dir(dir.path())
         .unwrap()
-        .map(|entry| entry.unwrap().path());
-    for page in pages.filter(|path| path.extension().is_some_and(|end| end == "png")) {
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "png"))
+        .collect();
+    assert!(pages.len() > 1, "{pages:?}");
+    for page in pages {
         let picture = image::open(&page).unwrap().into_luma8();
         let white = picture.pixels().filter(|pixel| pixel.0[0] > 250).count();
         let share = white * 100 / picture.pixels().len();
         assert!(share > 75, "{share} % of {} are white", page.display());
         assert!(
             picture.pixels().any(|pixel| pixel.0[0] < 110),
-            "{} is pale",
+            "{} has no dark text",
             page.display()
         );
     }

@@ -1,5 +1,4 @@
-//! The line between a browser and the server, that can be plugged in elsewhere, can lose what comes back or what is sent,
-//! and can die without a word.
+//! A TCP proxy between browser and server that can switch servers, lose responses or writes, and stall connections.
 
 use std::net::SocketAddr;
 
@@ -9,16 +8,16 @@ use tokio::sync::watch;
 
 pub struct Proxy {
     pub url: String,
-    end: watch::Sender<SocketAddr>,
-    loses: watch::Sender<Lost>,
-    /// How often the connections that were open have gone deaf.
-    deaf: watch::Sender<u32>,
+    target: watch::Sender<SocketAddr>,
+    lost: watch::Sender<Lost>,
+    /// Number of calls of `stalls_connections`.
+    stalls: watch::Sender<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lost {
     Nothing,
-    Answers,
+    Responses,
     Writes,
 }
 
@@ -26,102 +25,105 @@ impl Proxy {
     pub async fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (end, plugged) = watch::channel(server);
-        let (loses, losing) = watch::channel(Lost::Nothing);
-        let (deaf, deafened) = watch::channel(0);
+        let (target, targets) = watch::channel(server);
+        let (lost, losses) = watch::channel(Lost::Nothing);
+        let (stalls, stalled) = watch::channel(0);
         tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(carry(
-                    near,
-                    plugged.clone(),
-                    losing.clone(),
-                    deafened.clone(),
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(forward(
+                    client,
+                    targets.clone(),
+                    losses.clone(),
+                    stalled.clone(),
                 ));
             }
         });
         Self {
             url,
-            end,
-            loses,
-            deaf,
+            target,
+            lost,
+            stalls,
         }
     }
 
-    /// What is under way on the old line is cut off.
+    /// Connects to another server and closes all connections to the old one.
     pub fn leads_to(&self, server: SocketAddr) {
-        self.end.send_replace(server);
+        self.target.send_replace(server);
     }
 
-    /// The server hears everything, but where its answer should come the line breaks.
-    pub fn loses_answers(&self, loses: bool) {
-        self.loses
-            .send_replace(if loses { Lost::Answers } else { Lost::Nothing });
+    /// The server receives requests, but connections close before its responses.
+    pub fn loses_responses(&self, loses: bool) {
+        self.lost.send_replace(if loses {
+            Lost::Responses
+        } else {
+            Lost::Nothing
+        });
     }
 
-    /// From now on nothing passes on the connections that are open, neither way, yet they stay open, as after a laptop's sleep
-    /// or behind a router that has forgotten them. New ones pass.
+    /// Stops forwarding on open connections, in both directions, without closing them, as after sleep or a NAT
+    /// timeout. New connections work.
     pub fn stalls_connections(&self) {
-        self.deaf.send_modify(|times| *times += 1);
+        self.stalls.send_modify(|times| *times += 1);
     }
 
-    /// Pages come, but nothing that is posted or put gets there.
+    /// Closes connections that send a POST or PUT; GET works.
     pub fn loses_writes(&self) {
-        self.loses.send_replace(Lost::Writes);
+        self.lost.send_replace(Lost::Writes);
     }
 }
 
-async fn carry(
-    near: TcpStream,
-    mut plugged: watch::Receiver<SocketAddr>,
-    losing: watch::Receiver<Lost>,
-    deafened: watch::Receiver<u32>,
+async fn forward(
+    client: TcpStream,
+    mut targets: watch::Receiver<SocketAddr>,
+    losses: watch::Receiver<Lost>,
+    stalled: watch::Receiver<u32>,
 ) {
-    let born = *deafened.borrow();
-    let is_deaf = || *deafened.borrow() > born;
-    let server = *plugged.borrow_and_update();
-    let Ok(far) = TcpStream::connect(server).await else {
+    let at_start = *stalled.borrow();
+    let is_stalled = || *stalled.borrow() > at_start;
+    let server = *targets.borrow_and_update();
+    let Ok(upstream) = TcpStream::connect(server).await else {
         return;
     };
-    let (mut near_in, mut near_out) = near.into_split();
-    let (mut far_in, mut far_out) = far.into_split();
-    let there = async {
+    let (mut client_in, mut client_out) = client.into_split();
+    let (mut upstream_in, mut upstream_out) = upstream.into_split();
+    let requests = async {
         let mut bytes = vec![0; 16 * 1024];
-        while let Ok(count @ 1..) = near_in.read(&mut bytes).await {
-            if is_deaf() {
+        while let Ok(count @ 1..) = client_in.read(&mut bytes).await {
+            if is_stalled() {
                 continue;
             }
             let is_write = bytes.starts_with(b"POST ") || bytes.starts_with(b"PUT ");
-            if is_write && *losing.borrow() == Lost::Writes {
+            if is_write && *losses.borrow() == Lost::Writes {
                 return;
             }
-            if far_out.write_all(&bytes[..count]).await.is_err() {
+            if upstream_out.write_all(&bytes[..count]).await.is_err() {
                 break;
             }
         }
-        let _ = far_out.shutdown().await;
-        // The answer is still to come.
+        let _ = upstream_out.shutdown().await;
+        // The response is still pending.
         std::future::pending::<()>().await;
     };
-    let back = async {
+    let responses = async {
         let mut bytes = vec![0; 16 * 1024];
-        while let Ok(count @ 1..) = far_in.read(&mut bytes).await {
-            if is_deaf() {
+        while let Ok(count @ 1..) = upstream_in.read(&mut bytes).await {
+            if is_stalled() {
                 continue;
             }
-            if *losing.borrow() == Lost::Answers
-                || near_out.write_all(&bytes[..count]).await.is_err()
+            if *losses.borrow() == Lost::Responses
+                || client_out.write_all(&bytes[..count]).await.is_err()
             {
                 break;
             }
         }
-        // Not even that the server has closed it is heard.
-        if is_deaf() {
+        // A stalled connection does not forward the server's close either.
+        if is_stalled() {
             std::future::pending::<()>().await;
         }
     };
     tokio::select! {
-        () = there => {}
-        () = back => {}
-        _ = plugged.changed() => {}
+        () = requests => {}
+        () = responses => {}
+        _ = targets.changed() => {}
     }
 }

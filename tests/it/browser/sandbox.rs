@@ -1,4 +1,4 @@
-//! Without an account anywhere: a number to play with, and the phone that texts it.
+//! The sandbox number and its handset.
 
 use fantoccini::key::Key;
 
@@ -19,13 +19,13 @@ async fn sandbox_number_is_one_click_and_its_handset_exchanges_texts() {
     jo.sees_in(".live", "Live").await;
 
     jo.follows("Open handset").await;
-    jo.turns_to_window(1).await;
+    jo.switches_to_window(1).await;
     jo.sees("Your customer’s phone").await;
     jo.fills("Text to", "Is 3:30 still free?").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".handset .message", "Is 3:30 still free?").await;
 
-    jo.turns_to_window(0).await;
+    jo.switches_to_window(0).await;
     jo.sees_in(".proof.good", "Texts arrive").await;
     jo.follows("Inbox").await;
     jo.sees_in(".row.unread", "Is 3:30 still free?").await;
@@ -36,12 +36,12 @@ async fn sandbox_number_is_one_click_and_its_handset_exchanges_texts() {
     assert_eq!(hub.sends().await, 1);
     jo.sees_in(".message.outbound .state", "Delivered").await;
 
-    jo.turns_to_window(1).await;
+    jo.switches_to_window(1).await;
     jo.sees_in(".handset .message.outbound", "Yes, it is yours")
         .await;
     jo.fills("Text to", "Perfect").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".handset .message.inbound", "Perfect").await;
-    jo.turns_to_window(0).await;
+    jo.switches_to_window(0).await;
     jo.sees_in(".message.inbound", "Perfect").await;
 }

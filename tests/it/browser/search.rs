@@ -1,4 +1,4 @@
-//! Looking for things: what is found, and the place where it stands.
+//! Search in the inbox, and the command palette.
 
 use fantoccini::key::Key;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::media::photo;
 
 const TOM: &str = "+14155550177";
 
-async fn stands(harbor: &Workspace<'_>, conversation: &Value, status: &str) {
+async fn sets_status(harbor: &Workspace<'_>, conversation: &Value, status: &str) {
     let id = conversation["id"].as_str().unwrap();
     let path = harbor.path(&format!("/conversations/{id}"));
     let change = json!({"status": status});
@@ -30,13 +30,13 @@ async fn search_result_opens_the_message_in_context() {
                 text("The <b>gate</b> code is 4711").await;
                 let maya = harbor.conversation_with(MAYA).await;
                 harbor.notes(&maya, "Changed on Monday").await;
-                stands(&harbor, &maya, "pending").await;
+                sets_status(&harbor, &maya, "pending").await;
             }
             _ => text(&format!("Text number {nth}.")).await,
         }
     }
     let maya = harbor.conversation_with(MAYA).await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let read = harbor.path(&format!(
         "/conversations/{}/read",
         maya["id"].as_str().unwrap()
@@ -53,15 +53,15 @@ async fn search_result_opens_the_message_in_context() {
     jo.sees_in(".found", "The <b>gate</b> code is 4711").await;
     jo.sees_in(".found", "Is the gate open?").await;
     jo.waits_until("only texts are found", "[...document.querySelectorAll('.found h2')].map((it) => it.innerText).join() === 'Messages'").await;
-    // What comes in meanwhile does not push itself between what was found.
+    // New texts are not inserted into search results.
     hub.twilio
         .text("+14155550166", FRONT_DESK, "I am new here")
         .await;
-    jo.reads_title("(2) Inbox · Harbor Dental").await;
-    jo.misses(".rows", "I am new here").await;
+    jo.has_title("(2) Inbox · Harbor Dental").await;
+    jo.sees_no(".rows", "I am new here").await;
 
     jo.follows("Maya Okafor").await;
-    jo.sees_in(".message.sought", "gate").await;
+    jo.sees_in(".message.highlighted", "gate").await;
     let reading = "const scroller = document.querySelector('.scroller').getBoundingClientRect();
         const box = (text) => [...document.querySelectorAll('.message')].find((it) => it.innerText.includes(text))?.getBoundingClientRect();
         const shown = (text) => box(text) && box(text).top >= scroller.top && box(text).bottom <= scroller.bottom";
@@ -75,87 +75,84 @@ async fn search_result_opens_the_message_in_context() {
     jo.sees_in("a.news", "To the newest").await;
     let here = "[...document.querySelectorAll('.message')].some((it) => it.innerText.includes('Text number 90.'))";
     assert_eq!(
-        jo.measures(here).await,
+        jo.evaluates(here).await,
         false,
-        "what lies far below is not loaded"
+        "messages far below are not loaded"
     );
 
-    // So are what was noted there and what happened, and nothing of what did elsewhere.
+    // Notes and events around it are loaded, later events are not.
     jo.sees_in(".message.note", "Changed on Monday").await;
-    jo.sees_in(".happened", "Jo Park marked this as pending")
-        .await;
-    jo.sees_in(".happened", "Reopened by a new text").await;
-    stands(&harbor, &maya, "done").await;
+    jo.sees_in(".event", "Jo Park marked this as pending").await;
+    jo.sees_in(".event", "Reopened by a new text").await;
+    sets_status(&harbor, &maya, "done").await;
 
-    // A text that comes in now is told, and does not land in the gap.
+    // A new text is counted, not inserted across the gap.
     text("Hello from now").await;
     jo.sees_in("a.news", "1 new message").await;
     assert_eq!(
-        jo.measures("document.querySelector('.messages').innerText.includes('Hello from now')")
+        jo.evaluates("document.querySelector('.messages').innerText.includes('Hello from now')")
             .await,
         false
     );
 
-    // Newer ones come in below what one reads, which stays where it is.
+    // Newer messages load below; the reading position stays.
     let bottom = "document.querySelector('.scroller').scrollTo(0, 0)";
     jo.waits_until(
         "the gap ends below",
         "document.querySelector('.messages > .newer')",
     )
     .await;
-    jo.measures("document.querySelector('.scroller').scrollTo(0, -30)")
+    jo.evaluates("document.querySelector('.scroller').scrollTo(0, -30)")
         .await;
     let anchor = "Text number 44.";
-    let before = jo.measures(&height_of(anchor)).await;
+    let before = jo.evaluates(&height_of(anchor)).await;
     jo.waits_until("newer ones are loaded", "[...document.querySelectorAll('.message')].some((it) => it.innerText.includes('Text number 50.'))").await;
     jo.waits_until(
-        "what one reads stays",
+        "the reading position stays",
         &format!("Math.abs(({}) - ({before})) <= 2", height_of(anchor)),
     )
     .await;
     for _ in 0..4 {
-        jo.measures(bottom).await;
-        jo.measures("new Promise((done) => setTimeout(done, 400))")
+        jo.evaluates(bottom).await;
+        jo.evaluates("new Promise((done) => setTimeout(done, 400))")
             .await;
     }
     jo.sees_in(".message", "Hello from now").await;
-    jo.loses("a.news").await;
-    let lines = "[...document.querySelectorAll('.messages > .message, .messages > .happened')].map((it) => it.id)";
+    jo.finds_no("a.news").await;
+    let lines = "[...document.querySelectorAll('.messages > .message, .messages > .event')].map((it) => it.id)";
     let once = format!("new Set({lines}).size === {lines}.length");
     jo.waits_until("each is there once", &once).await;
     let bare = "(it) => it.slice(it.indexOf('-'))";
     let sorted = format!("{lines}.map({bare}).join() === {lines}.map({bare}).sort().join()");
-    jo.waits_until("each is in its place", &sorted).await;
-    jo.sees_in(".happened", "Jo Park marked this as done").await;
-    // From here on it is like any other.
+    jo.waits_until("they are in order", &sorted).await;
+    jo.sees_in(".event", "Jo Park marked this as done").await;
+    // Without a gap new texts are inserted.
     text("And another").await;
     jo.sees_in(".message", "And another").await;
-    // Older ones come in above.
-    jo.measures("document.querySelector('.scroller').scrollTo(0, -100000)")
+    jo.evaluates("document.querySelector('.scroller').scrollTo(0, -100000)")
         .await;
     jo.sees_in(".message", "Text number 1.").await;
 
-    // To the newest at once, from the middle.
+    // A link leads from the middle to the newest message.
     jo.fills("Search people and messages", "4711").await;
-    jo.misses(".found", "Is the gate open?").await;
+    jo.sees_no(".found", "Is the gate open?").await;
     jo.sees_in(".found mark", "4711").await;
     jo.follows("Maya Okafor").await;
     jo.follows("To the newest").await;
     jo.sees_in(".message", "And another").await;
-    jo.loses("a.news").await;
+    jo.finds_no("a.news").await;
 }
 
 #[tokio::test]
-async fn empty_search_result_is_stated() {
+async fn search_works_without_scripts_and_reports_no_results() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.has_no_scripts().await;
     jo.signs_in(&harbor.admin.email).await;
 
-    // Without scripts as well.
     jo.fills("Search people and messages", "0192").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".found h2", "People").await;
@@ -197,29 +194,29 @@ async fn message_stays_in_view_while_images_load() {
     );
     let free = "[...document.querySelectorAll('.photo')].filter((it) => it.getBoundingClientRect().height > 100).length === 4";
     let in_view = "(() => {
-        const scroller = document.querySelector('.scroller').getBoundingClientRect(), box = document.querySelector('.sought')?.getBoundingClientRect()
+        const scroller = document.querySelector('.scroller').getBoundingClientRect(), box = document.querySelector('.highlighted')?.getBoundingClientRect()
         return box?.top >= scroller.top && box.bottom <= scroller.bottom })()";
 
     jo.opens(&place).await;
-    jo.waits_until("their places are kept free", free).await;
+    jo.waits_until("their space is reserved", free).await;
     jo.waits_until("it is in view", in_view).await;
 
-    // Those of which nobody knows how large they are.
+    // Images of unknown size.
     hub.executes_sql("update message_media set width = null, height = null")
         .await;
     jo.reloads().await;
-    jo.waits_until("they are as large as they are", free).await;
+    jo.waits_until("the images are loaded", free).await;
     jo.waits_until("it is in view again", in_view).await;
 }
 
 #[tokio::test]
-async fn palette_navigates_by_keyboard() {
+async fn palette_runs_commands_and_opens_pages_by_keyboard() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let tom = harbor.receives("+14155550177", "Hello").await;
-    harbor.knows(&tom, "Tom Reyes").await;
+    harbor.names_contact(&tom, "Tom Reyes").await;
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
     let jo = Browser::start(&hub.url("")).await;
@@ -236,7 +233,6 @@ async fn palette_navigates_by_keyboard() {
         .await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".thread h1", "Maya Okafor").await;
-    // What the open conversation offers.
     palette().await;
     jo.types("assign sam").await;
     jo.sees_in("#palette [aria-selected=true]", "Assign to Sam")
@@ -268,7 +264,7 @@ async fn palette_navigates_by_keyboard() {
     palette().await;
     jo.types("wake").await;
     jo.presses(Key::Enter).await;
-    jo.loses(".thread-head [data-command=Wake]").await;
+    jo.finds_no(".thread-head [data-command=Wake]").await;
     palette().await;
     jo.types("write a note").await;
     jo.presses(Key::Enter).await;
@@ -277,7 +273,6 @@ async fn palette_navigates_by_keyboard() {
     jo.types("add a tag").await;
     jo.presses(Key::Enter).await;
     jo.has_focus_on("Add a tag").await;
-    // The one below it in the list, and back.
     palette().await;
     jo.types("next conversation").await;
     jo.presses(Key::Enter).await;
@@ -294,15 +289,13 @@ async fn palette_navigates_by_keyboard() {
     jo.types("snooze").await;
     jo.sees_in("#palette [role=status]", "Nothing found").await;
     jo.presses(Key::Escape).await;
-    jo.loses("#palette").await;
-    // A word of a text.
+    jo.finds_no("#palette").await;
     palette().await;
     jo.types("still free").await;
     jo.sees_in("#palette [aria-label=Messages]", "Is 3:30 still free?")
         .await;
     jo.presses(Key::Escape).await;
-    jo.loses("#palette").await;
-    // Pages, by arrows.
+    jo.finds_no("#palette").await;
     palette().await;
     jo.types("members").await;
     jo.presses(Key::Down).await;
@@ -310,12 +303,14 @@ async fn palette_navigates_by_keyboard() {
     jo.sees_in("#palette [aria-selected=true]", "Members").await;
     jo.presses(Key::Enter).await;
     jo.is_at("/admin/members").await;
-    // What a page is for, on each page.
     palette().await;
     jo.types("invite").await;
     jo.presses(Key::Enter).await;
-    jo.waits_until("one types", "document.activeElement.name === 'email'")
-        .await;
+    jo.waits_until(
+        "the field has the focus",
+        "document.activeElement.name === 'email'",
+    )
+    .await;
     jo.opens(&format!("/w/{}/contacts", harbor.slug)).await;
     jo.sees("Everybody whom this workspace knows").await;
     palette().await;

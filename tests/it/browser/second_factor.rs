@@ -1,11 +1,10 @@
-//! The second factor, with a real authenticator; and the way back for whoever forgot their password.
+//! The second factor with a TOTP library, and the password reset.
 
 use totp_rs::{Builder, Secret, Totp};
 
 use super::Browser;
 use crate::hub::{Hub, PASSWORD};
 
-/// An app on somebody's phone.
 fn authenticator(key: &str) -> Totp {
     let secret = Secret::try_from_base32(key.replace(' ', "")).unwrap();
     Builder::new()
@@ -16,7 +15,7 @@ fn authenticator(key: &str) -> Totp {
         .unwrap()
 }
 
-/// The code that it shows now, or in half a minute.
+/// The code in `later` seconds.
 fn code(key: &str, later: u64) -> String {
     let seconds = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
@@ -34,13 +33,13 @@ async fn password_alone_does_not_sign_in_with_second_factor() {
     jo.signs_in(&harbor.admin.email).await;
     jo.opens("/account").await;
     jo.sees("Verify your address first").await;
-    jo.is_usable_by_all("account, not verified").await;
+    jo.is_accessible("account, not verified").await;
     hub.has_verified(&harbor.admin.email).await;
     jo.opens("/account").await;
     jo.clicks("Set it up").await;
     jo.finds("svg.qr").await;
     let key = jo
-        .measures("document.querySelector('[data-secret]').textContent")
+        .evaluates("document.querySelector('[data-secret]').textContent")
         .await;
     let key = key.as_str().unwrap().to_owned();
     jo.fills("Code", "12345").await;
@@ -53,9 +52,9 @@ async fn password_alone_does_not_sign_in_with_second_factor() {
     jo.fills("Your password", PASSWORD).await;
     jo.clicks("Switch it on").await;
     jo.sees("The second factor is on").await;
-    jo.is_usable_by_all("recovery codes").await;
+    jo.is_accessible("recovery codes").await;
     let codes = jo
-        .measures("document.querySelector('.codes').textContent.trim().split('\\n')")
+        .evaluates("document.querySelector('.codes').textContent.trim().split('\\n')")
         .await;
     let codes: Vec<String> = serde_json::from_value(codes).unwrap();
     assert_eq!(codes.len(), 10, "{codes:?}");
@@ -72,12 +71,12 @@ async fn password_alone_does_not_sign_in_with_second_factor() {
     jo.clicks("Sign in").await;
     jo.sees_in(".notice.bad", "This code is wrong or was used already")
         .await;
-    jo.is_usable_by_all("second step, refused").await;
+    jo.is_accessible("second step, refused").await;
     jo.fills("Code", &code(&key, 30)).await;
     jo.clicks("Sign in").await;
     jo.is_at("/w/harbor-dental/inbox").await;
 
-    // The phone is gone: a recovery code does it, once.
+    // A recovery code works once.
     jo.opens("/account").await;
     jo.clicks("Sign out everywhere").await;
     jo.is_at("/login").await;
@@ -96,7 +95,7 @@ async fn password_alone_does_not_sign_in_with_second_factor() {
 }
 
 #[tokio::test]
-async fn forgotten_password_is_reset_by_mail() {
+async fn forgotten_password_is_reset_by_email() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let email = harbor.admin.email.clone();
@@ -128,7 +127,7 @@ async fn forgotten_password_is_reset_by_mail() {
     jo.sees_in(".notice.bad", "expired or was used already")
         .await;
 
-    // The link of the first mail proves the address, once somebody presses the button.
+    // The link of the first mail verifies the address after a click.
     jo.opens(welcome.strip_prefix(&hub.url("")).unwrap()).await;
     jo.clicks("Yes, this is my address").await;
     jo.sees_in(".toast", "Your address is verified").await;

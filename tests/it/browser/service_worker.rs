@@ -1,4 +1,4 @@
-//! Without a network, and without a page that is open.
+//! The service worker: offline page, push notifications, several tabs.
 
 use super::{Browser, Proxy};
 use crate::hub::{Hub, MAYA};
@@ -20,19 +20,19 @@ async fn offline_page_appears_and_recovers_by_itself() {
     .await;
     let kept = "caches.keys().then((names) => Promise.all(names.map((name) => caches.open(name).then((cache) => cache.keys())))).then((all) => all.flat().map(({ url }) => new URL(url).pathname).filter((path) => !path.startsWith('/assets/')))";
     assert_eq!(
-        jo.measures(kept).await,
+        jo.evaluates(kept).await,
         serde_json::json!(["/offline"]),
         "files and the offline page, nobody's data"
     );
 
-    jo.measures("localStorage.setItem('unsent:1', JSON.stringify({ref: 'a', text: 'Hi'}))")
+    jo.evaluates("localStorage.setItem('unsent:1', JSON.stringify({ref: 'a', text: 'Hi'}))")
         .await;
     proxy.leads_to(([127, 0, 0, 1], 1).into());
     jo.reloads().await;
     jo.sees("You are offline").await;
     jo.sees("1 text waits here to be sent").await;
     jo.is_at("/inbox").await;
-    jo.measures("localStorage.removeItem('unsent:1')").await;
+    jo.evaluates("localStorage.removeItem('unsent:1')").await;
     proxy.leads_to(hub.server.address);
     jo.sees_in(".list", "Is 3:30 still free?").await;
 }
@@ -47,14 +47,24 @@ async fn push_permission_is_requested_only_on_click_and_errors_are_shown() {
         .await
         .is(201);
     let jo = Browser::start(&hub.url("")).await;
+    let counts_requests = "(() => {
+        const request = Notification.requestPermission
+        window.requests = 0
+        Notification.requestPermission = () => (window.requests++, request.call(Notification))
+    })()";
+    jo.runs_command(
+        "Page.addScriptToEvaluateOnNewDocument",
+        serde_json::json!({"source": counts_requests}),
+    )
+    .await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     jo.sees_in("#away", "A browser").await;
-    jo.waits_until("nobody was asked", "Notification.permission !== 'granted'")
-        .await;
+    assert_eq!(jo.evaluates("window.requests").await, 0);
     jo.clicks("Tell this browser").await;
     jo.sees_in("#away [role=alert]", "This browser does not allow it")
         .await;
+    assert_eq!(jo.evaluates("window.requests").await, 1);
     jo.clicks("Remove").await;
     jo.sees_in("#away", "None yet.").await;
 }
@@ -75,29 +85,29 @@ async fn one_tab_notifies_for_all_tabs() {
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
-    // Nobody looks, and what is shown is written down: first here, then in a second tab.
+    // No tab has the focus; both tabs record notifications in localStorage.
     let away = "(() => {
         document.hasFocus = () => false
         dispatchEvent(new Event('blur'))
         globalThis.Notification = class { static permission = 'granted'; constructor(title) {
             localStorage.setItem('shown', [localStorage.getItem('shown'), title].filter(Boolean).join()) } }
     })()";
-    jo.measures(away).await;
-    jo.measures("void open(location.href)").await;
-    jo.turns_to_window(1).await;
+    jo.evaluates(away).await;
+    jo.evaluates("void open(location.href)").await;
+    jo.switches_to_window(1).await;
     jo.sees_in(".live", "Live").await;
-    jo.measures(away).await;
+    jo.evaluates(away).await;
     harbor.receives("+14155550177", "My crown came off").await;
     jo.sees_in(".rows", "My crown came off").await;
-    jo.waits_until("it was told", "localStorage.getItem('shown')")
+    jo.waits_until("a notification was shown", "localStorage.getItem('shown')")
         .await;
-    jo.turns_to_window(0).await;
+    jo.switches_to_window(0).await;
     jo.sees_in(".rows", "My crown came off").await;
-    jo.measures("new Promise((done) => setTimeout(done, 300))")
+    jo.evaluates("new Promise((done) => setTimeout(done, 300))")
         .await;
     assert_eq!(
-        jo.measures("localStorage.getItem('shown')").await,
+        jo.evaluates("localStorage.getItem('shown')").await,
         "(415) 555-0177",
-        "once"
+        "one notification"
     );
 }

@@ -1,7 +1,7 @@
-//! Someone at a browser: opens, sees, types, clicks.
+//! Drives a browser: opens pages, reads, types, clicks.
 //!
-//! Every look waits until it is so, or fails. Whatever the browser's console complains of fails the test as well, and a
-//! failure prints what was on the screen.
+//! Each assertion waits until it holds or fails after WAIT_TIMEOUT. Unexpected errors in the console fail the test. A
+//! failed test prints the text of the page and saves a screenshot.
 
 use std::panic::Location;
 use std::pin::Pin;
@@ -17,46 +17,48 @@ use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use tokio::sync::SemaphorePermit;
 
-use super::driver::{driver, room_for};
+use super::driver::{driver, permits};
 use crate::hub::PASSWORD;
 
 const WAIT_TIMEOUT: Duration = Duration::from_secs(40);
-const GLANCE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-type Doing<'a, T = ()> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+type BoxFuture<'a, T = ()> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 pub struct Browser {
     client: Client,
     base: String,
-    /// Complaints of the console that belong to the story.
-    foreseen: Mutex<Vec<&'static str>>,
-    _room: SemaphorePermit<'static>,
+    /// Console errors that the test expects.
+    expected_errors: Mutex<Vec<&'static str>>,
+    _permit: SemaphorePermit<'static>,
 }
 
 impl Browser {
     pub async fn start(base: &str) -> Self {
-        Self::in_room(base, room_for(1).await).await
+        Self::with_permit(base, permits(1).await).await
     }
 
-    /// Two people side by side.
     pub async fn pair(base: &str) -> (Self, Self) {
-        let mut room = room_for(2).await;
-        let other = room.split(1).unwrap();
-        tokio::join!(Self::in_room(base, room), Self::in_room(base, other))
+        let mut permit = permits(2).await;
+        let other = permit.split(1).unwrap();
+        tokio::join!(
+            Self::with_permit(base, permit),
+            Self::with_permit(base, other)
+        )
     }
 
-    async fn in_room(base: &str, room: SemaphorePermit<'static>) -> Self {
+    async fn with_permit(base: &str, permit: SemaphorePermit<'static>) -> Self {
         Self {
             client: driver().await.open().await,
             base: base.into(),
-            foreseen: Mutex::default(),
-            _room: room,
+            expected_errors: Mutex::default(),
+            _permit: permit,
         }
     }
 
-    /// The console will speak of `complaint`, and that is right.
-    pub fn expects_console(&self, complaint: &'static str) -> &Self {
-        self.foreseen.lock().unwrap().push(complaint);
+    /// Allows console errors that contain `error`.
+    pub fn expects_console(&self, error: &'static str) -> &Self {
+        self.expected_errors.lock().unwrap().push(error);
         self
     }
 
@@ -81,113 +83,112 @@ impl Browser {
         self.is_at("/inbox").await;
     }
 
-    /// Waits for an address that has `part` in it.
+    /// Waits until the URL contains `part`.
     #[track_caller]
-    pub fn is_at<'a>(&'a self, part: &'a str) -> Doing<'a> {
+    pub fn is_at<'a>(&'a self, part: &'a str) -> BoxFuture<'a> {
         let script = "return document.readyState === 'complete' && (location.pathname + location.search + location.hash).includes(arguments[0])";
-        self.wait(format!("is at {part}"), script, json!([part]))
+        self.wait(format!("the URL contains {part}"), script, json!([part]))
     }
 
-    /// Waits until `text` is on the page, in the words of somebody who looks or listens.
     #[track_caller]
-    pub fn sees<'a>(&'a self, text: &'a str) -> Doing<'a> {
+    pub fn sees<'a>(&'a self, text: &'a str) -> BoxFuture<'a> {
         self.sees_in("body", text)
     }
 
     #[track_caller]
-    pub fn sees_in<'a>(&'a self, selector: &'a str, text: &'a str) -> Doing<'a> {
+    pub fn sees_in<'a>(&'a self, selector: &'a str, text: &'a str) -> BoxFuture<'a> {
         let script = visible(
-            "return [...document.querySelectorAll(arguments[0])].some((it) => seen(it) && words(it).includes(arguments[1]))",
+            "return [...document.querySelectorAll(arguments[0])].some((it) => isVisible(it) && textOf(it).includes(arguments[1]))",
         );
         self.wait(
-            format!("sees “{text}” in {selector}"),
+            format!("“{text}” is visible in {selector}"),
             &script,
             json!([selector, text]),
         )
     }
 
-    /// Waits until `text` has gone. Show first that it could be there.
+    /// Waits until `text` is not visible in `selector`. Passes at once if it never was: show first that it could be.
     #[track_caller]
-    pub fn misses<'a>(&'a self, selector: &'a str, text: &'a str) -> Doing<'a> {
+    pub fn sees_no<'a>(&'a self, selector: &'a str, text: &'a str) -> BoxFuture<'a> {
         let script = visible(
-            "return ![...document.querySelectorAll(arguments[0])].some((it) => seen(it) && words(it).includes(arguments[1]))",
+            "return ![...document.querySelectorAll(arguments[0])].some((it) => isVisible(it) && textOf(it).includes(arguments[1]))",
         );
         self.wait(
-            format!("sees no “{text}” in {selector}"),
+            format!("“{text}” is gone from {selector}"),
             &script,
             json!([selector, text]),
         )
     }
 
-    /// Waits until something that `selector` names can be seen.
+    /// Waits until an element of `selector` is visible.
     #[track_caller]
-    pub fn finds<'a>(&'a self, selector: &'a str) -> Doing<'a> {
+    pub fn finds<'a>(&'a self, selector: &'a str) -> BoxFuture<'a> {
         self.wait(
-            format!("finds {selector}"),
-            &visible("return look(arguments[0])"),
+            format!("{selector} is visible"),
+            &visible("return isAnyVisible(arguments[0])"),
             json!([selector]),
         )
     }
 
-    /// Waits until nothing that `selector` names can be seen.
+    /// Waits until no element of `selector` is visible. Passes at once if none ever was.
     #[track_caller]
-    pub fn loses<'a>(&'a self, selector: &'a str) -> Doing<'a> {
+    pub fn finds_no<'a>(&'a self, selector: &'a str) -> BoxFuture<'a> {
         self.wait(
-            format!("no longer sees {selector}"),
-            &visible("return !look(arguments[0])"),
+            format!("{selector} is gone"),
+            &visible("return !isAnyVisible(arguments[0])"),
             json!([selector]),
         )
     }
 
     #[track_caller]
-    pub fn reads_title<'a>(&'a self, title: &'a str) -> Doing<'a> {
+    pub fn has_title<'a>(&'a self, title: &'a str) -> BoxFuture<'a> {
         self.wait(
-            format!("reads the title “{title}”"),
+            format!("the title is “{title}”"),
             "return document.title === arguments[0]",
             json!([title]),
         )
     }
 
-    /// Waits until this JavaScript is true of the page.
+    /// Waits until the JavaScript expression `condition` is truthy. `what` describes it in the failure.
     #[track_caller]
-    pub fn waits_until<'a>(&'a self, what: &'a str, truth: &'a str) -> Doing<'a> {
+    pub fn waits_until<'a>(&'a self, what: &'a str, condition: &'a str) -> BoxFuture<'a> {
         self.wait(
-            format!("notices that {what}"),
-            &format!("return Boolean({truth})"),
+            what.to_owned(),
+            &format!("return Boolean({condition})"),
             json!([]),
         )
     }
 
-    /// What this JavaScript says of the page now.
-    pub async fn measures(&self, script: &str) -> Value {
+    /// Evaluates a JavaScript expression.
+    pub async fn evaluates(&self, script: &str) -> Value {
         self.ask(&format!("return {script}"), json!([]))
             .await
             .unwrap()
     }
 
-    /// Presses the button of this name (or ticks the choice).
+    /// Clicks the button, label or summary of this name.
     #[track_caller]
-    pub fn clicks<'a>(&'a self, name: &'a str) -> Doing<'a> {
+    pub fn clicks<'a>(&'a self, name: &'a str) -> BoxFuture<'a> {
         self.click("button, summary, label, [role=button]", name)
     }
 
-    /// Follows the link of this name.
+    /// Clicks the link of this name.
     #[track_caller]
-    pub fn follows<'a>(&'a self, name: &'a str) -> Doing<'a> {
+    pub fn follows<'a>(&'a self, name: &'a str) -> BoxFuture<'a> {
         self.click("a[href]", name)
     }
 
-    /// Fills the field of this label, instead of what stood there.
+    /// Replaces the content of the field with this label.
     #[track_caller]
-    pub fn fills<'a>(&'a self, label: &'a str, text: &'a str) -> Doing<'a> {
+    pub fn fills<'a>(&'a self, label: &'a str, text: &'a str) -> BoxFuture<'a> {
         let script = visible("
             const labels = [...document.querySelectorAll('label')].filter((it) => named(it, arguments[0])).map((it) => it.control)
             const own = [...document.querySelectorAll('input, textarea')].filter((it) => it.getAttribute('aria-label')?.startsWith(arguments[0]))
-            const field = [...labels, ...own].find((it) => it && seen(it))
+            const field = [...labels, ...own].find((it) => it && isVisible(it))
             field?.focus(); field?.select()
             return document.activeElement === field");
         let there = self.wait(
-            format!("finds the field “{label}”"),
+            format!("the field “{label}” is visible"),
             &script,
             json!([label]),
         );
@@ -197,26 +198,26 @@ impl Browser {
         })
     }
 
-    /// Chooses from the list of this label, as one does with the keyboard.
+    /// Selects an option of the list with this label, with the events of a keyboard selection.
     #[track_caller]
-    pub fn chooses<'a>(&'a self, label: &'a str, option: &'a str) -> Doing<'a> {
+    pub fn chooses<'a>(&'a self, label: &'a str, option: &'a str) -> BoxFuture<'a> {
         let script = visible("
             const labels = [...document.querySelectorAll('label')].filter((it) => named(it, arguments[0])).map((it) => it.control)
             const own = [...document.querySelectorAll('select')].filter((it) => it.getAttribute('aria-label')?.startsWith(arguments[0]))
-            const field = [...labels, ...own].find((it) => it?.matches('select') && seen(it))
+            const field = [...labels, ...own].find((it) => it?.matches('select') && isVisible(it))
             const option = field && [...field.options].find((it) => it.text.trim() === arguments[1])
             if (!option) return false
             field.focus(); option.selected = true
             for (const kind of ['input', 'change']) field.dispatchEvent(new Event(kind, { bubbles: true }))
             return true");
         self.wait(
-            format!("finds “{option}” in the list “{label}”"),
+            format!("“{option}” is in the list “{label}”"),
             &script,
             json!([label, option]),
         )
     }
 
-    /// Types into whatever has the focus, key by key.
+    /// Types into the focused element, key by key.
     pub async fn types(&self, text: &str) {
         let keys = text
             .chars()
@@ -227,7 +228,7 @@ impl Browser {
         self.client.perform_actions(keys).await.unwrap();
     }
 
-    /// Both at once.
+    /// Presses `value` while `hold` is down.
     pub async fn chord(&self, hold: Key, value: char) {
         let hold = char::from(hold);
         let keys = KeyActions::new("keyboard".into())
@@ -242,9 +243,9 @@ impl Browser {
         self.types(&char::from(key).to_string()).await;
     }
 
-    /// Goes on with Tab until the control of this name has the focus, and shows it.
+    /// Presses Tab until the control of this name has a visible focus.
     #[track_caller]
-    pub fn tabs_to<'a>(&'a self, name: &'a str) -> Doing<'a> {
+    pub fn tabs_to<'a>(&'a self, name: &'a str) -> BoxFuture<'a> {
         let at = Location::caller();
         Box::pin(async move {
             for _ in 0..40 {
@@ -253,11 +254,11 @@ impl Browser {
                     return;
                 }
             }
-            panic!("{at}: Tab never comes to “{name}”");
+            panic!("{at}: 40 Tabs did not reach “{name}”");
         })
     }
 
-    /// The name of what has the focus; it must be seen to have it, once all has faded in.
+    /// The name of the focused element. Waits until its focus is visible, after transitions.
     pub async fn shows_its_focus(&self) -> String {
         let script = visible("
             const it = document.activeElement
@@ -265,7 +266,7 @@ impl Browser {
             const marked = (it) => getComputedStyle(it).outlineStyle !== 'none' || getComputedStyle(it).boxShadow !== 'none'
             const around = it.parentElement.closest('form, label')
             const shows = it.matches(':focus-visible') && [it, ...it.children, ...(around ? [around] : [])].some(marked)
-            return [it.labels?.length ? words(it.labels[0]) : called(it), shows]");
+            return [it.labels?.length ? textOf(it.labels[0]) : nameOf(it), shows]");
         let since = Instant::now();
         loop {
             let answer = self.ask(&script, json!([])).await.unwrap();
@@ -275,19 +276,18 @@ impl Browser {
             }
             assert!(
                 since.elapsed() < WAIT_TIMEOUT,
-                "“{name}” does not show that it has the focus"
+                "“{name}” has no visible focus"
             );
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
     #[track_caller]
-    pub fn has_focus_on<'a>(&'a self, name: &'a str) -> Doing<'a> {
+    pub fn has_focus_on<'a>(&'a self, name: &'a str) -> BoxFuture<'a> {
         let script = visible("return named(document.activeElement, arguments[0])");
-        self.wait(format!("has the focus on “{name}”"), &script, json!([name]))
+        self.wait(format!("“{name}” has the focus"), &script, json!([name]))
     }
 
-    /// As wide and as high as a phone, or any other screen.
     pub async fn has_a_screen_of(&self, width: u32, height: u32) {
         let screen =
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
@@ -295,7 +295,7 @@ impl Browser {
             .await;
     }
 
-    /// Light or dark, and with nothing that moves.
+    /// Emulates a colour scheme, with reduced motion.
     pub async fn prefers(&self, scheme: &str) {
         let features = json!([{"name": "prefers-color-scheme", "value": scheme}, {"name": "prefers-reduced-motion", "value": "reduce"}]);
         self.runs_command("Emulation.setEmulatedMedia", json!({"features": features}))
@@ -310,7 +310,7 @@ impl Browser {
         .await;
     }
 
-    /// Without a network, or with one again, as the browser itself knows it.
+    /// Emulates an outage that the browser itself detects, or its end.
     pub async fn is_offline(&self, offline: bool) {
         let conditions = json!({"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
         self.runs_command("Network.enable", json!({})).await;
@@ -318,15 +318,14 @@ impl Browser {
             .await;
     }
 
-    /// Every answer comes so many milliseconds late.
-    pub async fn has_a_slow_line(&self, latency: u32) {
+    /// Delays every response by `latency` milliseconds.
+    pub async fn has_latency(&self, latency: u32) {
         let conditions = json!({"offline": false, "latency": latency, "downloadThroughput": -1, "uploadThroughput": -1});
         self.runs_command("Network.enable", json!({})).await;
         self.runs_command("Network.emulateNetworkConditions", conditions)
             .await;
     }
 
-    /// Something of the DevTools protocol.
     pub async fn runs_command(&self, command: &'static str, params: Value) -> Value {
         let body = json!({"cmd": command, "params": params});
         self.client
@@ -335,8 +334,8 @@ impl Browser {
             .unwrap()
     }
 
-    /// Goes on in the window that was opened last, or in the first one.
-    pub async fn turns_to_window(&self, index: usize) {
+    /// Switches to the window of this index, in the order of opening.
+    pub async fn switches_to_window(&self, index: usize) {
         let since = Instant::now();
         loop {
             let windows = self.client.windows().await.unwrap();
@@ -345,9 +344,9 @@ impl Browser {
             }
             assert!(
                 since.elapsed() < WAIT_TIMEOUT,
-                "no window {index} was opened"
+                "window {index} did not open"
             );
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -356,29 +355,29 @@ impl Browser {
     }
 
     #[track_caller]
-    fn click<'a>(&'a self, kind: &'static str, name: &'a str) -> Doing<'a> {
+    fn click<'a>(&'a self, kind: &'static str, name: &'a str) -> BoxFuture<'a> {
         let at = Location::caller();
         Box::pin(async move {
             let script = visible("
-                const all = [...document.querySelectorAll(arguments[0])].filter(seen)
-                return all.find((it) => called(it) === arguments[1]) ?? all.find((it) => named(it, arguments[1])) ?? null");
+                const all = [...document.querySelectorAll(arguments[0])].filter(isVisible)
+                return all.find((it) => nameOf(it) === arguments[1]) ?? all.find((it) => named(it, arguments[1])) ?? null");
             let since = Instant::now();
             loop {
                 let found = self.ask(&script, json!([kind, name])).await;
-                let trouble = match found.map(|found| self.element(&found)) {
-                    // It may just be replaced, or slide out from under the pointer.
+                let reason = match found.map(|found| self.element(&found)) {
+                    // The element may be replaced or moving: retried.
                     Ok(Some(element)) => match element.click().await {
                         Ok(()) => return,
                         Err(error) => error.to_string(),
                     },
-                    Ok(None) => "there is none".into(),
+                    Ok(None) => "not found".into(),
                     Err(error) => error.to_string(),
                 };
                 assert!(
                     since.elapsed() < WAIT_TIMEOUT,
-                    "{at}: cannot click on “{name}”: {trouble}"
+                    "{at}: cannot click “{name}”: {reason}"
                 );
-                tokio::time::sleep(GLANCE).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         })
     }
@@ -390,23 +389,23 @@ impl Browser {
     }
 
     #[track_caller]
-    fn wait<'a>(&'a self, what: String, script: &str, arguments: Value) -> Doing<'a> {
+    fn wait<'a>(&'a self, what: String, script: &str, arguments: Value) -> BoxFuture<'a> {
         let at = Location::caller();
         let script = script.to_owned();
         Box::pin(async move {
             let since = Instant::now();
             loop {
-                // A page on its way to the next one has no answer.
+                // Scripts fail during a navigation.
                 let answer = self.ask(&script, arguments.clone()).await;
                 if matches!(answer, Ok(Value::Bool(true))) {
                     return;
                 }
                 assert!(
                     since.elapsed() < WAIT_TIMEOUT,
-                    "{at}: nobody {what}{}",
-                    trouble(answer)
+                    "{at}: timed out waiting until {what}{}",
+                    error_line(answer)
                 );
-                tokio::time::sleep(GLANCE).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         })
     }
@@ -417,12 +416,12 @@ impl Browser {
         arguments: Value,
     ) -> Result<Value, fantoccini::error::CmdError> {
         let Value::Array(arguments) = arguments else {
-            unreachable!("arguments are a list")
+            unreachable!("arguments are an array")
         };
         self.client.execute(script, arguments).await
     }
 
-    /// What stands on the screen, for a failure.
+    /// Prints the URL and the text of the page, and saves a screenshot.
     async fn prints_state(&self) {
         let url = self.client.current_url().await.map(String::from);
         let text = self
@@ -452,8 +451,8 @@ impl Browser {
         }
     }
 
-    /// What the console says, and whether any of it was not foreseen.
-    async fn complaints(&self) -> Vec<String> {
+    /// Prints the console; returns the unexpected errors.
+    async fn console_errors(&self) -> Vec<String> {
         let log = self
             .client
             .issue_cmd(Vendor("se/log", json!({"type": "browser"})))
@@ -471,60 +470,60 @@ impl Browser {
         for line in &lines {
             println!("console: {line}");
         }
-        let foreseen = self.foreseen.lock().unwrap().clone();
-        let unforeseen = |line: &String| {
-            // Turbo's word for a page that one leaves while it still loads.
-            let left = line.contains("signal is aborted");
+        let expected = self.expected_errors.lock().unwrap().clone();
+        let unexpected = |line: &String| {
+            // Turbo aborts requests when a page is left while it loads.
+            let is_abort = line.contains("signal is aborted");
             line.starts_with("SEVERE")
-                && !left
-                && !foreseen.iter().any(|complaint| line.contains(complaint))
+                && !is_abort
+                && !expected.iter().any(|error| line.contains(error))
         };
-        lines.into_iter().filter(unforeseen).collect()
+        lines.into_iter().filter(unexpected).collect()
     }
 
-    async fn leaves(&self, failed: bool) -> Vec<String> {
+    async fn close(&self, failed: bool) -> Vec<String> {
         if failed {
             self.prints_state().await;
         }
-        let complaints = self.complaints().await;
+        let errors = self.console_errors().await;
         let _ = self.client.clone().close().await;
-        complaints
+        errors
     }
 }
 
-/// Also when the test has failed: then it says what was on the screen.
+/// Closes the session; after a failure it prints the page first.
 impl Drop for Browser {
     fn drop(&mut self) {
         let failed = std::thread::panicking();
         let name = std::thread::current().name().unwrap_or("test").to_owned();
-        let leaves = async {
-            tokio::time::timeout(WAIT_TIMEOUT, self.leaves(failed))
+        let close = async {
+            tokio::time::timeout(WAIT_TIMEOUT, self.close(failed))
                 .await
                 .unwrap_or_default()
         };
-        // This thread already runs the test's own futures.
-        let complaints = std::thread::scope(|scope| {
+        // This thread is already running a runtime, so the session is closed in another one.
+        let errors = std::thread::scope(|scope| {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time()
                 .build()
                 .unwrap();
-            let goodbye = std::thread::Builder::new().name(name);
-            goodbye
-                .spawn_scoped(scope, move || runtime.block_on(leaves))
+            let thread = std::thread::Builder::new().name(name);
+            thread
+                .spawn_scoped(scope, move || runtime.block_on(close))
                 .unwrap()
                 .join()
                 .unwrap_or_default()
         });
         assert!(
-            failed || complaints.is_empty(),
-            "the browser's console complains:\n{}",
-            complaints.join("\n")
+            failed || errors.is_empty(),
+            "unexpected errors in the browser's console:\n{}",
+            errors.join("\n")
         );
     }
 }
 
-/// Why there was no answer at last, without the browser's own stack.
-fn trouble(answer: Result<Value, fantoccini::error::CmdError>) -> String {
+/// The first line of the last error, without the browser's stack.
+fn error_line(answer: Result<Value, fantoccini::error::CmdError>) -> String {
     let Err(error) = answer else {
         return String::new();
     };
@@ -532,18 +531,18 @@ fn trouble(answer: Result<Value, fantoccini::error::CmdError>) -> String {
     format!(": {}", text.lines().next().unwrap_or_default())
 }
 
-/// Words for what people can see.
+/// Helper functions for visible elements, before `script`.
 fn visible(script: &str) -> String {
     format!("
-        const seen = (it) => it.checkVisibility({{ opacityProperty: true, visibilityProperty: true }}) && it.getClientRects().length > 0
-        const look = (selector) => [...document.querySelectorAll(selector)].some(seen)
-        const words = (it) => it.innerText.replace(/\\s+/g, ' ').trim()
-        const called = (it) => it.getAttribute('aria-label') ?? words(it)
-        const named = (it, name) => called(it).includes(name)
+        const isVisible = (it) => it.checkVisibility({{ opacityProperty: true, visibilityProperty: true }}) && it.getClientRects().length > 0
+        const isAnyVisible = (selector) => [...document.querySelectorAll(selector)].some(isVisible)
+        const textOf = (it) => it.innerText.replace(/\\s+/g, ' ').trim()
+        const nameOf = (it) => it.getAttribute('aria-label') ?? textOf(it)
+        const named = (it, name) => nameOf(it).includes(name)
         {script}")
 }
 
-/// A command of chromedriver's own.
+/// A vendor command of chromedriver.
 #[derive(Debug)]
 struct Vendor(&'static str, Value);
 

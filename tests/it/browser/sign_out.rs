@@ -1,11 +1,11 @@
-//! Signing out of a computer that others use as well.
+//! Signing out on a shared computer.
 
 use fantoccini::key::Key;
 
 use super::{Browser, Proxy};
 use crate::hub::{Hub, MAYA};
 
-const KEPT: &str = "Object.keys(localStorage).sort().join()";
+const STORED_KEYS: &str = "Object.keys(localStorage).sort().join()";
 
 #[tokio::test]
 async fn sign_out_warns_of_unsent_texts_and_expiry_keeps_them() {
@@ -29,24 +29,24 @@ async fn sign_out_warns_of_unsent_texts_and_expiry_keeps_them() {
         jo.sees_in(".message.unsent", text).await;
     };
 
-    // The session ends elsewhere: what waits goes out once they are back.
+    // The session is revoked: the queued text is sent after the next sign-in.
     proxy.loses_writes();
     sends("Yes, it is yours").await;
     hub.executes_sql("update sessions set revoked_at = now()")
         .await;
-    proxy.loses_answers(false);
+    proxy.loses_responses(false);
     jo.opens(&thread).await;
     jo.is_at("/login").await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&thread).await;
     jo.sees_in(".message.outbound[id^=message-]", "Yes, it is yours")
         .await;
-    jo.loses(".message.unsent").await;
+    jo.finds_no(".message.unsent").await;
     let count = "select count(*) from messages where direction = 'outbound'";
     assert_eq!(hub.count(count).await, 1);
 
-    // A colleague has left something here a moment ago, and another one long ago.
-    jo.measures(
+    // Entries of two other users: a new one and one of 8 days ago.
+    jo.evaluates(
         "(() => {
             localStorage.setItem('unsent:sam:1', JSON.stringify({ ref: '1', content: 'Of Sam', at: Date.now() }))
             localStorage.setItem('unsent:lin:1', JSON.stringify({ ref: '1', content: 'Of Lin', at: Date.now() - 8 * 86_400_000 }))
@@ -60,7 +60,7 @@ async fn sign_out_warns_of_unsent_texts_and_expiry_keeps_them() {
     sends("See you then").await;
     jo.clicks("Note").await;
     jo.fills("Internal note about", "Pays in cash").await;
-    jo.measures("void document.querySelector('form[action=\"/logout\"]').requestSubmit()")
+    jo.evaluates("void document.querySelector('form[action=\"/logout\"]').requestSubmit()")
         .await;
     jo.sees_in("dialog[open]", "1 text has not been sent yet.")
         .await;
@@ -71,23 +71,22 @@ async fn sign_out_warns_of_unsent_texts_and_expiry_keeps_them() {
     .await;
     jo.has_focus_on("Stay signed in").await;
     jo.clicks("Stay signed in").await;
-    jo.loses("dialog[open]").await;
+    jo.finds_no("dialog[open]").await;
     jo.sees_in(".message.unsent", "See you then").await;
 
-    jo.measures("void document.querySelector('form[action=\"/logout\"]').requestSubmit()")
+    jo.evaluates("void document.querySelector('form[action=\"/logout\"]').requestSubmit()")
         .await;
     jo.sees_in("dialog[open]", "1 text has not been sent yet.")
         .await;
-    proxy.loses_answers(false);
+    proxy.loses_responses(false);
     jo.clicks("Sign out and remove it").await;
     jo.is_at("/login").await;
-    assert_eq!(jo.measures(KEPT).await, "theme,unsent:sam:1");
+    assert_eq!(jo.evaluates(STORED_KEYS).await, "theme,unsent:sam:1");
 
-    // With nothing left to lose nobody is asked.
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".list .live", "Live").await;
-    jo.measures("void document.querySelector('form[action=\"/logout\"]').requestSubmit()")
+    jo.evaluates("void document.querySelector('form[action=\"/logout\"]').requestSubmit()")
         .await;
     jo.is_at("/login").await;
-    assert_eq!(jo.measures(KEPT).await, "theme,unsent:sam:1");
+    assert_eq!(jo.evaluates(STORED_KEYS).await, "theme,unsent:sam:1");
 }

@@ -1,4 +1,4 @@
-//! An open conversation: where one reads, and what customers write.
+//! An open conversation: reading position, untrusted text, writing directions.
 
 use serde_json::{Value, json};
 
@@ -39,45 +39,45 @@ async fn incoming_message_does_not_move_the_reading_position() {
     let shown = |text: &str| format!("(() => {{ {reading}; return shown('{text}') }})()");
     let height_of = |text: &str| format!("(() => {{ {reading}; return at('{text}').top }})()");
 
-    // At the bottom it follows.
+    // At the bottom the thread follows new texts.
     jo.waits_until("the newest is shown", &shown("Text number 60"))
         .await;
     text("Still there?").await;
     jo.waits_until("it follows", &shown("Still there?")).await;
-    jo.loses(".news").await;
-    jo.loses(".row .badge").await;
+    jo.finds_no(".news").await;
+    jo.finds_no(".row .badge").await;
 
-    // Further up it stays, and says that there is more.
-    jo.measures("document.querySelector('.scroller').scrollBy(0, -700)")
+    // Scrolled up, it stays and counts new texts.
+    jo.evaluates("document.querySelector('.scroller').scrollBy(0, -700)")
         .await;
-    let before = jo.measures(&height_of("Text number 45")).await;
+    let before = jo.evaluates(&height_of("Text number 45")).await;
     text("Hello?").await;
     jo.sees_in(".news", "1 new message").await;
     text("Anybody?").await;
     jo.sees_in(".news", "2 new messages").await;
-    let after = jo.measures(&height_of("Text number 45")).await;
+    let after = jo.evaluates(&height_of("Text number 45")).await;
     assert!(same(&before, &after), "it moved from {before} to {after}");
     jo.sees_in(".row .badge", "2").await;
     jo.clicks("2 new messages").await;
     jo.waits_until("it is at the newest", &shown("Anybody?"))
         .await;
-    jo.loses(".news").await;
-    jo.loses(".row .badge").await;
+    jo.finds_no(".news").await;
+    jo.finds_no(".row .badge").await;
 
-    // Older ones are loaded above, and what one reads stays where it is.
-    jo.misses(".messages", "Text number 1 ").await;
-    jo.measures("document.querySelector('.scroller').scrollTo(0, -document.querySelector('.scroller').scrollHeight)").await;
-    let oldest = jo.measures(&height_of("Text number 30")).await;
+    // Older messages load above; the reading position stays.
+    jo.sees_no(".messages", "Text number 1 ").await;
+    jo.evaluates("document.querySelector('.scroller').scrollTo(0, -document.querySelector('.scroller').scrollHeight)").await;
+    let oldest = jo.evaluates(&height_of("Text number 30")).await;
     jo.waits_until(
         "the first text is loaded",
         "[...document.querySelectorAll('.bubble')].some((it) => it.innerText === 'Text number 1')",
     )
     .await;
-    let after = jo.measures(&height_of("Text number 30")).await;
+    let after = jo.evaluates(&height_of("Text number 30")).await;
     assert!(same(&oldest, &after), "it moved from {oldest} to {after}");
 }
 
-/// To a pixel: lines may fall between two.
+/// Equal to a pixel: positions may be fractional.
 fn same(one: &Value, other: &Value) -> bool {
     (one.as_f64().unwrap() - other.as_f64().unwrap()).abs() <= 1.0
 }
@@ -94,14 +94,14 @@ async fn customer_text_is_never_interpreted_as_markup() {
     ];
     let name = r#""><svg/onload=window.pwned=1>"#;
     let maya = harbor.receives(MAYA, attacks[0]).await;
-    harbor.knows(&maya, name).await;
+    harbor.names_contact(&maya, name).await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".row .name", name).await;
     jo.sees_in(".row .preview", "<img src=x onerror=").await;
     jo.follows(name).await;
     jo.sees_in(".live", "Live").await;
-    // Live, and then as part of the page.
+    // First live, then in the reloaded page.
     for attack in &attacks[1..] {
         hub.twilio.text(MAYA, FRONT_DESK, attack).await;
     }
@@ -112,8 +112,8 @@ async fn customer_text_is_never_interpreted_as_markup() {
         jo.sees_in(".thread-head", name).await;
         jo.sees_in(".details", name).await;
         let smuggled = "document.querySelectorAll('.bubble :not(a), .row script, [onload], [onerror], [onmouseover], a[href^=\"javascript:\" i]').length";
-        assert_eq!(jo.measures(smuggled).await, 0);
-        assert!(jo.measures("window.pwned").await.is_null());
+        assert_eq!(jo.evaluates(smuggled).await, 0);
+        assert!(jo.evaluates("window.pwned").await.is_null());
         jo.reloads().await;
     }
     jo.opens(&format!(
@@ -122,7 +122,7 @@ async fn customer_text_is_never_interpreted_as_markup() {
     ))
     .await;
     jo.sees("Nothing found for").await;
-    assert!(jo.measures("window.pwned").await.is_null());
+    assert!(jo.evaluates("window.pwned").await.is_null());
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn each_script_has_its_direction_and_long_words_wrap() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "שלום, אפשר לקבוע תור ל-15:30?").await;
     harbor
-        .knows(&maya, &"Wolfeschlegelsteinhausenbergerdorff".repeat(2))
+        .names_contact(&maya, &"Wolfeschlegelsteinhausenbergerdorff".repeat(2))
         .await;
     harbor.receives(MAYA, "And in English?").await;
     harbor.receives(MAYA, &"x".repeat(1500)).await;
@@ -141,7 +141,7 @@ async fn each_script_has_its_direction_and_long_words_wrap() {
         jo.has_a_screen_of(width, 780).await;
         jo.opens(&harbor.inbox(Some(&maya))).await;
         jo.sees_in(".bubble", "And in English?").await;
-        let directions = jo.measures("[...document.querySelectorAll('.bubble')].slice(0, 2).map((it) => `${getComputedStyle(it).direction} ${getComputedStyle(it).textAlign}`)").await;
+        let directions = jo.evaluates("[...document.querySelectorAll('.bubble')].slice(0, 2).map((it) => `${getComputedStyle(it).direction} ${getComputedStyle(it).textAlign}`)").await;
         assert_eq!(directions, json!(["rtl start", "ltr start"]));
         jo.waits_until(
             "nothing is wider than the screen",

@@ -1,4 +1,4 @@
-//! One workspace and the next: begin another, turn from one to the other, delete one by its name.
+//! Creating, switching and deleting workspaces.
 
 use super::Browser;
 use crate::hub::Hub;
@@ -44,7 +44,7 @@ async fn workspace_is_created_switched_and_deleted_by_name() {
         .await;
     jo.clicks("Delete for good").await;
     jo.sees_in(".toast", "The workspace is gone").await;
-    jo.misses(".link-list", "Bay Orthodontics").await;
+    jo.sees_no(".link-list", "Bay Orthodontics").await;
     assert_eq!(hub.count("select count(*) from workspaces").await, 1);
 }
 

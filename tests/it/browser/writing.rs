@@ -1,4 +1,4 @@
-//! What helps with writing: templates, drafts, the count of parts, other numbers, later times.
+//! Writing: templates, drafts, segments, numbers, scheduling, media.
 
 use fantoccini::key::Key;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, PNG, TOKEN, Workspace};
 
 const RECALL: &str = "+16285550101";
 
-async fn makes(harbor: &Workspace<'_>, name: &str, content: &str) {
+async fn adds_template(harbor: &Workspace<'_>, name: &str, content: &str) {
     let template = json!({"name": name, "content": content, "shared": true});
     harbor
         .admin
@@ -29,14 +29,14 @@ async fn slash_inserts_a_template_and_requires_its_variables() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Hi").await;
-    harbor.knows(&maya, "Maya Okafor").await;
-    makes(
+    harbor.names_contact(&maya, "Maya Okafor").await;
+    adds_template(
         &harbor,
         "Parking",
         "Parking is on the left, {{first_name}}.",
     )
     .await;
-    makes(
+    adds_template(
         &harbor,
         "Reminder",
         "Hi {{first_name|there}}, {{doctor}} sees you at {{time}}.",
@@ -47,27 +47,27 @@ async fn slash_inserts_a_template_and_requires_its_variables() {
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".live", "Live").await;
 
-    // By keyboard alone. What is no template's name is left alone.
+    // By keyboard. Text after a slash that matches no template is left alone.
     jo.fills("Message to", "1/2 and /").await;
     jo.sees_in(".offers [aria-selected=true]", "Parking").await;
     jo.types("xyz").await;
-    jo.loses(".offers").await;
+    jo.finds_no(".offers").await;
     jo.fills("Message to", "/rem").await;
     jo.sees_in(".offers [aria-selected=true]", "Reminder").await;
-    jo.misses(".offers", "Parking").await;
+    jo.sees_no(".offers", "Parking").await;
     jo.presses(Key::Escape).await;
-    jo.loses(".offers").await;
+    jo.finds_no(".offers").await;
     jo.fills("Message to", "/").await;
     jo.presses(Key::Down).await;
     jo.sees_in(".offers [aria-selected=true]", "Reminder").await;
     jo.waits_until(
-        "a reader hears which one it is",
+        "the option is announced to screen readers",
         "document.getElementById(document.activeElement.getAttribute('aria-activedescendant'))?.textContent.includes('Reminder')",
     )
     .await;
     jo.presses(Key::Enter).await;
     jo.waits_until(
-        "it stands there",
+        "it is in the field",
         &holds("Hi Maya, {{doctor}} sees you at {{time}}."),
     )
     .await;
@@ -76,7 +76,7 @@ async fn slash_inserts_a_template_and_requires_its_variables() {
     jo.presses(Key::Enter).await;
     jo.sees_in(".fill.asked", "time").await;
     jo.types("3:30").await;
-    jo.loses(".fill").await;
+    jo.finds_no(".fill").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(
         ".message.outbound[id^=message-]",
@@ -85,13 +85,12 @@ async fn slash_inserts_a_template_and_requires_its_variables() {
     .await;
     assert_eq!(hub.sends().await, 1);
 
-    // By pointer, in the middle of a text.
     jo.fills("Message to", "Hello!").await;
     jo.clicks("Templates").await;
     jo.sees_in(".offers [role=option]", "Parking").await;
-    jo.measures("document.querySelector('.offers [role=option]').dispatchEvent(new MouseEvent('mousedown', { bubbles: true, cancelable: true }))").await;
+    jo.evaluates("document.querySelector('.offers [role=option]').dispatchEvent(new MouseEvent('mousedown', { bubbles: true, cancelable: true }))").await;
     jo.waits_until(
-        "both stand there",
+        "both are in the field",
         &holds("Hello! Parking is on the left, Maya."),
     )
     .await;
@@ -137,7 +136,7 @@ async fn templates_are_created_found_changed_shared_and_deleted() {
     sams.reloads().await;
     sams.follows("Parking").await;
     sams.sees("Only who made it and admins can change it").await;
-    sams.loses("form button.primary").await;
+    sams.finds_no("form button.primary").await;
     jo.fills("Find by name", "zzz").await;
     jo.sees("Nothing has “zzz” in it").await;
     jo.fills("Find by name", "LEFT").await;
@@ -148,8 +147,8 @@ async fn templates_are_created_found_changed_shared_and_deleted() {
     jo.sees("No templates yet").await;
 }
 
-/// Waits until the server has this draft.
-async fn kept(hub: &Hub, content: &str) {
+/// Waits until the server has stored this draft.
+async fn saves_draft(hub: &Hub, content: &str) {
     for _ in 0..1000 {
         let found: i64 = sqlx::query_scalar("select count(*) from drafts where content = $1")
             .bind(content)
@@ -161,7 +160,7 @@ async fn kept(hub: &Hub, content: &str) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    panic!("nobody kept “{content}”");
+    panic!("no draft “{content}” was saved");
 }
 
 #[tokio::test]
@@ -170,15 +169,15 @@ async fn draft_follows_its_author_between_browsers() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Hi").await;
     let tom = harbor.receives("+14155550177", "Hello").await;
-    harbor.knows(&maya, "Maya Okafor").await;
-    harbor.knows(&tom, "Tom").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
+    harbor.names_contact(&tom, "Tom").await;
     let (desk, phone) = Browser::pair(&hub.url("")).await;
     for it in [&desk, &phone] {
         it.signs_in(&harbor.admin.email).await;
     }
     desk.expects_console("net::ERR_")
         .expects_console("WebSocket");
-    // The older of two drafts is not taken.
+    // The older of two concurrent drafts is refused.
     desk.expects_console("status of 409");
     desk.follows("Maya Okafor").await;
     desk.sees_in(".live", "Live").await;
@@ -186,42 +185,42 @@ async fn draft_follows_its_author_between_browsers() {
     desk.follows("Tom").await;
     desk.sees_in(".row .own.draft", "Draft: Let me look").await;
 
-    kept(&hub, "Let me look").await;
+    saves_draft(&hub, "Let me look").await;
     phone.opens(&harbor.inbox(None)).await;
     phone.sees_in(".row", "Draft: Let me look").await;
     phone.follows("Maya Okafor").await;
     phone
-        .waits_until("it goes on there", &holds("Let me look"))
+        .waits_until("the draft is there", &holds("Let me look"))
         .await;
     phone.fills("Message to", "Let me look it up").await;
     phone.follows("Tom").await;
-    kept(&hub, "Let me look it up").await;
+    saves_draft(&hub, "Let me look it up").await;
     desk.follows("Maya Okafor").await;
-    desk.waits_until("the newest counts", &holds("Let me look it up"))
+    desk.waits_until("the newest draft is shown", &holds("Let me look it up"))
         .await;
 
-    // Both went on without the other: the newer stands there, the other one is offered.
+    // Concurrent edits: the newer draft is shown, the other one offered.
     desk.is_offline(true).await;
-    desk.fills("Message to", "Written without a line").await;
+    desk.fills("Message to", "Written offline").await;
     phone.follows("Maya Okafor").await;
     phone
         .waits_until("it is there", &holds("Let me look it up"))
         .await;
     phone.fills("Message to", "Written on the phone").await;
     phone.follows("Tom").await;
-    kept(&hub, "Written on the phone").await;
+    saves_draft(&hub, "Written on the phone").await;
     phone.opens(&harbor.inbox(Some(&tom))).await;
     phone.sees_in(".row", "Draft: Written on the phone").await;
     desk.is_offline(false).await;
     desk.opens(&harbor.inbox(Some(&maya))).await;
     desk.waits_until(
         "neither is lost",
-        "[document.querySelector('textarea[name=content]').value, document.querySelector('.other-draft q').textContent].sort().join('|') === 'Written on the phone|Written without a line'",
+        "[document.querySelector('textarea[name=content]').value, document.querySelector('.other-draft q').textContent].sort().join('|') === 'Written on the phone|Written offline'",
     )
     .await;
     desk.clicks("Use that one").await;
 
-    // Sent: it is a draft no more, nowhere.
+    // A sent text is no draft in any browser.
     desk.fills("Message to", "See you").await;
     desk.presses(Key::Enter).await;
     desk.sees_in(".message.outbound[id^=message-]", "See you")
@@ -238,7 +237,7 @@ async fn draft_follows_its_author_between_browsers() {
     phone
         .waits_until("it is empty there, too", &holds(""))
         .await;
-    phone.loses(".row .own").await;
+    phone.finds_no(".row .own").await;
 }
 
 #[tokio::test]
@@ -254,45 +253,49 @@ async fn segment_count_matches_the_server_and_offers_replacement() {
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&sam.email).await;
 
-    // Word for word the same rules.
+    // The scripts agree with the vectors of the server.
     let vectors: Value = serde_json::from_str(include_str!("../../vectors/segments.json")).unwrap();
-    let wrong = jo.measures(&format!("import('segments').then(({{ segments }}) => {vectors}.filter(({{ text, ...expected }}) => {{
+    let wrong = jo.evaluates(&format!("import('segments').then(({{ segments }}) => {vectors}.filter(({{ text, ...expected }}) => {{
         const found = segments(text.map(([piece, times]) => piece.repeat(times)).join(''))
         return ['encoding', 'units', 'segments', 'culprit'].some((key) => found[key] !== expected[key])
     }}))")).await;
     assert_eq!(wrong, json!([]));
     let vectors: Value =
         serde_json::from_str(include_str!("../../vectors/variables.json")).unwrap();
-    let wrong = jo.measures(&format!("import('variables').then(({{ filled, missing }}) => {vectors}.filter((it) =>
+    let wrong = jo.evaluates(&format!("import('variables').then(({{ filled, missing }}) => {vectors}.filter((it) =>
         filled(it.text, it.values) !== it.filled || missing(it.text, it.values).join() !== it.missing.join()))")).await;
     assert_eq!(wrong, json!([]));
 
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".live", "Live").await;
     jo.fills("Message to", "See you").await;
-    // The signature is counted: "See you", a break, "Sam".
+    // The signature counts: "See you", a newline, "Sam".
     jo.sees_in(
         ".composer .count",
         "149 left · with your signature · 1 credit",
     )
     .await;
     jo.fills("Message to", "See you – “soon”…").await;
-    jo.sees_in(".mend", "“–” is not in the alphabet of texts")
+    jo.sees_in(".replacement", "“–” is not in the alphabet of texts")
         .await;
     jo.clicks("Use “-”").await;
-    jo.waits_until("it is mended", &holds("See you - \"soon\"..."))
-        .await;
-    jo.loses(".mend").await;
-    jo.measures("document.execCommand('undo')").await;
+    jo.waits_until(
+        "the characters are replaced",
+        &holds("See you - \"soon\"..."),
+    )
+    .await;
+    jo.finds_no(".replacement").await;
+    jo.evaluates("document.execCommand('undo')").await;
     jo.waits_until("and can be undone", &holds("See you – “soon”…"))
         .await;
     jo.fills("Message to", &format!("{} 🎉 – ", "x".repeat(70)))
         .await;
-    jo.sees_in(".mend", "“🎉” is not in the alphabet").await;
-    jo.loses(".mend button").await;
+    jo.sees_in(".replacement", "“🎉” is not in the alphabet")
+        .await;
+    jo.finds_no(".replacement button").await;
 
-    // Too long is said, kept, and not sent.
-    jo.measures("(() => { const it = document.querySelector('.composer textarea'); it.value = 'x'.repeat(1600); it.dispatchEvent(new Event('input', { bubbles: true })) })()").await;
+    // A text that is too long is marked, kept and not sent.
+    jo.evaluates("(() => { const it = document.querySelector('.composer textarea'); it.value = 'x'.repeat(1600); it.dispatchEvent(new Event('input', { bubbles: true })) })()").await;
     jo.sees_in(".composer .count.bad", "4 too many").await;
     jo.clicks("Send").await;
     jo.waits_until(
@@ -317,13 +320,13 @@ async fn switching_the_number_keeps_the_draft() {
         .number(RECALL);
     harbor.connects_with(TOKEN).await.is(201);
     let maya = harbor.receives(MAYA, "Hi").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".live", "Live").await;
 
-    // They have nothing with each other yet: that begins with its first text.
+    // The contact and the other number have no conversation: the first text creates it.
     jo.fills("Message to", "From the other one").await;
     jo.clicks("from (628) 555-0100").await;
     jo.clicks("(628) 555-0101").await;
@@ -332,11 +335,10 @@ async fn switching_the_number_keeps_the_draft() {
     jo.waits_until("it came along", &holds("From the other one"))
         .await;
     jo.waits_until(
-        "no address ever has what people write",
+        "the URL does not contain the text",
         "!/other/.test(location.href)",
     )
     .await;
-    // Whoever thinks better of it has lost nothing.
     jo.goes_back().await;
     jo.sees_in(".thread-head", "to (628) 555-0100").await;
     jo.waits_until("it is still here", &holds("From the other one"))
@@ -349,14 +351,13 @@ async fn switching_the_number_keeps_the_draft() {
     assert_eq!(
         hub.count("select count(*) from conversations").await,
         1,
-        "nothing is begun yet"
+        "no conversation is created yet"
     );
     jo.clicks("Send").await;
     jo.sees_in(".message.outbound[id^=message-]", "From the other one")
         .await;
     jo.sees_in(".thread-head", "to (628) 555-0101").await;
 
-    // Now they do.
     jo.fills("Message to", "And back").await;
     jo.clicks("from (628) 555-0101").await;
     jo.clicks("(628) 555-0100").await;
@@ -372,7 +373,7 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Hi").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.expects_console("status of 422");
     jo.runs_command(
@@ -396,27 +397,25 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
         .fetch_one(&hub.raw)
         .await
         .unwrap();
-    assert!(nine, "nine where they are");
+    assert!(nine, "nine in the zone of the browser");
     assert_eq!(hub.sends().await, 0);
 
-    // A time that is over is none.
     jo.fills("Message to", "Yesterday").await;
     jo.clicks("Send later").await;
-    jo.measures("(() => { const it = document.querySelector('#later input'); it.value = '2020-01-01T09:00'; it.dispatchEvent(new Event('change', { bubbles: true })) })()").await;
+    jo.evaluates("(() => { const it = document.querySelector('#later input'); it.value = '2020-01-01T09:00'; it.dispatchEvent(new Event('change', { bubbles: true })) })()").await;
     jo.clicks("Send at this time").await;
     jo.sees_in("#later .error", "Choose a day and a time to come")
         .await;
     jo.presses(Key::Escape).await;
     jo.fills("Message to", "").await;
 
-    // In the thread: other words.
     jo.clicks("Change or call off").await;
     jo.fills("Text", "Tomorrow at nine").await;
     jo.clicks("Save").await;
     jo.sees_in(".message.outbound .bubble", "Tomorrow at nine")
         .await;
 
-    // On its page: called off; another one goes at once.
+    // Canceled on the page of scheduled texts; another one is sent now.
     jo.opens(&page).await;
     jo.sees_in(".plans", "Tomorrow at nine").await;
     jo.sees_in(".plans", "to Maya Okafor from (628) 555-0100")
@@ -450,7 +449,7 @@ async fn new_text_by_name_or_number_opens_its_conversation() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Hi").await;
-    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.expects_console("status of 422")
         .expects_console("status of 409");
@@ -459,7 +458,7 @@ async fn new_text_by_name_or_number_opens_its_conversation() {
     jo.types("c").await;
     jo.is_at("/send").await;
 
-    // Those who wrote last are offered without a word.
+    // Recent contacts are offered for an empty query.
     jo.sees_in("#people [role=option]", "Maya Okafor").await;
     jo.types("12").await;
     jo.fills("Text", "Welcome").await;
@@ -478,7 +477,7 @@ async fn new_text_by_name_or_number_opens_its_conversation() {
         .await;
     jo.sees_in(".thread-head", "(415) 555-0133").await;
 
-    // By keyboard, to somebody known; what was begun is kept until it is sent.
+    // By keyboard, to a contact; the draft survives a reload.
     jo.opens(&format!("/w/{}/send", harbor.slug)).await;
     jo.fills("To", "oka").await;
     jo.sees_in("#people[data-q=oka] [role=option]", "Maya Okafor")
@@ -492,7 +491,7 @@ async fn new_text_by_name_or_number_opens_its_conversation() {
     )
     .await;
     jo.types("Hello Maya").await;
-    kept(&hub, "Hello Maya").await;
+    saves_draft(&hub, "Hello Maya").await;
     jo.reloads().await;
     jo.waits_until("it is still there", &holds("Hello Maya"))
         .await;
@@ -510,9 +509,9 @@ async fn new_text_schedule_and_template_work_without_scripts() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receives(MAYA, "Hi").await;
     let tom = harbor.receives("+14155550177", "Hi").await;
-    harbor.knows(&maya, "Maya Okafor").await;
-    harbor.knows(&tom, "Maya Fischer").await;
-    makes(
+    harbor.names_contact(&maya, "Maya Okafor").await;
+    harbor.names_contact(&tom, "Maya Fischer").await;
+    adds_template(
         &harbor,
         "Reminder",
         "Hi {{first_name}}, see you at {{time}}",
@@ -532,19 +531,19 @@ async fn new_text_schedule_and_template_work_without_scripts() {
     jo.is_at(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".message.outbound .bubble", "Hello").await;
 
-    // What a template asks for is filled in by hand.
+    // Missing variables are filled in by hand.
     jo.chooses("Or a template", "Reminder").await;
     jo.clicks("Send").await;
     jo.sees_in(".composer-notice", "Say what stands for time")
         .await;
-    jo.waits_until("it stands there", &holds("Hi Maya, see you at {{time}}"))
+    jo.waits_until("it is in the field", &holds("Hi Maya, see you at {{time}}"))
         .await;
     jo.fills("Message to", "Hi Maya, see you at 9").await;
 
-    // Later, in the one zone that a server without scripts can know.
+    // Scheduled in UTC, the only zone that works without scripts.
     jo.clicks("Send later").await;
     jo.sees_in("#later", "Day and time (UTC)").await;
-    jo.measures(
+    jo.evaluates(
         "document.querySelector('#later input[type=datetime-local]').value = '2027-02-03T09:00'",
     )
     .await;
@@ -556,7 +555,6 @@ async fn new_text_schedule_and_template_work_without_scripts() {
     jo.clicks("Call off").await;
     jo.sees("Nothing waits for its time").await;
 
-    // A template is made.
     jo.opens(&format!("/w/{}/templates/new", harbor.slug)).await;
     jo.fills("Name", "Parking").await;
     jo.fills("Text", "On the left").await;
@@ -600,12 +598,12 @@ async fn images_open_in_the_thread_and_videos_play() {
         "document.querySelector('.media a .photo').complete",
     )
     .await;
-    jo.measures("document.querySelector('.media a .photo').click()")
+    jo.evaluates("document.querySelector('.media a .photo').click()")
         .await;
     jo.sees_in("dialog.lightbox", "1 of 2").await;
     jo.presses(Key::Right).await;
     jo.sees_in("dialog.lightbox", "2 of 2").await;
-    jo.is_usable_by_all("lightbox").await;
+    jo.is_accessible("lightbox").await;
     jo.presses(Key::Right).await;
     jo.sees_in("dialog.lightbox", "1 of 2").await;
     jo.waits_until(
@@ -614,7 +612,7 @@ async fn images_open_in_the_thread_and_videos_play() {
     )
     .await;
     jo.presses(Key::Escape).await;
-    jo.loses("dialog.lightbox").await;
+    jo.finds_no("dialog.lightbox").await;
     jo.waits_until(
         "the focus is back",
         "document.activeElement.matches('.media a')",
@@ -639,15 +637,15 @@ async fn failed_upload_is_retried_and_drop_target_is_shown() {
             document.querySelector('.scroller').dispatchEvent(new DragEvent('{kind}', {{ dataTransfer: data, bubbles: true, cancelable: true }}))
         }})()", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, PNG))
     };
-    jo.measures(&drag("dragover")).await;
+    jo.evaluates(&drag("dragover")).await;
     jo.waits_until(
         "the thread says what happens",
         "getComputedStyle(document.querySelector('.thread.dropping'), '::after').content.includes('Drop it here')",
     )
     .await;
     jo.is_offline(true).await;
-    jo.measures(&drag("drop")).await;
-    jo.loses(".dropping").await;
+    jo.evaluates(&drag("drop")).await;
+    jo.finds_no(".dropping").await;
     jo.sees_in(".attachment.bad", "No connection.").await;
     jo.is_offline(false).await;
     jo.clicks("Try again").await;

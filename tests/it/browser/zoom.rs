@@ -1,4 +1,4 @@
-//! For whoever sees little, or is made dizzy.
+//! Zoom and reduced motion.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ async fn layout_is_complete_at_200_percent_zoom() {
     let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
-    // A screen of 1280 × 800 at 200 %.
+    // 1280 × 800 at 200 %.
     jo.runs_command(
         "Emulation.setDeviceMetricsOverride",
         json!({"width": 640, "height": 400, "deviceScaleFactor": 2, "mobile": false}),
@@ -58,9 +58,9 @@ async fn reduced_motion_disables_animation() {
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".live", "Live").await;
     assert_ne!(
-        jo.measures(moving).await,
+        jo.evaluates(moving).await,
         0,
-        "else there is nothing to stop"
+        "without reduced motion something moves"
     );
     jo.runs_command(
         "Emulation.setEmulatedMedia",
@@ -71,5 +71,5 @@ async fn reduced_motion_disables_animation() {
     jo.sees_in(".live", "Live").await;
     harbor.receives(MAYA, "Or at four?").await;
     jo.sees_in(".message.inbound", "Or at four?").await;
-    assert_eq!(jo.measures(moving).await, 0);
+    assert_eq!(jo.evaluates(moving).await, 0);
 }

@@ -1,4 +1,4 @@
-// When a snoozed conversation may come back, as the viewer's clock has it.
+// Snooze presets, in the viewer's time zone.
 
 const at = (day, hour) => new Date(day.getFullYear(), day.getMonth(), day.getDate(), hour)
 const later = (day, days) => new Date(day.getFullYear(), day.getMonth(), day.getDate() + days)
@@ -7,7 +7,7 @@ export function presets(now = new Date()) {
   const evening = at(now, 18)
   return {
     hour: new Date(now.getTime() + 3_600_000),
-    // There is none any more once it has begun.
+    // Omitted from half an hour before.
     evening: evening - now > 1_800_000 ? evening : undefined,
     tomorrow: at(later(now, 1), 9),
     // The next Monday, never today.

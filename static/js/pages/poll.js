@@ -1,14 +1,14 @@
 import { Controller } from "@hotwired/stimulus"
 import { show } from "streams"
 
-const EVERY = 3000
+const INTERVAL = 3000
 
-// What the page waits for is asked for again and again. The answer replaces this very element: while it waits, a new one goes on.
+// Polls the page. The response replaces this element; a new controller continues while there is something to await.
 export default class extends Controller {
   #timer
 
   connect() {
-    this.#timer = setTimeout(() => this.#ask(), EVERY)
+    this.#timer = setTimeout(() => this.#ask(), INTERVAL)
   }
 
   disconnect() {

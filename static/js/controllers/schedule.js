@@ -2,7 +2,7 @@ import { Controller } from "@hotwired/stimulus"
 import { stamp } from "time"
 import { t } from "i18n"
 
-// A moment to come, in the viewer's zone; the server gets it in UTC. Without script the field says UTC and means it.
+// A future time in the viewer's zone, submitted in UTC. Without scripts the field is labelled and read as UTC.
 export default class extends Controller {
   static targets = ["local", "utc", "zone", "presets", "wrong"]
   static values = { at: String }
@@ -18,7 +18,6 @@ export default class extends Controller {
     this.#showStatus("")
   }
 
-  // The menu opens: what people mean mostly.
   offer({ newState }) {
     if (newState === "closed") return
     const buttons = [...this.presetsTarget.querySelectorAll("button")]
@@ -52,8 +51,8 @@ export default class extends Controller {
     this.utcTarget.value = at.toISOString()
   }
 
-  #showStatus(words) {
-    if (this.hasWrongTarget) this.wrongTarget.textContent = words
+  #showStatus(message) {
+    if (this.hasWrongTarget) this.wrongTarget.textContent = message
   }
 }
 
