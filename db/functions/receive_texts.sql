@@ -8,7 +8,7 @@
 create or replace function receive_texts(
     workspaces uuid[], integrations uuid[], numbers uuid[], providers text[], provider_sids text[],
     senders text[], contents text[], previews text[], segments smallint[], media jsonb[],
-    message_ids uuid[], conversation_ids uuid[], contact_ids uuid[], consent_kinds text[], near_stops boolean[], provider_times timestamptz[],
+    message_ids uuid[], conversation_ids uuid[], contact_ids uuid[], keywords text[], near_stops boolean[], provider_times timestamptz[],
     vias text[], reactions boolean[])
     returns table (place bigint, added boolean, message_id uuid, conversation_id uuid, woken boolean)
     language plpgsql
@@ -63,11 +63,11 @@ begin
     end loop;
 
     with arrived as materialized (
-        select t.*, coalesce(t.told_at, now()) as at
+        select t.*, coalesce(t.provider_time, now()) as at
           from unnest(workspaces, integrations, numbers, providers, provider_sids, contents, previews, segments, media, message_ids,
                       near_stops, reactions, provider_times, contacts_found, conversations_found)
                with ordinality as t (workspace, integration, number, provider, provider_sid, content, preview, segments, media, message,
-                                     near_stop, reaction, provider_times, contact, conversation, place)
+                                     near_stop, reaction, provider_time, contact, conversation, place)
          where t.conversation is not null
     ), added as (
         insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction,
@@ -99,20 +99,20 @@ begin
                status = case when l.news > 0 then 'open' else v.status end,
                snoozed_until = case when l.news > 0 then null else v.snoozed_until end,
                -- A late message is not the newest.
-               last_message_at = case when l.told_at is null or v.last_message_id is null or l.at >= v.last_message_at
+               last_message_at = case when l.provider_time is null or v.last_message_id is null or l.at >= v.last_message_at
                                       then l.at else v.last_message_at end,
-               last_message_preview = case when l.told_at is null or v.last_message_id is null or l.at >= v.last_message_at
+               last_message_preview = case when l.provider_time is null or v.last_message_id is null or l.at >= v.last_message_at
                                            then l.preview else v.last_message_preview end,
-               last_message_direction = case when l.told_at is null or v.last_message_id is null or l.at >= v.last_message_at
+               last_message_direction = case when l.provider_time is null or v.last_message_id is null or l.at >= v.last_message_at
                                              then 'inbound' else v.last_message_direction end,
-               last_message_status = case when l.told_at is null or v.last_message_id is null or l.at >= v.last_message_at
+               last_message_status = case when l.provider_time is null or v.last_message_id is null or l.at >= v.last_message_at
                                           then 'received' else v.last_message_status end,
-               last_message_id = case when l.told_at is null or v.last_message_id is null or l.at >= v.last_message_at
+               last_message_id = case when l.provider_time is null or v.last_message_id is null or l.at >= v.last_message_at
                                       then l.message else v.last_message_id end,
                near_stop_id = coalesce(l.near_stop, v.near_stop_id),
                updated_at = now()
           -- In key order, row by row in a nested loop: two batches cannot deadlock.
-          from (select g.workspace, g.conversation, l.contact, l.number, g.news, g.near_stop, l.preview, l.message, l.told_at, l.at
+          from (select g.workspace, g.conversation, l.contact, l.number, g.news, g.near_stop, l.preview, l.message, l.provider_time, l.at
                   from counted_news g
                   join arrived l on l.workspace = g.workspace and l.conversation = g.conversation and l.place = g.last
                  order by g.workspace, g.conversation) as l
@@ -131,9 +131,9 @@ begin
                last_missed_at = case when h.missed_at > coalesce(n.last_missed_at, '-infinity') + interval '1 minute'
                                      then h.missed_at else n.last_missed_at end
           from (select t.workspace, t.number,
-                       max(coalesce(t.told_at, now())) filter (where t.via is null or t.via = 'webhook') as delivered_at,
-                       max(coalesce(t.told_at, now())) filter (where t.via = 'catch_up') as missed_at
-                  from unnest(workspaces, numbers, message_ids, provider_times, vias) as t (workspace, number, message, provider_times, via)
+                       max(coalesce(t.provider_time, now())) filter (where t.via is null or t.via = 'webhook') as delivered_at,
+                       max(coalesce(t.provider_time, now())) filter (where t.via = 'catch_up') as missed_at
+                  from unnest(workspaces, numbers, message_ids, provider_times, vias) as t (workspace, number, message, provider_time, via)
                  where t.message = any (stored)
                  group by t.workspace, t.number
                  order by t.workspace, t.number) as h
@@ -145,16 +145,16 @@ begin
     select array_agg(id) into woken_numbers from newest_inbound;
 
     -- Few messages are opt-out or opt-in keywords. In their order, so that of two in one batch the later one holds.
-    if exists (select from unnest(consent_kinds) as t (keyword) where keyword is not null) then
+    if exists (select from unnest(keywords) as t (keyword) where keyword is not null) then
         perform record_consent(t.workspace, t.message, t.keyword)
-           from unnest(workspaces, message_ids, consent_kinds, provider_times) with ordinality as t (workspace, message, keyword, provider_times, place)
+           from unnest(workspaces, message_ids, keywords, provider_times) with ordinality as t (workspace, message, keyword, provider_time, place)
            join messages m on m.workspace_id = t.workspace and m.id = t.message
           where t.keyword is not null and t.message = any (stored)
             -- A late keyword does not undo a newer one.
-            and (t.told_at is null
+            and (t.provider_time is null
                  or not exists (select from consents c
                                  where c.workspace_id = m.workspace_id and c.contact_id = m.contact_id
-                                   and c.number_id = m.number_id and c.created_at > t.told_at))
+                                   and c.number_id = m.number_id and c.created_at > t.provider_time))
           order by t.place;
     end if;
 

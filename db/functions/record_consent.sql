@@ -36,7 +36,7 @@ begin
     end if;
     update conversations v set near_stop_id = null
      where v.workspace_id = workspace and v.id = m.conversation_id and v.near_stop_id is not null;
-    insert into consents (workspace_id, contact_id, number_id, consent_keyword, source, proof, message_id)
+    insert into consents (workspace_id, contact_id, number_id, consent_kind, source, proof, message_id)
     select workspace, m.contact_id, n, case consent_keyword when 'stop' then 'stop' else 'start' end, origin, proof, message from unnest(numbers) as n;
     return found;
 end $$;
