@@ -784,7 +784,7 @@ async fn low_balance_mail_is_sent_once_unless_disabled() {
         .await
         .is(202);
     hub.post.mail_to(&kim.email).await;
-    hub.server.app.mail.all_gone().await;
+    hub.server.app.mail.wait_until_empty().await;
     assert_eq!(hub.post.unread_of(&sam.email), 0);
     assert_eq!(hub.post.unread_of(&lin.email), 0);
 }

@@ -72,7 +72,7 @@ async fn temporary_relay_errors_are_retried_and_permanent_ones_are_not() {
     hub.post.refuses(550);
     hub.server.app.mail.send(to("lin@harbor.test"));
     for _ in 0..4 {
-        hub.server.app.mail.all_gone().await;
+        hub.server.app.mail.wait_until_empty().await;
     }
     assert_eq!(hub.post.asked_about("lin@harbor.test"), 1);
     assert_eq!(hub.post.unread_of("lin@harbor.test"), 0);
@@ -81,7 +81,7 @@ async fn temporary_relay_errors_are_retried_and_permanent_ones_are_not() {
         hub.post.refuses(451);
     }
     hub.server.app.mail.send(to("kim@harbor.test"));
-    hub.server.app.mail.all_gone().await;
+    hub.server.app.mail.wait_until_empty().await;
     assert_eq!(
         hub.post.asked_about("kim@harbor.test"),
         4,
@@ -153,7 +153,7 @@ async fn without_a_relay_no_connection_is_made() {
     let hub = Hub::start().await;
     let server = serve(&hub.database, &hub.twilio, &[]).await;
     server.app.mail.send(to("sam@harbor.test"));
-    server.app.mail.all_gone().await;
+    server.app.mail.wait_until_empty().await;
     assert_eq!(hub.post.connections(), 0);
     hub.server.app.mail.send(to("sam@harbor.test"));
     hub.post.mail_to("sam@harbor.test").await;
@@ -171,7 +171,7 @@ async fn mail_failure_is_logged_once_without_personal_data() {
     let hub = Hub::start().await;
     hub.post.refuses(550);
     hub.server.app.mail.send(to("sam@harbor.test"));
-    hub.server.app.mail.all_gone().await;
+    hub.server.app.mail.wait_until_empty().await;
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let failures = log.lines().filter(|line| line.contains("ERROR"));
     assert_eq!(failures.count(), 1, "{log}");

@@ -1014,7 +1014,7 @@ async fn mails_are_limited_to_three_per_period() {
     while !hub.server.app.background.is_empty() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    hub.server.app.mail.all_gone().await;
+    hub.server.app.mail.wait_until_empty().await;
     assert_eq!(hub.post.unread_of(&harbor.admin.email), 3);
     assert_eq!(hub.post.unread_of("nobody@harbor.test"), 0);
 }
@@ -1040,7 +1040,7 @@ async fn forgotten_password_response_is_independent_of_the_account() {
             .expect("the answer does not wait for the account")
             .is(202);
     }
-    hub.server.app.mail.all_gone().await;
+    hub.server.app.mail.wait_until_empty().await;
     assert_eq!(hub.post.unread_of(email), 0);
     busy.rollback().await.unwrap();
     let mail = hub.post.mail_to(email).await;
@@ -1083,7 +1083,7 @@ async fn address_confirmation_link_is_single_use() {
             .refused(422, "validation_failed");
     }
     verify_email(jo, json!({})).await.is(202);
-    hub.server.app.mail.all_gone().await;
+    hub.server.app.mail.wait_until_empty().await;
     assert_eq!(hub.post.unread_of(&jo.email), 0);
 }
 
@@ -1212,7 +1212,7 @@ async fn server_without_mail_requires_no_verification() {
 async fn forged_links_cost_no_hash() {
     let hub = Hub::start().await;
     hub.workspace("Harbor Dental").await;
-    let made = hub.server.app.passwords.made();
+    let made = hub.server.app.passwords.hashes_computed();
     let answers = join_all((0..100).map(|n| {
         let hub = &hub;
         async move { reset_password(hub, &format!("made-up-{n}"), NEW).await }
@@ -1221,7 +1221,7 @@ async fn forged_links_cost_no_hash() {
     for answer in answers {
         answer.refused(422, "validation_failed");
     }
-    assert_eq!(hub.server.app.passwords.made(), made);
+    assert_eq!(hub.server.app.passwords.hashes_computed(), made);
 }
 
 #[tokio::test]
@@ -1243,7 +1243,7 @@ async fn concurrent_sign_ins_are_bounded_in_memory_and_delay() {
         log_in(&hub, email, PASSWORD).await.is(200);
         began.elapsed()
     };
-    let made = hub.server.app.passwords.made();
+    let made = hub.server.app.passwords.hashes_computed();
     let (answers, waited) = tokio::join!(flood, quick);
     // A second on an idle machine; tests run in parallel.
     assert!(waited.as_secs() < 10, "{waited:?}");
@@ -1259,7 +1259,7 @@ async fn concurrent_sign_ins_are_bounded_in_memory_and_delay() {
         assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
     }
     // Each thread keeps one block of 19 MiB: the number of hashes bounds the memory.
-    let made = hub.server.app.passwords.made() - made;
+    let made = hub.server.app.passwords.hashes_computed() - made;
     assert!(made <= 70, "{made}");
 }
 

@@ -39,7 +39,7 @@ fn patient_client(url: &str, token: &str, patience: Duration) -> Box<dyn Provide
         ..Hosts::default()
     };
     let credentials = serde_json::json!({"account_sid": SID, "auth_token": token});
-    Providers::with_patience(hosts, patience)
+    Providers::with_timeout(hosts, patience)
         .open(Kind::Twilio, &credentials.to_string())
         .unwrap()
 }

@@ -188,7 +188,7 @@ async fn import_resumes_after_a_crash() {
     let begun = harbor.uploads_contacts(table, "false").await.is(202);
     let db = &hub.server.app.db;
     let due = work::due(db).await.unwrap().expect("a due import");
-    assert!(work::go_on(db, &due).await.unwrap());
+    assert!(work::run_batch(db, &due).await.unwrap());
     assert!(work::due(db).await.unwrap().is_none(), "it is leased");
     let halfway = import(&harbor, &begun["id"]).await;
     assert_eq!(

@@ -20,7 +20,7 @@ pub fn patient_client(url: &str, public_key: &str, patience: Duration) -> Box<dy
         ..Hosts::default()
     };
     let credentials = json!({"api_key": KEY, "public_key": public_key});
-    Providers::with_patience(hosts, patience)
+    Providers::with_timeout(hosts, patience)
         .open(Kind::Telnyx, &credentials.to_string())
         .unwrap()
 }
