@@ -134,9 +134,9 @@ async fn network_errors_are_not_refusals() {
             "{failure:?}: {error}"
         );
     }
-    let nobody = self::client("http://127.0.0.1:1", TOKEN);
+    let unreachable = self::client("http://127.0.0.1:1", TOKEN);
     assert!(matches!(
-        nobody.validate().await,
+        unreachable.validate().await,
         Err(Error::Unreachable(_))
     ));
     assert!(client.validate().await.is_ok());
