@@ -8,13 +8,10 @@ use sqlx::ConnectOptions;
 use crate::hub::{Hub, KEYS, MAYA, Workspace};
 use crate::process::{DataDir, Process};
 
-async fn until<F: Future<Output = bool>>(patience: Duration, what: &str, is: impl Fn() -> F) {
+async fn until<F: Future<Output = bool>>(timeout: Duration, what: &str, is: impl Fn() -> F) {
     let began = Instant::now();
     while !is().await {
-        assert!(
-            began.elapsed() < patience,
-            "not within {patience:?}: {what}"
-        );
+        assert!(began.elapsed() < timeout, "not within {timeout:?}: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -11,16 +11,16 @@ pub async fn harbor() -> (Telnyx, Customer, Box<dyn Provider>) {
 }
 
 pub fn client(url: &str, public_key: &str) -> Box<dyn Provider> {
-    patient_client(url, public_key, Duration::from_secs(20))
+    client_with_timeout(url, public_key, Duration::from_secs(20))
 }
 
-pub fn patient_client(url: &str, public_key: &str, patience: Duration) -> Box<dyn Provider> {
+pub fn client_with_timeout(url: &str, public_key: &str, timeout: Duration) -> Box<dyn Provider> {
     let hosts = Hosts {
         telnyx: url.into(),
         ..Hosts::default()
     };
     let credentials = json!({"api_key": KEY, "public_key": public_key});
-    Providers::with_timeout(hosts, patience)
+    Providers::with_timeout(hosts, timeout)
         .open(Kind::Telnyx, &credentials.to_string())
         .unwrap()
 }
@@ -98,7 +98,7 @@ async fn invalid_key_is_refused_with_reason() {
 #[tokio::test]
 async fn network_errors_are_not_refusals() {
     let (telnyx, harbor, _) = harbor().await;
-    let client = patient_client(
+    let client = client_with_timeout(
         telnyx.url(),
         &harbor.public_key(),
         Duration::from_millis(500),

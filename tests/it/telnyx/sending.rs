@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::account::{client, harbor, patient_client};
+use super::account::{client, client_with_timeout, harbor};
 use super::*;
 
 fn text(body: &str) -> Outgoing {
@@ -138,7 +138,7 @@ async fn unsent_requests_count_as_not_sent() {
 #[tokio::test]
 async fn unknown_outcome_is_resolved_by_its_repeat() {
     let (telnyx, harbor, _) = harbor().await;
-    let client = patient_client(
+    let client = client_with_timeout(
         telnyx.url(),
         &harbor.public_key(),
         Duration::from_millis(500),
@@ -181,7 +181,7 @@ async fn unknown_outcome_is_resolved_by_its_repeat() {
 #[tokio::test]
 async fn repeat_during_the_first_request_is_inconclusive() {
     let (telnyx, harbor, _) = harbor().await;
-    let client = patient_client(
+    let client = client_with_timeout(
         telnyx.url(),
         &harbor.public_key(),
         Duration::from_millis(300),
