@@ -398,7 +398,7 @@ fn keep(path: &Path, text: &str) {
     let is = fs::read_to_string(path).unwrap_or_default();
     assert!(
         is == text,
-        "{} is not what is said: run bin/words",
+        "{} does not match the code: run bin/words",
         path.display()
     );
 }
