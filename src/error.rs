@@ -198,7 +198,7 @@ fn is_outage(error: &sqlx::Error) -> bool {
 pub struct Check(Vec<Field>);
 
 impl Check {
-    pub fn that(
+    pub fn require(
         &mut self,
         right: bool,
         field: &'static str,
@@ -213,7 +213,7 @@ impl Check {
         self
     }
 
-    pub fn done(&mut self) -> Result<()> {
+    pub fn finish(&mut self) -> Result<()> {
         match std::mem::take(&mut self.0) {
             wrong if wrong.is_empty() => Ok(()),
             wrong => Err(Error::Invalid(wrong)),

@@ -1,8 +1,8 @@
 //! Translation of everything that users read.
 //!
 //! English sentences in the code are the message keys. `locales/messagehub.pot` lists them with their references; each
-//! other language has a file beside it, kept by `bin/words`. `speaking` sets the current language, and `t` and `count`
-//! translate into it. A missing translation falls back to English.
+//! other language has a file beside it, kept by `bin/words`. `with_language` sets the current language, and `t` and
+//! `count` translate into it. A missing translation falls back to English.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -85,7 +85,7 @@ impl Language {
     }
 
     /// The decimal separator.
-    pub fn point(self) -> char {
+    pub fn decimal_separator(self) -> char {
         match self {
             Self::English => '.',
             Self::Spanish => ',',
@@ -98,12 +98,12 @@ pub fn current() -> Language {
 }
 
 /// Runs `future` with `language` as the current language.
-pub async fn speaking<F: Future>(language: Language, future: F) -> F::Output {
+pub async fn with_language<F: Future>(language: Language, future: F) -> F::Output {
     CURRENT.scope(language, future).await
 }
 
 /// The same for synchronous code.
-pub fn said_in<T>(language: Language, say: impl FnOnce() -> T) -> T {
+pub fn in_language<T>(language: Language, say: impl FnOnce() -> T) -> T {
     CURRENT.sync_scope(language, say)
 }
 
@@ -117,7 +117,7 @@ pub fn t(text: &str) -> Cow<'_, str> {
 }
 
 /// Translates an ambiguous word in the `context` of its entry.
-pub fn t_as<'a>(text: &'a str, context: &str) -> Cow<'a, str> {
+pub fn t_in_context<'a>(text: &'a str, context: &str) -> Cow<'a, str> {
     match catalogue(current()) {
         Some(catalogue) => catalogue.translate_in_context(text, context),
         None => Cow::Borrowed(text),
@@ -139,15 +139,15 @@ pub fn count(n: i64, one: &str, many: &str) -> String {
     } else {
         many
     };
-    put(translated.unwrap_or(english), "n", figure(n))
+    replace_placeholder(translated.unwrap_or(english), "n", format_number(n))
 }
 
-pub fn put(text: &str, name: &str, value: impl Display) -> String {
+pub fn replace_placeholder(text: &str, name: &str, value: impl Display) -> String {
     text.replace(&format!("{{{name}}}"), &value.to_string())
 }
 
 /// `1,234` or `1.234`
-pub fn figure(number: i64) -> String {
+pub fn format_number(number: i64) -> String {
     let (point, from) = current().thousands();
     let digits = number.unsigned_abs().to_string();
     let mut text = String::from(if number < 0 { "−" } else { "" });

@@ -63,7 +63,7 @@ use crate::providers::{Hosts, Providers};
 use crate::push::{PushSender, VapidKey};
 use crate::storage::Storage;
 use crate::web::AppState;
-use crate::web::listen::Patience;
+use crate::web::listen::ClientTimeouts;
 use crate::web::live::{Caps, Hub};
 use crate::workers::media_fetcher::MediaFetcher;
 use crate::workers::outcome_resolver::OutcomeResolver;
@@ -188,9 +188,9 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
         let writer = Arc::clone(&report_writer);
         async move { writer.lock().await.run().await }
     });
-    let fresh = directory.clone();
+    let cached = directory.clone();
     supervise(&mut background, &health, "directory", move || {
-        fresh.clone().keep_fresh()
+        cached.clone().invalidate_on_events()
     });
     let live = hub.clone();
     supervise(&mut background, &health, "live", move || live.clone().run());
@@ -251,7 +251,7 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
         web::router(app_state),
         stopping.clone(),
         files.connections,
-        Patience::default(),
+        ClientTimeouts::default(),
     );
     Ok(Server {
         sender: Sender::new(app.clone(), directory.clone()),
@@ -351,7 +351,7 @@ impl Server {
             self.app.background.close();
             self.app.background.wait().await;
             // The last requests may have queued e-mails.
-            let _ = tokio::time::timeout(MAIL_DRAIN, self.app.mail.all_gone()).await;
+            let _ = tokio::time::timeout(MAIL_DRAIN, self.app.mail.wait_until_empty()).await;
         };
         if tokio::time::timeout(REQUEST_DRAIN, drain).await.is_err() {
             tracing::warn!("shutdown timed out: aborting pending requests");

@@ -168,7 +168,7 @@ impl Mailer {
         }
     }
 
-    pub async fn all_gone(&self) {
+    pub async fn wait_until_empty(&self) {
         let _ = self.capacity.acquire_many(QUEUE_CAPACITY).await;
     }
 }

@@ -35,7 +35,7 @@ pub struct Passwords(Arc<Pool>);
 
 struct Pool {
     queue: Arc<Queue>,
-    made: Arc<AtomicU64>,
+    hashes_computed: Arc<AtomicU64>,
 }
 
 impl Drop for Pool {
@@ -72,7 +72,7 @@ impl Passwords {
         }
         Self(Arc::new(Pool {
             queue,
-            made: Arc::default(),
+            hashes_computed: Arc::default(),
         }))
     }
 
@@ -98,8 +98,8 @@ impl Passwords {
         .await
     }
 
-    pub fn made(&self) -> u64 {
-        self.0.made.load(Ordering::Relaxed)
+    pub fn hashes_computed(&self) -> u64 {
+        self.0.hashes_computed.load(Ordering::Relaxed)
     }
 
     async fn run<T: Send + 'static>(
@@ -108,11 +108,11 @@ impl Passwords {
         work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, Busy> {
         let (done, result) = oneshot::channel();
-        let made = Arc::clone(&self.0.made);
+        let hashes_computed = Arc::clone(&self.0.hashes_computed);
         let job = Box::new(move |memory: &mut Vec<Block>| {
             // The request was cancelled: skip its hash.
             if !done.is_closed() {
-                made.fetch_add(1, Ordering::Relaxed);
+                hashes_computed.fetch_add(1, Ordering::Relaxed);
                 let _ = done.send(work(memory));
             }
         });
@@ -216,7 +216,7 @@ pub fn hash_offline(password: &SecretString) -> String {
     hash(password, &mut Vec::new())
 }
 
-pub fn is_of_offline(password: &SecretString, hash: &str) -> bool {
+pub fn verify_offline(password: &SecretString, hash: &str) -> bool {
     verify_hash(password, hash, &mut Vec::new())
 }
 
@@ -308,7 +308,7 @@ mod tests {
             let found = passwords.verify("a", secret(password), hash.clone()).await;
             assert_eq!(found, Ok(right), "{password} {hash:?}");
         }
-        assert_eq!(passwords.made(), 7);
+        assert_eq!(passwords.hashes_computed(), 7);
     }
 
     /// A pool whose only thread blocks until the sender is dropped.
@@ -388,7 +388,7 @@ mod tests {
         }
         drop(release);
         assert!(passwords.hash("b", secret("correct horse")).await.is_ok());
-        assert_eq!(passwords.made(), 1);
+        assert_eq!(passwords.hashes_computed(), 1);
     }
 
     #[tokio::test]

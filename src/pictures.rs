@@ -314,7 +314,7 @@ pub fn thumbnail(bytes: &[u8]) -> Option<Bytes> {
 }
 
 /// Width and height in upright orientation; `None` for unsupported files. Reads the header only.
-pub fn measured(bytes: &[u8]) -> Option<(u32, u32)> {
+pub fn dimensions(bytes: &[u8]) -> Option<(u32, u32)> {
     let reader = ImageReader::new(Cursor::new(bytes));
     let mut decoder = reader.with_guessed_format().ok()?.into_decoder().ok()?;
     let (width, height) = decoder.dimensions();

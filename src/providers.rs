@@ -151,7 +151,7 @@ pub trait Provider: Send + Sync {
 
     /// The probable reason why [`verify`](Self::verify) failed, for diagnosis.
     fn signature_mismatch(&self, _: &SignedRequest<'_>) -> SignatureMismatch {
-        SignatureMismatch::Stranger
+        SignatureMismatch::WrongCredentials
     }
 
     fn read(&self, hook: Hook, request: &SignedRequest<'_>) -> Result<WebhookEvent, Malformed>;
@@ -187,10 +187,10 @@ impl Default for Hosts {
 
 impl Providers {
     pub fn new(hosts: Hosts) -> Self {
-        Self::with_patience(hosts, Duration::from_secs(20))
+        Self::with_timeout(hosts, Duration::from_secs(20))
     }
 
-    pub fn with_patience(hosts: Hosts, timeout: Duration) -> Self {
+    pub fn with_timeout(hosts: Hosts, timeout: Duration) -> Self {
         Self {
             http: http::client(timeout),
             media: media::client(timeout, &hosts),

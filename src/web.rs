@@ -193,7 +193,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(contacts::merge))
         .routes(routes!(tags::list, tags::create))
         .routes(routes!(tags::update, tags::remove))
-        .routes(routes!(tags::give, tags::take))
+        .routes(routes!(tags::assign, tags::unassign))
         .routes(routes!(contact_fields::list, contact_fields::create))
         .routes(routes!(contact_fields::update, contact_fields::remove))
         .routes(routes!(imports::list))
@@ -203,7 +203,7 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(imports::create))
-                .layer(DefaultBodyLimit::max(imports::LARGEST + 64 * 1024)),
+                .layer(DefaultBodyLimit::max(imports::MAX_FILE_BYTES + 64 * 1024)),
         )
         .routes(routes!(contacts::consent, contacts::change_consent))
         .routes(routes!(opt_outs::list))
@@ -212,10 +212,10 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(opt_outs::import))
-                .layer(DefaultBodyLimit::max(2 * opt_outs::LARGEST)),
+                .layer(DefaultBodyLimit::max(2 * opt_outs::MAX_FILE_BYTES)),
         )
         .routes(routes!(conversations::list))
-        .routes(routes!(conversations::judge_stop))
+        .routes(routes!(conversations::resolve_near_stop))
         .routes(routes!(conversations::show, conversations::update))
         .routes(routes!(conversations::read))
         .routes(routes!(conversations::messages))

@@ -11,7 +11,7 @@ use crate::db::{Db, SystemTx};
 use crate::domain::audit::{self, AuditAction};
 use crate::domain::contacts::is_email;
 use crate::domain::members::Role;
-use crate::domain::workspaces::{self, Mine};
+use crate::domain::workspaces::{self, WorkspaceMembership};
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::ids::{UserId, WorkspaceId};
 use crate::language::Language;
@@ -58,7 +58,7 @@ pub struct SignedIn {
     #[serde(skip)]
     pub is_renewed: bool,
     pub user: User,
-    pub workspaces: Vec<Mine>,
+    pub workspaces: Vec<WorkspaceMembership>,
 }
 
 #[derive(Clone, Debug)]
@@ -77,7 +77,7 @@ impl Caller {
     }
 
     /// Adds a new random token if the browser has none, so that it is recognized next time.
-    pub fn remembered(mut self) -> Self {
+    pub fn with_browser_token(mut self) -> Self {
         self.browser.get_or_insert_with(random_token);
         self
     }
@@ -112,12 +112,12 @@ pub async fn sign_up(app: &App, form: SignUp, caller: &Caller) -> Result<SignedI
         return Err(Error::SignupsClosed);
     }
     check(&form.name, &form.email, &form.password)
-        .that(
+        .require(
             workspaces::is_name(&form.workspace_name),
             "workspace_name",
             workspaces::NAME_RULE,
         )
-        .done()?;
+        .finish()?;
     let from = network(caller.address);
     let charge = Charge::apply(&app.db, &[(&throttle::SIGN_UP_FROM, &from)]).await?;
     let hash = match app.passwords.hash(&from, form.password).await {
@@ -193,12 +193,12 @@ pub async fn create(
     role: Role,
 ) -> Result<UserId> {
     check(name, email, &password)
-        .that(
+        .require(
             workspaces::is_name(workspace),
             "workspace",
             workspaces::NAME_RULE,
         )
-        .done()?;
+        .finish()?;
     let hash = tokio::task::spawn_blocking(move || hash_offline(&password)).await;
     let hash = hash.map_err(|error| Error::Internal(error.to_string()))?;
     let mut tx = db.system().await?;
@@ -236,13 +236,13 @@ pub async fn create(
 pub(in crate::domain) fn check(name: &str, email: &str, password: &SecretString) -> Check {
     let mut check = Check::default();
     check
-        .that(is_name(name), "name", "1 to 120 characters")
-        .that(
+        .require(is_name(name), "name", "1 to 120 characters")
+        .require(
             is_email(email.trim()),
             "email",
             "an e-mail address such as jo@example.com",
         )
-        .that(is_password(password), "password", PASSWORD_RULE);
+        .require(is_password(password), "password", PASSWORD_RULE);
     check
 }
 
@@ -486,7 +486,7 @@ async fn record_failure(
 }
 
 /// Sets the user's language; `None`: the browser's language.
-pub async fn speak(db: &Db, user: &User, language: Option<Language>) -> Result<()> {
+pub async fn set_language(db: &Db, user: &User, language: Option<Language>) -> Result<()> {
     sqlx::query!(
         "update users set language = $2, updated_at = now() where id = $1",
         user.id as _,
@@ -509,8 +509,8 @@ pub(in crate::domain) async fn language_of_account(
 
 pub async fn rename(db: &Db, user: &User, name: &str) -> Result<()> {
     Check::default()
-        .that(is_name(name), "name", "1 to 120 characters")
-        .done()?;
+        .require(is_name(name), "name", "1 to 120 characters")
+        .finish()?;
     sqlx::query!(
         "update users set name = $2, updated_at = now() where id = $1",
         user.id as _,

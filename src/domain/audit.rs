@@ -219,7 +219,7 @@ pub async fn record_in(
 }
 
 /// An action of the server itself.
-pub async fn record_by_itself(
+pub async fn record_by_server(
     tx: &mut SystemTx,
     workspace: WorkspaceId,
     action: AuditAction,
@@ -299,9 +299,9 @@ pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<
     // Chrono accepts years that PostgreSQL does not.
     let is_day = |day: Option<NaiveDate>| day.is_none_or(|day| (1..=9999).contains(&day.year()));
     Check::default()
-        .that(is_day(filter.from), "from", "a day such as 2026-11-01")
-        .that(is_day(filter.to), "to", "a day such as 2026-11-30")
-        .done()?;
+        .require(is_day(filter.from), "from", "a day such as 2026-11-01")
+        .require(is_day(filter.to), "to", "a day such as 2026-11-30")
+        .finish()?;
     let rows = sqlx::query_as!(
         Entry,
         "select id, action, actor_id, actor_name, subject, subject_id, address, before, after, created_at

@@ -124,22 +124,22 @@ pub(in crate::domain) fn check(
 ) -> Result<()> {
     let is_clean = |text: Option<&str>| text.is_none_or(|text| !text.contains('\0'));
     Check::default()
-        .that(
+        .require(
             name.is_none_or(|name| name.trim().chars().count() <= 120) && is_clean(name),
             "name",
             "at most 120 characters, none of them NUL",
         )
-        .that(
+        .require(
             email.is_none_or(|email| email.trim().is_empty() || is_email(email.trim())),
             "email",
             "an e-mail address such as maya@example.com",
         )
-        .that(
+        .require(
             notes.is_none_or(|notes| notes.chars().count() <= 5000) && is_clean(notes),
             "notes",
             "at most 5,000 characters, none of them NUL",
         )
-        .done()
+        .finish()
 }
 
 /// Catches typing mistakes; only a delivered e-mail proves an address.
@@ -387,7 +387,7 @@ fn announce(tx: &mut WorkspaceTx, contact: ContactId) {
 }
 
 /// The name of the user who created the contact; `None` if it came from an inbound text.
-pub async fn made_by(tx: &mut WorkspaceTx, id: ContactId) -> Result<Option<String>> {
+pub async fn creator_name(tx: &mut WorkspaceTx, id: ContactId) -> Result<Option<String>> {
     Ok(sqlx::query_scalar!(
         "select u.name from contacts c join users u on u.id = c.created_by where c.id = $1",
         id as _,

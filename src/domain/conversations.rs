@@ -15,7 +15,7 @@ use crate::domain::{messages, string_enum};
 use crate::error::{Error, Result, ago};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, TagId, UserId, WorkspaceId};
-use crate::language::{english, put};
+use crate::language::{english, replace_placeholder};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
 use crate::phone::search::SearchInput;
@@ -482,7 +482,7 @@ async fn taken_error(tx: &mut WorkspaceTx, conversation: &Conversation) -> Resul
             one.assignment_sentence(&ago(since))
         });
     let current_assignee = || match &conversation.assignee_name {
-        Some(name) => put(english("{name} has it now"), "name", name),
+        Some(name) => replace_placeholder(english("{name} has it now"), "name", name),
         None => english("nobody has it now").into(),
     };
     Ok(Error::ConversationTaken(
@@ -492,13 +492,13 @@ async fn taken_error(tx: &mut WorkspaceTx, conversation: &Conversation) -> Resul
 
 /// The parts of a conversation that members change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct ConversationState {
     pub status: Status,
     pub snoozed_until: Option<DateTime<Utc>>,
     pub assignee: Option<UserId>,
 }
 
-impl Standing {
+impl ConversationState {
     pub fn of(conversation: &Conversation) -> Self {
         Self {
             status: conversation.status,
@@ -509,9 +509,9 @@ impl Standing {
 }
 
 /// Reads it and locks the conversation until the end of the transaction.
-pub async fn hold(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Standing> {
+pub async fn lock(tx: &mut WorkspaceTx, id: ConversationId) -> Result<ConversationState> {
     sqlx::query_as!(
-        Standing,
+        ConversationState,
         r#"select status, snoozed_until, assignee_id as assignee from conversations where id = $1 for update"#,
         id as _,
     )
@@ -524,10 +524,10 @@ pub async fn hold(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Standing> 
 pub async fn undo(
     tx: &mut WorkspaceTx,
     id: ConversationId,
-    expected: Standing,
-    previous: Standing,
+    expected: ConversationState,
+    previous: ConversationState,
 ) -> Result<Conversation> {
-    if hold(tx, id).await? != expected {
+    if lock(tx, id).await? != expected {
         return Err(Error::ConversationChanged);
     }
     let is_snoozed = previous.status == Status::Snoozed

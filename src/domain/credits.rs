@@ -163,22 +163,22 @@ pub async fn change(
     };
     let reason = change.reason.trim();
     Check::default()
-        .that(
+        .require(
             change.delta.is_some() != change.balance.is_some(),
             "delta",
             "give either delta or balance",
         )
-        .that(
+        .require(
             amount.unsigned_abs() <= MAX_CREDITS,
             field,
             "at most 1,000,000,000 credits",
         )
-        .that(
+        .require(
             reason.chars().count() <= 200 && !reason.contains('\0'),
             "reason",
             "at most 200 characters",
         )
-        .done()?;
+        .finish()?;
     let short = || Error::field(field, "the balance would fall below zero");
     let changed = sqlx::query!(
         r#"select before as "before!", after as "after!" from grant_credits($1, $2, $3, $4)"#,

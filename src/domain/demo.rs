@@ -13,7 +13,7 @@ use crate::domain::members::Role;
 use crate::domain::{accounts, integrations, workspaces};
 use crate::error::{Error, Result};
 use crate::ids::{IntegrationId, NumberId, UserId, WorkspaceId};
-use crate::passwords::{hash_offline, is_of_offline};
+use crate::passwords::{hash_offline, verify_offline};
 use crate::providers::Kind;
 
 mod books;
@@ -108,7 +108,7 @@ async fn existing_demo(app: &App, mut tx: SystemTx) -> Result<Option<Demo>> {
     .await?;
     let mut opened = Vec::new();
     for account in accounts {
-        if is_of_offline(&KNOWN_PASSWORD.into(), &account.password_hash) {
+        if verify_offline(&KNOWN_PASSWORD.into(), &account.password_hash) {
             opened.push((account.id, account.email));
         }
     }

@@ -42,8 +42,7 @@ impl Draft {
 
 #[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = DraftChange)]
-pub struct Writing {
+pub struct DraftChange {
     /// At most 5,000 characters. A draft may be longer than a text.
     #[serde(default)]
     pub content: String,
@@ -69,7 +68,7 @@ fn present<'de, D: serde::Deserializer<'de>>(
     Option::deserialize(deserializer).map(Some)
 }
 
-impl Writing {
+impl DraftChange {
     fn is_empty(&self) -> bool {
         self.content.trim().is_empty() && self.media_ids.is_empty() && self.to.trim().is_empty()
     }
@@ -106,7 +105,7 @@ async fn files(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Media>> {
         return Ok(Vec::new());
     }
     let workspace = tx.workspace();
-    let files = uploads::still_waiting(tx, ids).await?;
+    let files = uploads::unsent(tx, ids).await?;
     Ok(files
         .iter()
         .map(|file| Media::of(file, workspace))
@@ -114,25 +113,25 @@ async fn files(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Media>> {
 }
 
 /// Replaces the saved draft; an empty draft is deleted. The caller has checked access to the conversation.
-pub async fn save(tx: &mut WorkspaceTx, key: DraftKey, mut writing: Writing) -> Result<Draft> {
+pub async fn save(tx: &mut WorkspaceTx, key: DraftKey, mut writing: DraftChange) -> Result<Draft> {
     writing.content = composed(&writing.content).into_owned();
     Check::default()
-        .that(
+        .require(
             writing.content.chars().count() <= 5_000,
             "content",
             "at most 5,000 characters",
         )
-        .that(
+        .require(
             writing.to.chars().count() <= 200,
             "to",
             "at most 200 characters",
         )
-        .that(
+        .require(
             key.is_none() || (writing.to.is_empty() && writing.number_id.is_none()),
             "to",
             "the conversation says to whom and from which number: leave `to` and `number_id` out",
         )
-        .done()?;
+        .finish()?;
     uploads::check(&writing.media_ids, &[])?;
     let at = lock_saved_at(tx, key, writing.seen_at.is_some()).await?;
     // No conflict if the draft was sent or deleted elsewhere: nothing is lost.
@@ -145,12 +144,12 @@ pub async fn save(tx: &mut WorkspaceTx, key: DraftKey, mut writing: Writing) -> 
     }
     let existing = files(tx, &writing.media_ids).await?;
     Check::default()
-        .that(
+        .require(
             existing.len() == writing.media_ids.len(),
             "media_ids",
             "one of these is no upload of yours that waits to be sent: upload the file again",
         )
-        .done()?;
+        .finish()?;
     let clean = |text: &str| text.replace('\0', "");
     sqlx::query!(
         "insert into drafts (conversation_id, recipient, number_id, content, media_ids)
@@ -253,7 +252,7 @@ pub async fn list(tx: &mut WorkspaceTx, span: &Span) -> Result<Page<Draft>> {
 }
 
 /// The beginnings of the member's drafts, which conversation lists show in place of the newest text. One round trip.
-pub async fn beginnings(
+pub async fn previews(
     tx: &mut WorkspaceTx,
     conversations: &[ConversationId],
 ) -> Result<Vec<(ConversationId, String)>> {

@@ -20,7 +20,7 @@ use crate::domain::members::{Admin, Role};
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{InvitationId, NumberId, SessionId, UserId, WorkspaceId};
-use crate::language::{self, put, said_in, t};
+use crate::language::{self, in_language, replace_placeholder, t};
 use crate::mail::Mail;
 
 const INVITATION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -52,17 +52,17 @@ pub struct Invitation {
 pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitation> {
     let email = accounts::address(&invite.email);
     Check::default()
-        .that(
+        .require(
             is_email(&email),
             "email",
             "an e-mail address such as sam@example.com",
         )
-        .that(
+        .require(
             invite.number_ids.len() <= 1000,
             "number_ids",
             "at most 1,000 numbers",
         )
-        .done()?;
+        .finish()?;
     limit_invitations(app, admin, &email).await?;
     let token = random_token();
     let mut tx = app.db.workspace(admin.tenant()).await?;
@@ -80,7 +80,7 @@ pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitati
     let known = accounts::language_of_account(&app.db, &email).await?;
     let mail = || invitation_mail(admin, &email, &url);
     app.mail
-        .send(said_in(known.unwrap_or_else(language::current), mail));
+        .send(in_language(known.unwrap_or_else(language::current), mail));
     invitation.url = Some(url);
     Ok(invitation)
 }
@@ -127,13 +127,13 @@ fn invitation_mail(admin: &Admin, to: &str, url: &str) -> Mail {
         "Hello,\n\n{name} invites you to answer texts together in the workspace {workspace}:\n\n{url}\n\n\
          The link is good for a week. If you do not know what this is about, you need not do anything.\n",
     );
-    let text = put(&text, "url", url);
+    let text = replace_placeholder(&text, "url", url);
     let subject = t("Join {workspace} on MessageHub");
     Mail {
         to: to.into(),
-        subject: put(&subject, "workspace", &admin.workspace_name),
-        text: put(
-            &put(&text, "name", &admin.name),
+        subject: replace_placeholder(&subject, "workspace", &admin.workspace_name),
+        text: replace_placeholder(
+            &replace_placeholder(&text, "name", &admin.name),
             "workspace",
             &admin.workspace_name,
         ),
@@ -148,8 +148,8 @@ async fn refuse_a_member(tx: &mut WorkspaceTx, email: &str) -> Result<()> {
     .fetch_one(tx.conn())
     .await?;
     Check::default()
-        .that(!is_member, "email", "this person is a member already")
-        .done()
+        .require(!is_member, "email", "this person is a member already")
+        .finish()
 }
 
 pub async fn list(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<Invitation>> {
@@ -207,7 +207,7 @@ pub struct Offer {
     pub expires_at: DateTime<Utc>,
 }
 
-pub async fn look(app: &App, token: &str) -> Result<Offer> {
+pub async fn find_offer(app: &App, token: &str) -> Result<Offer> {
     sqlx::query_as!(
         Offer,
         r#"select w.name as workspace_name, i.email, i.role as "role: _", u.name as "invited_by_name?", i.expires_at
@@ -243,7 +243,7 @@ pub async fn accept(
     form: Accept,
     caller: &Caller,
 ) -> Result<SignedIn> {
-    let offer = look(app, token).await?;
+    let offer = find_offer(app, token).await?;
     let user = match resolve_account(app, &offer, session, &form, caller).await? {
         Some(Account { id, email_verified }) => {
             // The creator of an account with an unverified address may not be the invited user.
@@ -304,7 +304,7 @@ async fn resolve_account(
         if app.config.signups == Some(Signups::Closed) {
             return Err(Error::SignupsClosed);
         }
-        accounts::check(name, &offer.email, &password).done()?;
+        accounts::check(name, &offer.email, &password).finish()?;
         if !accounts::exists(&app.db, &offer.email).await? {
             return Ok(None);
         }
@@ -327,7 +327,7 @@ async fn accept_with_new_account(
         form.name.unwrap_or_default(),
         form.password.unwrap_or_default(),
     );
-    accounts::check(&name, &offer.email, &password).done()?;
+    accounts::check(&name, &offer.email, &password).finish()?;
     let from = throttle::network(caller.address);
     let hash = app.passwords.hash(&from, password).await?;
     let mut tx = app.db.system().await?;

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::ids::{IntegrationId, MediaId, WorkspaceId};
 use crate::pictures;
 
-pub mod keep;
+pub mod fetch;
 pub mod outgoing;
 pub mod removed;
 pub mod uploads;
@@ -74,7 +74,7 @@ async fn prepare(bytes: Bytes, claimed: String, size: Size) -> Prepared {
                 Size::Whole => None,
                 Size::Thumb => pictures::thumbnail(&bytes),
             },
-            pixels: pictures::measured(&bytes).and_then(|(width, height)| {
+            pixels: pictures::dimensions(&bytes).and_then(|(width, height)| {
                 Some((width.try_into().ok()?, height.try_into().ok()?))
             }),
             bytes,

@@ -129,11 +129,11 @@ impl Media {
         ["image/jpeg", "image/png", "image/gif", "image/webp"].contains(&self.content_type.as_str())
     }
 
-    pub fn is_film(&self) -> bool {
+    pub fn is_video(&self) -> bool {
         ["video/mp4", "video/webm"].contains(&self.content_type.as_str())
     }
 
-    pub fn is_sound(&self) -> bool {
+    pub fn is_audio(&self) -> bool {
         ["audio/mpeg", "audio/mp4", "audio/ogg"].contains(&self.content_type.as_str())
     }
 
@@ -164,7 +164,7 @@ impl Media {
     }
 
     /// Width and height that the thread reserves for it: at most 320 pixels high, never larger than the picture.
-    pub fn place(&self) -> Option<(i32, i32)> {
+    pub fn display_size(&self) -> Option<(i32, i32)> {
         const MAX_HEIGHT: i32 = 320;
         let (width, height) = (self.width?, self.height?);
         let shown_height = height.min(MAX_HEIGHT);

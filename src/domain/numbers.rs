@@ -160,7 +160,7 @@ struct Row {
 
 impl Number {
     /// When the newest text arrived, if no webhook delivered it. Both times are kept to the minute.
-    pub fn is_missing_texts_since(&self) -> Option<DateTime<Utc>> {
+    pub fn missing_texts_since(&self) -> Option<DateTime<Utc>> {
         let is_newer = |missed: &DateTime<Utc>| {
             self.last_inbound_at
                 .is_none_or(|delivered| *missed > delivered + TimeDelta::minutes(1))
@@ -277,7 +277,7 @@ pub async fn update(
     change: NumberChange,
 ) -> Result<Number> {
     Check::default()
-        .that(
+        .require(
             change
                 .friendly_name
                 .as_deref()
@@ -285,12 +285,12 @@ pub async fn update(
             "friendly_name",
             "at most 80 characters",
         )
-        .that(
+        .require(
             change.status != Some(Status::Pending),
             "status",
             "active or inactive: what the provider still sets up becomes active by itself",
         )
-        .that(
+        .require(
             change
                 .messages_per_second
                 .flatten()
@@ -298,7 +298,7 @@ pub async fn update(
             "messages_per_second",
             "0.01 to 1,000, or null for what is usual for its kind",
         )
-        .done()?;
+        .finish()?;
     if change.is_default == Some(true) {
         // Locks all numbers: a concurrent change of the default waits here and sees this one.
         sqlx::query!("select id from numbers order by id for update")
@@ -308,17 +308,17 @@ pub async fn update(
     let before = find(tx, id).await?;
     let activates = change.status == Some(Status::Active) || change.is_default == Some(true);
     Check::default()
-        .that(
+        .require(
             before.gone_at.is_none() || !activates,
             "status",
             "the account at the provider has no such number any more",
         )
-        .that(
+        .require(
             before.status != Status::Pending || change.status.is_none(),
             "status",
             "the provider is still setting it up: sync in a few minutes",
         )
-        .done()?;
+        .finish()?;
     if change.is_default == Some(true) {
         sqlx::query!("update numbers set is_default = false, updated_at = now() where is_default and id <> $1", id as _)
             .execute(tx.conn())
@@ -454,7 +454,7 @@ pub async fn assignments_among(
 }
 
 /// How many agents see each of `numbers`. Numbers without agents are left out.
-pub async fn audiences(
+pub async fn agent_counts(
     tx: &mut WorkspaceTx,
     _: &Admin,
     numbers: &[NumberId],
@@ -491,7 +491,7 @@ pub async fn members(tx: &mut WorkspaceTx, _: &Admin, number: NumberId) -> Resul
 }
 
 /// All members of the workspace, and whether they see this number's conversations.
-pub async fn audience(tx: &mut WorkspaceTx, number: NumberId) -> Result<Vec<Viewer>> {
+pub async fn viewers(tx: &mut WorkspaceTx, number: NumberId) -> Result<Vec<Viewer>> {
     Ok(sqlx::query_as!(
         Viewer,
         r#"select m.user_id, u.name,
@@ -516,7 +516,7 @@ pub struct Viewer {
 
 /// The number of a new conversation: the requested one, else the member's default, else the workspace's default, else
 /// the oldest one that can send.
-pub async fn to_send_from(
+pub async fn default_sender(
     tx: &mut WorkspaceTx,
     member: &Member,
     wanted: Option<NumberId>,

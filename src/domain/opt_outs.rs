@@ -159,7 +159,7 @@ pub(in crate::domain) async fn is_opted_out_anywhere(
 }
 
 /// The numbers visible to the member from which the contact opted out.
-pub async fn of(tx: &mut WorkspaceTx, contact: ContactId) -> Result<Vec<NumberId>> {
+pub async fn opted_out_numbers(tx: &mut WorkspaceTx, contact: ContactId) -> Result<Vec<NumberId>> {
     Ok(sqlx::query_scalar!(
         r#"select number_id as "number: NumberId" from opt_outs where contact_id = $1"#,
         contact as _,
@@ -230,18 +230,18 @@ pub async fn change(
 fn read_reason(reason: &str) -> Result<&str> {
     let reason = reason.trim();
     Check::default()
-        .that(
+        .require(
             (1..=200).contains(&reason.chars().count()) && !reason.contains('\0'),
             "reason",
             "say how they told you: 1 to 200 characters",
         )
-        .done()?;
+        .finish()?;
     Ok(reason)
 }
 
 /// Records an agent's decision about a text that resembles STOP: it is an opt-out, with the text as its proof, or it is
 /// not.
-pub async fn judge(
+pub async fn resolve_near_stop(
     tx: &mut WorkspaceTx,
     member: &Member,
     conversation: ConversationId,

@@ -92,28 +92,28 @@ pub async fn subscribe(
     );
     let name = draft.name.trim();
     Check::default()
-        .that(
+        .require(
             draft.endpoint.len() <= 1000
                 && endpoint.as_ref().is_some_and(|url| app.push.may_reach(url)),
             "endpoint",
             "the https address of a push service, as the browser gives it",
         )
-        .that(
+        .require(
             p256dh.as_ref().is_some_and(|key| push::is_key(key)),
             "keys.p256dh",
             "a public key of the curve P-256 in base64url: 65 bytes",
         )
-        .that(
+        .require(
             auth.as_ref().is_some_and(|auth| auth.len() == 16),
             "keys.auth",
             "16 bytes in base64url",
         )
-        .that(
+        .require(
             name.chars().count() <= 80 && !name.contains('\0'),
             "name",
             "at most 80 characters",
         )
-        .done()?;
+        .finish()?;
     let count = sqlx::query_scalar!(
         r#"select count(*) as "count!" from push_subscriptions where user_id = $1 and endpoint <> $2"#,
         member.user() as _,

@@ -68,7 +68,7 @@ impl RateLimiter {
 
 /// Stores a call that `account` could not verify, with the probable cause, if it is about one of its numbers or texts.
 /// Returns whether the call waits for an admin. One round trip.
-pub async fn keep(
+pub async fn store(
     db: &Db,
     rate_limiter: &RateLimiter,
     account: &Account,
@@ -172,7 +172,7 @@ fn cause(
         SignatureMismatch::OtherTime => format!(
             "The signature is {provider}’s, but it was made more than five minutes before or after it came: this server’s clock is wrong, or something held the call up."
         ),
-        SignatureMismatch::Stranger => format!(
+        SignatureMismatch::WrongCredentials => format!(
             "The signature fits none of the usual forms of this address. Either the credentials here are not the current ones (were they rotated at {provider}?), or it was not {provider} who called."
         ),
     }
@@ -187,7 +187,7 @@ fn origin(url: &str) -> &str {
 
 /// A call that waits for an admin, or was settled by one.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct Kept {
+pub struct QuarantinedCall {
     pub id: QuarantineId,
     pub integration_id: IntegrationId,
     /// `null` for a report.
@@ -217,7 +217,7 @@ pub struct Parameter {
     pub value: String,
 }
 
-impl Kept {
+impl QuarantinedCall {
     pub fn formatted_number(&self) -> String {
         phone::display(self.phone_number.as_deref().unwrap_or_default())
     }
@@ -282,7 +282,7 @@ impl Row {
     }
 }
 
-impl From<Row> for Kept {
+impl From<Row> for QuarantinedCall {
     fn from(row: Row) -> Self {
         let parameters = match row.state {
             State::Waiting => row.with_request(|request| request.parameters()),
@@ -329,19 +329,19 @@ pub async fn list(
     _: &Admin,
     filter: &Filter,
     span: &Span,
-) -> Result<Page<Kept>> {
+) -> Result<Page<QuarantinedCall>> {
     let (limit, after) = (span.limit()?, span.cursor()?);
     let state = filter.state.unwrap_or(State::Waiting);
     let after = after.map(|cursor| QuarantineId(cursor.id));
     let rows = read(tx, None, filter.number_id, Some(state), after, limit + 1).await?;
-    let rows = rows.into_iter().map(Kept::from).collect();
-    Ok(page(rows, limit, |kept: &Kept| Cursor {
+    let rows = rows.into_iter().map(QuarantinedCall::from).collect();
+    Ok(page(rows, limit, |kept: &QuarantinedCall| Cursor {
         at: kept.created_at,
         id: kept.id.0,
     }))
 }
 
-pub async fn find(tx: &mut WorkspaceTx, _: &Admin, id: QuarantineId) -> Result<Kept> {
+pub async fn find(tx: &mut WorkspaceTx, _: &Admin, id: QuarantineId) -> Result<QuarantinedCall> {
     Ok(row(tx, id).await?.into())
 }
 
@@ -395,7 +395,7 @@ pub async fn release(
     context: &ReleaseContext<'_>,
     admin: &Admin,
     id: QuarantineId,
-) -> Result<Kept> {
+) -> Result<QuarantinedCall> {
     let mut tx = context.app.db.workspace(admin.tenant()).await?;
     let row = row(&mut tx, id).await?;
     drop(tx);
@@ -556,7 +556,7 @@ async fn process(context: &ReleaseContext<'_>, row: &Row) -> Result<()> {
     Ok(())
 }
 
-pub async fn discard(db: &Db, admin: &Admin, id: QuarantineId) -> Result<Kept> {
+pub async fn discard(db: &Db, admin: &Admin, id: QuarantineId) -> Result<QuarantinedCall> {
     let mut tx = db.workspace(admin.tenant()).await?;
     let row = row(&mut tx, id).await?;
     drop(tx);
@@ -621,7 +621,7 @@ async fn settle(db: &Db, admin: &Admin, row: &Row, state: State) -> Result<()> {
     tx.commit().await
 }
 
-pub async fn forget_old(db: &Db) -> Result<()> {
+pub async fn delete_expired(db: &Db) -> Result<()> {
     sqlx::query!(
         "delete from quarantine where created_at < $1",
         clock::now() - webhooks::RETENTION,

@@ -32,18 +32,18 @@ impl Query {
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         Check::default()
-            .that(
+            .require(
                 !text.is_empty(),
                 "q",
                 "say what to look for: part of a name or number, or words of a text",
             )
-            .that(
+            .require(
                 text.chars().count() <= LENGTH_LIMIT,
                 "q",
                 format!("at most {LENGTH_LIMIT} characters"),
             )
-            .that(!text.contains('\0'), "q", "no NUL characters")
-            .done()?;
+            .require(!text.contains('\0'), "q", "no NUL characters")
+            .finish()?;
         Ok(Self(text.to_owned()))
     }
 }

@@ -117,12 +117,12 @@ pub async fn update(
     let signature = change.signature.as_deref().map(composed);
     let signature = signature.as_deref().map(str::trim_end);
     Check::default()
-        .that(
+        .require(
             signature.is_none_or(|text| text.chars().count() <= 160 && !text.contains('\0')),
             "signature",
             "at most 160 characters",
         )
-        .done()?;
+        .finish()?;
     if let Some(Some(number)) = change.default_number_id {
         must_see(tx, number).await?;
     }

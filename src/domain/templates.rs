@@ -21,7 +21,7 @@ pub mod variables;
 use variables::{named, variables};
 
 /// Variables with default values; any other one must be given.
-pub const KNOWN: [&str; 5] = ["name", "first_name", "agent", "workspace", "number"];
+pub const DEFAULT_VARIABLES: [&str; 5] = ["name", "first_name", "agent", "workspace", "number"];
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Template {
@@ -42,11 +42,11 @@ pub struct Template {
 }
 
 impl Template {
-    pub fn is_in_hands_of(&self, member: &Member) -> bool {
+    pub fn is_editable_by(&self, member: &Member) -> bool {
         self.created_by == Some(member.user()) || (self.shared && member.is_admin())
     }
 
-    pub fn is_made_by(&self, user: &UserId) -> bool {
+    pub fn is_created_by(&self, user: &UserId) -> bool {
         self.created_by == Some(*user)
     }
 }
@@ -105,14 +105,14 @@ pub struct TemplateChange {
 
 fn check(name: Option<&str>, content: Option<&str>) -> Result<()> {
     Check::default()
-        .that(
+        .require(
             name.is_none_or(|name| {
                 (1..=80).contains(&name.trim().chars().count()) && !name.contains('\0')
             }),
             "name",
             "a name of 1 to 80 characters, by which it is found",
         )
-        .that(
+        .require(
             content.is_none_or(|content| {
                 !content.trim().is_empty()
                     && content.encode_utf16().count() <= 1600
@@ -121,7 +121,7 @@ fn check(name: Option<&str>, content: Option<&str>) -> Result<()> {
             "content",
             "write something: 1 to 1,600 characters",
         )
-        .done()
+        .finish()
 }
 
 /// Newest first; `q` matches any part of a name or text.
@@ -201,12 +201,12 @@ pub async fn update(
     check(change.name.as_deref(), change.content.as_deref())?;
     let before = lock_if_editable(tx, member, id).await?;
     Check::default()
-        .that(
-            change.shared != Some(false) || before.is_made_by(&member.user()),
+        .require(
+            change.shared != Some(false) || before.is_created_by(&member.user()),
             "shared",
             "only who made it can take it back for themselves: delete it instead",
         )
-        .done()?;
+        .finish()?;
     sqlx::query!(
         "update templates
             set name = coalesce(trim($2), name), content = coalesce($3, content),
@@ -259,7 +259,7 @@ async fn lock_if_editable(
         .fetch_optional(tx.conn())
         .await?;
     let template = find(tx, id).await?;
-    if template.is_in_hands_of(member) {
+    if template.is_editable_by(member) {
         Ok(template)
     } else {
         Err(Error::NotTheMaker)
@@ -290,9 +290,9 @@ async fn record(
 
 /// Default values of variables: from the contact, the agent, the workspace and the number.
 #[derive(Clone, Debug, Default)]
-pub struct Known(pub BTreeMap<String, String>);
+pub struct DefaultValues(pub BTreeMap<String, String>);
 
-impl Known {
+impl DefaultValues {
     pub fn new(contact: Option<&str>, agent: &str, workspace: &str, number: &str) -> Self {
         let contact = contact.unwrap_or_default().trim();
         let first = contact.split_whitespace().next().unwrap_or_default();
@@ -322,7 +322,7 @@ impl Known {
 }
 
 /// The text of `template` for `conversation`. The error names the missing variables. One round trip.
-pub async fn written(
+pub async fn render(
     tx: &mut WorkspaceTx,
     member: &Member,
     template: TemplateId,
@@ -343,13 +343,13 @@ pub async fn written(
     .await?
     .ok_or(Error::NotFound("the template"))?;
     let number = phone::display(&row.phone_number);
-    let known = Known::new(
+    let known = DefaultValues::new(
         row.contact.as_deref(),
         &member.name,
         &member.workspace_name,
         &number,
     );
-    variables::filled(&row.content, &known.with(given).0).map_err(|missing| {
+    variables::fill(&row.content, &known.with(given).0).map_err(|missing| {
         let names = missing.join(", ");
         Error::field(
             "variables",

@@ -308,7 +308,7 @@ pub async fn backlog(db: &Db) -> Result<i64> {
 }
 
 /// At shutdown: another server may lease these at once.
-pub async fn hand_back(db: &Db, integrations: &[IntegrationId]) -> Result<()> {
+pub async fn release(db: &Db, integrations: &[IntegrationId]) -> Result<()> {
     sqlx::query!(
         "update integrations set usage_due_at = now() where id = any ($1) and usage_due_at > now()",
         integrations as _,
@@ -349,7 +349,7 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Due>> {
 
 /// Fetches the charges of each day since the last time. Each day is stored by itself, so that a later failure does not
 /// repeat earlier calls.
-pub async fn ask(db: &Db, directory: &Directory, due: &Due) -> Result<()> {
+pub async fn sync(db: &Db, directory: &Directory, due: &Due) -> Result<()> {
     let Some(account) = directory.integration(due.integration).await? else {
         return Ok(());
     };

@@ -99,12 +99,12 @@ pub async fn list(
     let (limit, after) = (span.limit()?, span.cursor()?);
     let sid = filter.provider_sid.as_deref();
     Check::default()
-        .that(
+        .require(
             sid.is_none_or(|sid| sid.len() <= 64 && !sid.contains('\0')),
             "provider_sid",
             "the id of one text, at most 64 characters",
         )
-        .done()?;
+        .finish()?;
     let found = sqlx::query!(
         r#"select ids as "ids!: Vec<WebhookId>", resume_at
              from list_webhooks($1, $2, $3, $4, $5, $6::bigint::integer)"#,
@@ -163,7 +163,7 @@ pub async fn note(
 }
 
 /// Deletes expired calls. Ids sort by time, so only the deleted part is read.
-pub async fn forget_old(db: &Db) -> Result<()> {
+pub async fn delete_expired(db: &Db) -> Result<()> {
     let workspaces = sqlx::query_scalar!(r#"select id as "id: WorkspaceId" from workspaces"#)
         .fetch_all(db.system_pool())
         .await?;

@@ -44,16 +44,16 @@ pub struct Workspace {
 
 /// A workspace in the list of one of its members.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct Mine {
+pub struct WorkspaceMembership {
     pub id: WorkspaceId,
     pub name: String,
     pub slug: String,
     pub role: Role,
 }
 
-pub async fn of_user(db: &Db, user: UserId) -> Result<Vec<Mine>> {
+pub async fn of_user(db: &Db, user: UserId) -> Result<Vec<WorkspaceMembership>> {
     Ok(sqlx::query_as!(
-        Mine,
+        WorkspaceMembership,
         "select w.id, w.name, w.slug, m.role
            from workspace_members m
            join workspaces w on w.id = m.workspace_id
@@ -164,12 +164,12 @@ fn check(change: &WorkspaceChange) -> Result<()> {
     let is_amount =
         |amount: Option<i32>| amount.is_none_or(|amount| (0..=1_000_000).contains(&amount));
     Check::default()
-        .that(
+        .require(
             change.name.as_deref().is_none_or(is_name),
             "name",
             NAME_RULE,
         )
-        .that(
+        .require(
             change.default_region.as_deref().is_none_or(|region| {
                 region.len() == 2
                     && region
@@ -179,24 +179,24 @@ fn check(change: &WorkspaceChange) -> Result<()> {
             "default_region",
             "two capital letters (ISO 3166), such as US or DE",
         )
-        .that(
+        .require(
             is_amount(change.starting_credits),
             "starting_credits",
             "0 to 1,000,000",
         )
-        .that(
+        .require(
             is_amount(change.low_credits_at),
             "low_credits_at",
             "0 to 1,000,000",
         )
-        .that(
+        .require(
             change
                 .text_validity_minutes
                 .is_none_or(|minutes| (5..=1440).contains(&minutes)),
             "text_validity_minutes",
             "5 to 1,440 minutes",
         )
-        .done()
+        .finish()
 }
 
 fn settings(workspace: &Workspace) -> serde_json::Value {
@@ -263,7 +263,12 @@ pub fn is_name(name: &str) -> bool {
 }
 
 /// Creates a workspace for `user` if `SIGNUPS` and `WORKSPACES_PER_PERSON` allow it.
-pub async fn create(app: &App, name: &str, user: &User, caller: &Caller) -> Result<Mine> {
+pub async fn create(
+    app: &App,
+    name: &str,
+    user: &User,
+    caller: &Caller,
+) -> Result<WorkspaceMembership> {
     let mut tx = app.db.system().await?;
     // Locks the user: a concurrent request counts this workspace.
     sqlx::query!(
@@ -345,10 +350,10 @@ pub async fn found(
     name: &str,
     founder: UserId,
     address: Option<&str>,
-) -> Result<Mine> {
+) -> Result<WorkspaceMembership> {
     Check::default()
-        .that(is_name(name), "name", NAME_RULE)
-        .done()?;
+        .require(is_name(name), "name", NAME_RULE)
+        .finish()?;
     let id = WorkspaceId::new();
     let slug = free_slug(tx, name).await?;
     sqlx::query!(
@@ -383,7 +388,7 @@ pub async fn found(
         made,
     )
     .await?;
-    Ok(Mine {
+    Ok(WorkspaceMembership {
         id,
         name: name.trim().into(),
         slug,

@@ -25,7 +25,7 @@ const COUNTED: &str = r#"(?:^|[^.\w])count\(\s*(?:[^"(),]|\([^()"]*\))+,\s*LITER
 const MESSAGE_FUNCTIONS: &[&str] = &[
     "Error::field",
     "Self::field",
-    r"\.that",
+    r"\.require",
     "Error::NotFound",
     "Error::InvalidCredentials",
     "Error::ProviderRefused",
@@ -37,7 +37,7 @@ const MESSAGE_FUNCTIONS: &[&str] = &[
 const MESSAGE_FILES: &[&str] = &[
     "src/domain/integrations/delivery.rs",
     "src/domain/integrations/doctor.rs",
-    "src/domain/media/keep.rs",
+    "src/domain/media/fetch.rs",
     "src/domain/messages/failover.rs",
     "src/domain/quarantine.rs",
     "src/error.rs",
@@ -171,7 +171,7 @@ fn in_templates(collect: &mut Collect<'_>) {
 
 fn in_rust(collect: &mut Collect<'_>) {
     let one = pattern(r"\b(?:t|english|rich)\(\s*LITERAL");
-    let context = pattern(r#"\bt_as\(\s*LITERAL\s*,\s*"(\w+)""#);
+    let context = pattern(r#"\bt_in_context\(\s*LITERAL\s*,\s*"(\w+)""#);
     let many = pattern(COUNTED);
     let refusal = pattern(r"#\[error\(\s*LITERAL");
     let named = pattern(r"=> LITERAL");
@@ -398,7 +398,7 @@ fn keep(path: &Path, text: &str) {
     let is = fs::read_to_string(path).unwrap_or_default();
     assert!(
         is == text,
-        "{} is not what is said: run bin/words",
+        "{} does not match the code: run bin/words",
         path.display()
     );
 }
@@ -412,7 +412,7 @@ fn translations() -> impl Iterator<Item = (Language, Catalog)> {
 }
 
 #[test]
-fn the_catalogue_is_what_is_said() {
+fn catalogue_matches_the_code() {
     let sentences = used();
     keep(&file(Language::English), &written(&template(&sentences)));
     for (language, catalog) in translations() {

@@ -53,9 +53,9 @@ fn photo_loses_location_and_keeps_color_and_orientation() {
         says_where(&photo) && before.dimensions() == (40, 60),
         "turned"
     );
-    assert_eq!(measured(&photo), Some((40, 60)));
+    assert_eq!(dimensions(&photo), Some((40, 60)));
     let clean = stripped(photo).unwrap();
-    assert_eq!(measured(&clean), Some((40, 60)));
+    assert_eq!(dimensions(&clean), Some((40, 60)));
     assert!(!says_where(&clean));
     assert_eq!(decode(&clean).unwrap(), before);
     let parts = Jpeg::from_bytes(clean.clone()).unwrap();
@@ -193,7 +193,7 @@ proptest! {
         let bytes = Bytes::from(bytes);
         let _ = kind(&bytes);
         let _ = decode(&bytes);
-        let _ = measured(&bytes);
+        let _ = dimensions(&bytes);
         if let Ok(clean) = stripped(bytes.clone()) {
             prop_assert!(clean.len() <= bytes.len() + 64);
         }

@@ -173,7 +173,7 @@ pub enum SignatureMismatch {
     /// It is valid, but outside of the time window.
     OtherTime,
     /// Wrong credentials, or not from the provider.
-    Stranger,
+    WrongCredentials,
 }
 
 /// Which of an integration's two webhook URLs was called.

@@ -75,7 +75,7 @@ pub enum MediaAccess {
 pub struct Unavailable {
     why: &'static str,
     /// Whether a retry may succeed.
-    pub passes: bool,
+    pub is_retryable: bool,
 }
 
 impl Providers {
@@ -142,11 +142,17 @@ async fn read(mut answer: Response) -> Result<Bytes, Unavailable> {
 }
 
 fn temporary(why: &'static str) -> Unavailable {
-    Unavailable { why, passes: true }
+    Unavailable {
+        why,
+        is_retryable: true,
+    }
 }
 
 fn permanent(why: &'static str) -> Unavailable {
-    Unavailable { why, passes: false }
+    Unavailable {
+        why,
+        is_retryable: false,
+    }
 }
 
 #[cfg(test)]

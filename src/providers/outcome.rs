@@ -26,7 +26,7 @@ pub enum Outcome {
     Failed(Refusal),
     Retry {
         after: Duration,
-        holds: PauseScope,
+        scope: PauseScope,
     },
     /// Possibly sent: must be looked up, never sent again blindly.
     Unconfirmed,
@@ -61,7 +61,7 @@ pub fn outcome(tries: u32, answer: SendOutcome, jitter: f64) -> Outcome {
         SendOutcome::NotSent { .. } if tries >= MAX_TRIES => Outcome::Failed(unreachable()),
         SendOutcome::NotSent { retry_after } => Outcome::Retry {
             after: pause(tries, retry_after, jitter),
-            holds: retry_after.map_or(PauseScope::Text, |_| PauseScope::Account),
+            scope: retry_after.map_or(PauseScope::Text, |_| PauseScope::Account),
         },
         SendOutcome::Refused(refusal) => refused(tries, refusal, jitter),
     }
@@ -103,13 +103,13 @@ fn refused(tries: u32, refusal: Refusal, jitter: f64) -> Outcome {
         return Outcome::Failed(refusal);
     }
     // A full queue empties within minutes, not seconds.
-    let (retry_pause, holds) = match refusal.class {
+    let (retry_pause, scope) = match refusal.class {
         ErrorClass::RateLimited => (tries + 4, PauseScope::Number),
         _ => (tries, PauseScope::Text),
     };
     Outcome::Retry {
         after: pause(retry_pause, None, jitter),
-        holds,
+        scope,
     }
 }
 
@@ -154,9 +154,9 @@ mod tests {
         holding(PauseScope::Text, seconds)
     }
 
-    fn holding(holds: PauseScope, seconds: u64) -> Outcome {
+    fn holding(scope: PauseScope, seconds: u64) -> Outcome {
         let after = Duration::from_secs(seconds);
-        Outcome::Retry { after, holds }
+        Outcome::Retry { after, scope }
     }
 
     fn not_sent(seconds: Option<u64>) -> SendOutcome {

@@ -205,7 +205,7 @@ impl Provider for Telnyx {
         match signature::mismatch(request, &self.public_key.key) {
             signature::SignatureRefusal::Unsigned => SignatureMismatch::Unsigned,
             signature::SignatureRefusal::OtherTime => SignatureMismatch::OtherTime,
-            signature::SignatureRefusal::WrongKey => SignatureMismatch::Stranger,
+            signature::SignatureRefusal::WrongKey => SignatureMismatch::WrongCredentials,
         }
     }
 

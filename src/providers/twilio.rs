@@ -195,7 +195,10 @@ impl Provider for Twilio {
             })
         };
         let url = request.other_urls().into_iter().find(is_valid);
-        url.map_or(SignatureMismatch::Stranger, SignatureMismatch::OtherUrl)
+        url.map_or(
+            SignatureMismatch::WrongCredentials,
+            SignatureMismatch::OtherUrl,
+        )
     }
 
     fn read(&self, hook: Hook, request: &SignedRequest<'_>) -> Result<WebhookEvent, Malformed> {

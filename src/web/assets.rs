@@ -185,7 +185,7 @@ impl Assets {
         let untranslated = &self.by_url[&self.urls["manifest.webmanifest"]].bytes;
         let mut manifest: serde_json::Value =
             serde_json::from_slice(untranslated).expect("the manifest is JSON");
-        language::said_in(language, || {
+        language::in_language(language, || {
             manifest["lang"] = language.tag().into();
             manifest["description"] = t("A shared inbox for text messages.").into();
             manifest["shortcuts"] = SHORTCUTS
@@ -417,7 +417,7 @@ mod tests {
     #[test]
     fn import_map_has_the_messages_of_the_page_language() {
         let english = importmap().0;
-        let spanish = language::said_in(Language::Spanish, || importmap().0);
+        let spanish = language::in_language(Language::Spanish, || importmap().0);
         assert!(english.contains(r#""i18n":"/assets/i18n/en-"#), "{english}");
         assert!(spanish.contains(r#""i18n":"/assets/i18n/es-"#), "{spanish}");
         for map in [english, spanish] {
@@ -429,7 +429,7 @@ mod tests {
     #[test]
     fn web_manifest_is_in_the_page_language() {
         let manifest = |language| {
-            let url = language::said_in(language, manifest);
+            let url = language::in_language(language, manifest);
             let bytes = &ASSETS.by_url[url].bytes;
             serde_json::from_slice::<serde_json::Value>(bytes).expect("it is JSON")
         };

@@ -3,13 +3,13 @@
 //! ```text
 //! {{ "Pick a conversation"|t }}
 //! {{ "Open"|t("tab") }}
-//! {{ "Assigned to {name}"|t|put("name", name) }}
+//! {{ "Assigned to {name}"|t|replace_placeholder("name", name) }}
 //! {{ left|count("{n} credit left", "{n} credits left") }}
-//! {{ "If <b>{email}</b> has an account, a link is on its way."|rich|put("email", email) }}
+//! {{ "If <b>{email}</b> has an account, a link is on its way."|rich|replace_placeholder("email", email) }}
 //! ```
 //!
-//! `put` escapes its value. `rich` is for messages that contain markup; `put_markup` inserts markup, such as a time,
-//! into them.
+//! `replace_placeholder` escapes its value. `rich` is for messages that contain markup; `replace_with_markup` inserts
+//! markup, such as a time, into them.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
@@ -18,11 +18,11 @@ use axum::response::Response;
 use axum_extra::extract::CookieJar;
 
 use super::auth::LANGUAGE_COOKIE;
-use crate::language::{Language, speaking};
+use crate::language::{Language, with_language};
 
 /// Middleware that sets the language of a request.
 pub async fn choose(request: Request, next: Next) -> Response {
-    speaking(negotiated(request.headers()), next.run(request)).await
+    with_language(negotiated(request.headers()), next.run(request)).await
 }
 
 /// The chosen language, else the best of `Accept-Language`, else English.
@@ -88,7 +88,7 @@ pub mod filters {
     pub fn t(text: &str, _: &dyn Values, #[optional("")] meant: &str) -> Result<String> {
         Ok(match meant {
             "" => language::t(text).into_owned(),
-            meant => language::t_as(text, meant).into_owned(),
+            meant => language::t_in_context(text, meant).into_owned(),
         })
     }
 
@@ -104,7 +104,7 @@ pub mod filters {
     }
 
     #[askama::filter_fn]
-    pub fn put<S: Sentence, V: Display>(
+    pub fn replace_placeholder<S: Sentence, V: Display>(
         sentence: S,
         _: &dyn Values,
         name: &str,
@@ -115,13 +115,17 @@ pub mod filters {
 
     /// Replaces a placeholder in a rich message with markup.
     #[askama::filter_fn]
-    pub fn put_markup<V: HtmlSafe>(
+    pub fn replace_with_markup<V: HtmlSafe>(
         sentence: HtmlSafeOutput<String>,
         _: &dyn Values,
         name: &str,
         value: V,
     ) -> Result<HtmlSafeOutput<String>> {
-        Ok(HtmlSafeOutput(language::put(&sentence.0, name, value)))
+        Ok(HtmlSafeOutput(language::replace_placeholder(
+            &sentence.0,
+            name,
+            value,
+        )))
     }
 
     pub trait Sentence: Sized {
@@ -131,7 +135,7 @@ pub mod filters {
     /// Escaped by the template where it is shown.
     impl Sentence for String {
         fn with(&self, name: &str, value: &dyn Display) -> Result<Self> {
-            Ok(language::put(self, name, value))
+            Ok(language::replace_placeholder(self, name, value))
         }
     }
 
@@ -140,7 +144,7 @@ pub mod filters {
         fn with(&self, name: &str, value: &dyn Display) -> Result<Self> {
             let value = value.to_string();
             let value = askama::filters::escape(&value, askama::filters::Html)?;
-            Ok(Self(language::put(&self.0, name, value)))
+            Ok(Self(language::replace_placeholder(&self.0, name, value)))
         }
     }
 

@@ -34,7 +34,7 @@ const NOT_POISONED: &str = "no thread panics while holding the lock";
 
 /// Time limits for clients.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct ClientTimeouts {
     /// From the connection or the previous response to the end of a request's head; also the idle timeout.
     pub head: Duration,
     /// For each [`stream::ENOUGH`] bytes of a response.
@@ -43,7 +43,7 @@ pub struct Patience {
     pub crowded: Duration,
 }
 
-impl Default for Patience {
+impl Default for ClientTimeouts {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(20),
@@ -60,17 +60,17 @@ pub async fn serve(
     router: Router,
     stopping: CancellationToken,
     most: usize,
-    patience: Patience,
+    timeouts: ClientTimeouts,
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(patience.head)
+        .header_read_timeout(timeouts.head)
         .max_header_size(LARGEST_HEAD);
     let open = Arc::new(Open::default());
     let connections = TaskTracker::new();
     loop {
         let accepted = async {
-            open.room(most, patience.crowded).await;
+            open.room(most, timeouts.crowded).await;
             // `Listener::accept` retries when the process is out of file descriptors.
             Listener::accept(&mut listener).await
         };
@@ -101,7 +101,7 @@ pub async fn serve(
             }
         });
         let link = Arc::clone(&entry.link);
-        let stream = Stream::new(stream, entry, patience.read);
+        let stream = Stream::new(stream, entry, timeouts.read);
         let connection = http.serve_connection(TokioIo::new(stream), answer);
         let stopping = stopping.clone();
         connections.spawn(async move {

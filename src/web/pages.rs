@@ -179,7 +179,7 @@ fn contact_routes() -> Router<AppState> {
             get(import::new)
                 .post(import::upload)
                 .layer(DefaultBodyLimit::max(
-                    super::api::imports::LARGEST + 64 * 1024,
+                    super::api::imports::MAX_FILE_BYTES + 64 * 1024,
                 )),
         )
         .route(
@@ -257,7 +257,9 @@ fn admin_routes() -> Router<AppState> {
         .route("/opt-outs/lift", post(opt_outs::lift))
         .route(
             "/opt-outs/import",
-            post(opt_outs::import).layer(DefaultBodyLimit::max(2 * super::api::opt_outs::LARGEST)),
+            post(opt_outs::import).layer(DefaultBodyLimit::max(
+                2 * super::api::opt_outs::MAX_FILE_BYTES,
+            )),
         )
         .route("/usage", get(usage::show))
         .route("/webhooks", get(webhooks::list))

@@ -212,7 +212,7 @@ async fn refused(
     metrics::counter!("messagehub_webhooks_refused_total").increment(1);
     for account in accounts {
         let (db, rate_limiter) = (&app_state.app.db, &app_state.rate_limiter);
-        match quarantine::keep(db, rate_limiter, account, hook, &call.signed()).await {
+        match quarantine::store(db, rate_limiter, account, hook, &call.signed()).await {
             Ok(kept) => {
                 tracing::info!(integration.id = %account.integration, kept, "invalid webhook signature");
             }

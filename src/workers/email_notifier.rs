@@ -9,7 +9,7 @@ use crate::domain::credits::{self, LowBalance};
 use crate::domain::integrations::{self, Failed};
 use crate::error::Result;
 use crate::events::Event;
-use crate::language::{Language, count, put, said_in, t};
+use crate::language::{Language, count, in_language, replace_placeholder, t};
 use crate::mail::Mail;
 
 pub async fn run(app: App) {
@@ -40,7 +40,7 @@ async fn send_mail(app: &App, event: Event) -> Result<()> {
             if let Some(agent) = credits::low_balance_recipient(&app.db, workspace, user).await? {
                 let language = agent.language.unwrap_or_default();
                 app.mail
-                    .send(said_in(language, || low_credits(app, &agent)));
+                    .send(in_language(language, || low_credits(app, &agent)));
             }
         }
         Event::IntegrationFailed {
@@ -52,7 +52,7 @@ async fn send_mail(app: &App, event: Event) -> Result<()> {
             {
                 for (email, language) in failed.emails.iter().zip(&failed.languages) {
                     let language = Language::of_tag(language).unwrap_or_default();
-                    app.mail.send(said_in(language, || {
+                    app.mail.send(in_language(language, || {
                         integration_failed(app, &failed, email)
                     }));
                 }
@@ -72,13 +72,13 @@ fn low_credits(app: &App, agent: &LowBalance) -> Mail {
         "Hello {name},\n\nyou have {n} credits left in {workspace}: each text that you send takes one. \
          An admin of the workspace can top them up.\n\nNot to get this mail: {settings}\n",
     );
-    let text = put(&text, "settings", settings);
+    let text = replace_placeholder(&text, "settings", settings);
     let subject = t("Your credits in {workspace} run low");
     Mail {
         to: agent.email.clone(),
-        subject: put(&subject, "workspace", &agent.workspace_name),
-        text: put(
-            &put(&text, "name", &agent.name),
+        subject: replace_placeholder(&subject, "workspace", &agent.workspace_name),
+        text: replace_placeholder(
+            &replace_placeholder(&text, "name", &agent.name),
             "workspace",
             &agent.workspace_name,
         ),
@@ -93,15 +93,19 @@ fn integration_failed(app: &App, failed: &Failed, to: &str) -> Mail {
         "Hello,\n\n{integration} does not take our texts any more: {reason}\n\nNothing is lost: they wait until it does. \
          Mend it and press “Check now” here:\n\n{page}\n",
     );
-    let text = put(&put(&text, "page", page), "reason", t(&failed.reason));
-    let subject = put(
+    let text = replace_placeholder(
+        &replace_placeholder(&text, "page", page),
+        "reason",
+        t(&failed.reason),
+    );
+    let subject = replace_placeholder(
         &t("Texts of {workspace} wait: {integration} needs attention"),
         "workspace",
         &failed.workspace_name,
     );
     Mail {
         to: to.into(),
-        subject: put(&subject, "integration", &failed.name),
-        text: put(&text, "integration", &failed.name),
+        subject: replace_placeholder(&subject, "integration", &failed.name),
+        text: replace_placeholder(&text, "integration", &failed.name),
     }
 }

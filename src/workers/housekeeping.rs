@@ -16,8 +16,8 @@ pub async fn tidy(app: &App) -> Result<()> {
     media::removed::forget_unused(&app.db).await?;
     invitations::forget_expired(&app.db).await?;
     integrations::delete_previous_credentials(&app.db).await?;
-    integrations::uses::forget_old(&app.db).await?;
-    contacts::import::forget_old(&app.db).await?;
-    webhooks::forget_old(&app.db).await?;
-    quarantine::forget_old(&app.db).await
+    integrations::uses::delete_expired(&app.db).await?;
+    contacts::import::delete_expired(&app.db).await?;
+    webhooks::delete_expired(&app.db).await?;
+    quarantine::delete_expired(&app.db).await
 }

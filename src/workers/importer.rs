@@ -18,7 +18,7 @@ pub async fn run_once(app: &App) -> Result<usize> {
     while let Some(due) = work::due(&app.db).await? {
         let mut tries = 1;
         loop {
-            match work::go_on(&app.db, &due).await {
+            match work::run_batch(&app.db, &due).await {
                 Ok(true) => {
                     fail_point::abort_at("after a part of an import");
                     parts += 1;

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::domain::integrations::Directory;
 use crate::domain::integrations::calls::{Calls, Limits};
-use crate::domain::media::{keep, removed};
+use crate::domain::media::{fetch, removed};
 use crate::error::Result;
 use crate::fail_point;
 use crate::ids::{MediaId, WorkspaceId};
@@ -57,7 +57,7 @@ impl MediaFetcher {
             fail_point::panic_at("media_fetcher");
             self.begin(&mut calls).await?;
             if cleaned_at.elapsed() >= POLL_INTERVAL {
-                removed::take_out(&self.app, REMOVED_AT_ONCE).await?;
+                removed::delete_due(&self.app, REMOVED_AT_ONCE).await?;
                 cleaned_at = Instant::now();
             }
         }
@@ -68,7 +68,7 @@ impl MediaFetcher {
             .map(|(id, workspace)| (workspace, id))
             .collect();
         if !unfinished.is_empty() {
-            let released = keep::hand_back(&self.app.db, &unfinished);
+            let released = fetch::release(&self.app.db, &unfinished);
             let _ = tokio::time::timeout(RELEASE_TIMEOUT, released).await;
         }
         Ok(())
@@ -85,23 +85,23 @@ impl MediaFetcher {
                 None => break,
             }
         }
-        while removed::take_out(&self.app, REMOVED_AT_ONCE).await? > 0 {}
+        while removed::delete_due(&self.app, REMOVED_AT_ONCE).await? > 0 {}
         Ok(kept)
     }
 
     /// Leases as many due files as there is room for. One round trip.
     async fn begin(&self, calls: &mut Calls<bool>) -> Result<()> {
-        let room = calls.room();
+        let room = calls.capacity();
         if room.all == 0 {
             return Ok(());
         }
-        for file in keep::due(&self.app.db, &room).await? {
+        for file in fetch::due(&self.app.db, &room).await? {
             self.leased().insert(file.id, file.workspace);
             let media_fetcher = self.clone();
             calls.spawn(file.integration, async move {
-                let kept = keep::keep(&media_fetcher.app, &media_fetcher.directory, &file).await;
+                let fetched = fetch::fetch(&media_fetcher.app, &media_fetcher.directory, &file).await;
                 media_fetcher.leased().remove(&file.id);
-                kept.unwrap_or_else(|error| {
+                fetched.unwrap_or_else(|error| {
                     tracing::warn!(%error, media.id = %file.id, "media could not be stored: retrying");
                     false
                 })

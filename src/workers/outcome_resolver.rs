@@ -10,7 +10,7 @@ use crate::clock;
 use crate::domain::integrations::calls::{Calls, Limits};
 use crate::domain::integrations::{Directory, Purpose};
 use crate::domain::messages::outbox;
-use crate::domain::messages::outcome_checks::{self, Open};
+use crate::domain::messages::outcome_checks::{self, UnconfirmedText};
 use crate::error::Result;
 use crate::fail_point;
 use crate::providers::{Outcome, Outgoing, Provider, Repeated, SentLookup, repeated};
@@ -66,15 +66,15 @@ impl OutcomeResolver {
 
     /// Leases as many due messages as there is room for. One round trip.
     async fn begin(&self, calls: &mut Calls<usize>) -> Result<()> {
-        let room = calls.room();
+        let room = calls.capacity();
         if room.all == 0 {
             return Ok(());
         }
-        for open in outcome_checks::due(&self.app.db, &room).await? {
+        for unconfirmed in outcome_checks::due(&self.app.db, &room).await? {
             let outcome_resolver = self.clone();
-            calls.spawn(open.text.integration, async move {
-                outcome_resolver.settle(&open).await.unwrap_or_else(|error| {
-                    tracing::warn!(%error, message.id = %open.text.id, "the outcome check of an unconfirmed message failed: retrying");
+            calls.spawn(unconfirmed.text.integration, async move {
+                outcome_resolver.settle(&unconfirmed).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, message.id = %unconfirmed.text.id, "the outcome check of an unconfirmed message failed: retrying");
                     0
                 })
             });
@@ -82,51 +82,57 @@ impl OutcomeResolver {
         Ok(())
     }
 
-    async fn settle(&self, open: &Open) -> Result<usize> {
+    async fn settle(&self, unconfirmed: &UnconfirmedText) -> Result<usize> {
         fail_point::abort_at("before asking");
-        let lookup = self.look_up(open).await?;
+        let lookup = self.look_up(unconfirmed).await?;
         fail_point::abort_at("after asking");
         match lookup {
             LookupResult::Settled(outcome) => {
-                outbox::settle(&self.app.db, &open.text, &outcome).await?;
-                tracing::info!(message.id = %open.text.id, sent = matches!(outcome, Outcome::Sent { .. }), "the outcome of an unconfirmed message was resolved");
+                outbox::settle(&self.app.db, &unconfirmed.text, &outcome).await?;
+                tracing::info!(message.id = %unconfirmed.text.id, sent = matches!(outcome, Outcome::Sent { .. }), "the outcome of an unconfirmed message was resolved");
                 Ok(1)
             }
             LookupResult::Undetermined => {
-                outcome_checks::looked(&self.app.db, open).await?;
+                outcome_checks::record_check(&self.app.db, unconfirmed).await?;
                 Ok(0)
             }
             LookupResult::Unreachable => {
-                tracing::warn!(message.id = %open.text.id, "the provider could not be asked for the outcome of a message");
+                tracing::warn!(message.id = %unconfirmed.text.id, "the provider could not be asked for the outcome of a message");
                 Ok(0)
             }
         }
     }
 
-    async fn look_up(&self, open: &Open) -> Result<LookupResult> {
-        let Some(account) = self.directory.integration(open.text.integration).await? else {
+    async fn look_up(&self, unconfirmed: &UnconfirmedText) -> Result<LookupResult> {
+        let Some(account) = self
+            .directory
+            .integration(unconfirmed.text.integration)
+            .await?
+        else {
             return Ok(LookupResult::Unreachable);
         };
-        let Some(text) = outgoing(&self.app, &open.text, &account) else {
+        let Some(text) = outgoing(&self.app, &unconfirmed.text, &account) else {
             return Ok(LookupResult::Undetermined);
         };
         let provider = account.used_for(Purpose::LookUp);
         match provider.capabilities().idempotent_send {
-            Some(known_for) => Ok(repeat(open, provider, &text, known_for).await),
-            None => self.find_sent(open, provider, &text).await,
+            Some(known_for) => Ok(repeat(unconfirmed, provider, &text, known_for).await),
+            None => self.find_sent(unconfirmed, provider, &text).await,
         }
     }
 
     async fn find_sent(
         &self,
-        open: &Open,
+        unconfirmed: &UnconfirmedText,
         provider: &dyn Provider,
         text: &Outgoing,
     ) -> Result<LookupResult> {
-        match provider.find_sent(text, open.since).await {
-            Ok(SentLookup::Found(found)) => Ok(outcome_checks::settled(&self.app.db, open, found)
-                .await?
-                .map_or(LookupResult::Undetermined, LookupResult::Settled)),
+        match provider.find_sent(text, unconfirmed.since).await {
+            Ok(SentLookup::Found(found)) => {
+                Ok(outcome_checks::outcome_of(&self.app.db, unconfirmed, found)
+                    .await?
+                    .map_or(LookupResult::Undetermined, LookupResult::Settled))
+            }
             Ok(SentLookup::Undetermined) => Ok(LookupResult::Undetermined),
             Err(_) => Ok(LookupResult::Unreachable),
         }
@@ -143,14 +149,19 @@ enum LookupResult {
 /// Repeats the identical request: a provider that accepted it returns the same response, and one that did not accepts
 /// it now.
 async fn repeat(
-    open: &Open,
+    unconfirmed: &UnconfirmedText,
     provider: &dyn Provider,
     text: &Outgoing,
     known_for: Duration,
 ) -> LookupResult {
-    let age = (clock::now() - open.since).to_std().unwrap_or_default();
+    let age = (clock::now() - unconfirmed.since)
+        .to_std()
+        .unwrap_or_default();
     // The repeat may send it for the first time, so not after its deadline.
-    let is_late = open.text.expires_at.is_some_and(|at| at <= clock::now());
+    let is_late = unconfirmed
+        .text
+        .expires_at
+        .is_some_and(|at| at <= clock::now());
     if age >= known_for || is_late {
         return LookupResult::Undetermined;
     }

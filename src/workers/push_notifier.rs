@@ -18,7 +18,7 @@ use crate::domain::pushes::{self, Due};
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{MessageId, WorkspaceId};
-use crate::language::{english, said_in, t};
+use crate::language::{english, in_language, t};
 use crate::push::{Address, Outcome};
 use crate::web::live::Hub;
 
@@ -105,13 +105,13 @@ async fn due_pushes(
     message: MessageId,
 ) -> Result<Vec<Due>> {
     let mut due = pushes::due(&app.db, workspace, message).await?;
-    due.retain(|due| !hub.is_there(workspace, due.user, app.config.away_after));
+    due.retain(|due| !hub.is_present(workspace, due.user, app.config.away_after));
     Ok(due)
 }
 
 async fn push_message(app: App, hub: Hub, calls: Arc<Semaphore>, due: Due, message: MessageId) {
     let topic = due.conversation.0.simple().to_string();
-    let payload = said_in(due.language, || payload(&due)).to_string();
+    let payload = in_language(due.language, || payload(&due)).to_string();
     let mut pauses = PAUSES.into_iter();
     let mut began = Some(Instant::now());
     loop {

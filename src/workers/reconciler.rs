@@ -75,7 +75,7 @@ impl Reconciler {
             .map(|(id, workspace)| (workspace, id))
             .collect();
         if !unfinished.is_empty() {
-            let released = catch_up::hand_back(&self.app.db, &unfinished);
+            let released = catch_up::release(&self.app.db, &unfinished);
             let _ = tokio::time::timeout(RELEASE_TIMEOUT, released).await;
         }
         Ok(())
@@ -98,7 +98,7 @@ impl Reconciler {
 
     /// Leases as many due numbers as there is room for. One round trip.
     async fn begin(&self, calls: &mut Calls<usize>) -> Result<()> {
-        let room = calls.room();
+        let room = calls.capacity();
         if room.all == 0 {
             return Ok(());
         }
@@ -115,7 +115,7 @@ impl Reconciler {
     }
 
     async fn compare(&self, due: &catch_up::Due) -> usize {
-        match catch_up::number_at(&self.app, &self.directory, &self.ingest, due).await {
+        match catch_up::compare(&self.app, &self.directory, &self.ingest, due).await {
             Ok(Some(0) | None) => 0,
             Ok(Some(texts)) => {
                 tracing::warn!(number.id = %due.number(), texts, "ingested texts that were missed");

@@ -55,7 +55,7 @@ pub struct Sender {
 /// The provider was not called: the message returns to the queue, and nothing else is held.
 const NOT_SENT: Outcome = Outcome::Retry {
     after: Duration::ZERO,
-    holds: PauseScope::Text,
+    scope: PauseScope::Text,
 };
 
 impl Sender {
@@ -96,7 +96,7 @@ impl Sender {
             // One poll covers all events until now. With all slots taken it waits for a free one.
             while calls.try_next().is_some() {}
             while matches!(events.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
-            if calls.room().all == 0 {
+            if calls.capacity().all == 0 {
                 next_poll = Instant::now() + POLL_WHILE_FULL;
                 continue;
             }
@@ -149,14 +149,14 @@ impl Sender {
     async fn recover_stale(&self) -> Result<()> {
         let stale_work = outbox::stale_work(&self.app.db).await?;
         if stale_work.orphans {
-            let orphans = outbox::set_aside_orphans(&self.app.db).await?;
+            let orphans = outbox::mark_orphans_unconfirmed(&self.app.db).await?;
             tracing::warn!(
                 texts = orphans,
                 "messages were in flight when their server stopped: unconfirmed until their outcome is resolved"
             );
         }
         if stale_work.stranded {
-            let moved = failover::hand_over(&self.app.db).await?;
+            let moved = failover::move_stranded(&self.app.db).await?;
             if moved > 0 {
                 tracing::warn!(
                     texts = moved,
@@ -165,7 +165,7 @@ impl Sender {
             }
         }
         if stale_work.late {
-            let late = outbox::give_up_on_late(&self.app.db).await?;
+            let late = outbox::fail_expired(&self.app.db).await?;
             tracing::warn!(
                 texts = late,
                 "messages missed their send deadline and failed"
@@ -176,7 +176,7 @@ impl Sender {
 
     /// Starts as many calls as the limits allow; returns when to poll again.
     async fn begin(&self, calls: &mut Calls<()>, stopping: &CancellationToken) -> Result<Instant> {
-        let room = calls.room();
+        let room = calls.capacity();
         if room.all > 0 {
             let leased_at = Instant::now();
             fail_point::abort_at("before the lease");
@@ -316,7 +316,7 @@ impl Sender {
             text,
             &Outcome::Retry {
                 after: Duration::from_secs(30),
-                holds: PauseScope::Text,
+                scope: PauseScope::Text,
             },
         )
         .await

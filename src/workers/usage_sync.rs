@@ -62,7 +62,7 @@ impl UsageSync {
         calls.abort().await;
         let unfinished: Vec<_> = self.leased().drain().collect();
         if !unfinished.is_empty() {
-            let released = usage::hand_back(&self.app.db, &unfinished);
+            let released = usage::release(&self.app.db, &unfinished);
             let _ = tokio::time::timeout(RELEASE_TIMEOUT, released).await;
         }
         Ok(())
@@ -82,7 +82,7 @@ impl UsageSync {
 
     /// Leases as many due integrations as there is room for. Two round trips.
     async fn begin(&self, calls: &mut Calls<()>) -> Result<()> {
-        let room = calls.room();
+        let room = calls.capacity();
         if room.all == 0 {
             return Ok(());
         }
@@ -90,7 +90,7 @@ impl UsageSync {
             self.leased().insert(due.integration);
             let usage_sync = self.clone();
             calls.spawn(due.integration, async move {
-                let synced = usage::ask(&usage_sync.app.db, &usage_sync.directory, &due).await;
+                let synced = usage::sync(&usage_sync.app.db, &usage_sync.directory, &due).await;
                 usage_sync.leased().remove(&due.integration);
                 if let Err(error) = synced {
                     tracing::warn!(%error, integration.id = %due.integration, "provider charges could not be synced");

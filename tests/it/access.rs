@@ -25,7 +25,7 @@ async fn populate(hub: &Hub, harbor: &Workspace<'_>) {
             true => query.bind(workspace),
             false => query,
         };
-        query.execute(&hub.raw).await.unwrap();
+        query.execute(&hub.superuser_pool).await.unwrap();
     }
 }
 
@@ -34,12 +34,12 @@ async fn request_as(hub: &Hub, who: &Person, request: reqwest::RequestBuilder) -
     let request = request
         .header("cookie", cookie)
         .header("sec-fetch-site", "same-origin");
-    Person::nobody(hub).ask(request).await
+    Person::anonymous(hub).ask(request).await
 }
 
 async fn open_page(hub: &Hub, harbor: &Workspace<'_>, path: &str) -> String {
     let path = format!("/w/{}/admin/access{path}", harbor.slug);
-    let request = Person::nobody(hub).request(Method::GET, &path);
+    let request = Person::anonymous(hub).request(Method::GET, &path);
     let answer = request_as(hub, &harbor.admin, request).await;
     assert_eq!(answer.status, 200, "{path}");
     answer.body
@@ -105,7 +105,7 @@ async fn form_changes_only_the_cells_on_its_page() {
         let whose: uuid::Uuid = whose.parse().unwrap();
         sqlx::query_scalar(sql)
             .bind(whose)
-            .fetch_one(&hub.raw)
+            .fetch_one(&hub.superuser_pool)
             .await
             .unwrap()
     };
@@ -124,7 +124,7 @@ async fn form_changes_only_the_cells_on_its_page() {
     let ticked: i64 = sqlx::query_scalar(sql)
         .bind(sam.id.parse::<uuid::Uuid>().unwrap())
         .bind(ids)
-        .fetch_one(&hub.raw)
+        .fetch_one(&hub.superuser_pool)
         .await
         .unwrap();
     let path = format!(
@@ -132,7 +132,7 @@ async fn form_changes_only_the_cells_on_its_page() {
         harbor.slug, sam.id
     );
     let posts = |form: Vec<(&'static str, String)>| {
-        let request = Person::nobody(&hub)
+        let request = Person::anonymous(&hub)
             .request(Method::POST, &path)
             .form(&form);
         request_as(&hub, &harbor.admin, request)
@@ -145,7 +145,7 @@ async fn form_changes_only_the_cells_on_its_page() {
     assert_eq!(assigned_numbers(&sam.id).await, before - ticked + 1);
 
     let path = format!("/w/{}/admin/access/{first}", harbor.slug);
-    let request = Person::nobody(&hub)
+    let request = Person::anonymous(&hub)
         .request(Method::POST, &path)
         .form(&[("shown", sam.id.as_str())]);
     assert_eq!(request_as(&hub, &harbor.admin, request).await.status, 303);

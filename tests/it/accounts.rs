@@ -10,12 +10,12 @@ use crate::hub::{Hub, PASSWORD, Person, empty_database, serve};
 async fn sign_up_creates_user_workspace_and_admin() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let me = harbor.admin.get("/api/auth/me").await.is(200);
+    let me = harbor.admin.get("/api/auth/me").await.expect_status(200);
     assert_eq!(me["workspaces"][0]["role"], "admin");
     assert_eq!(me["workspaces"][0]["slug"], "harbor-dental");
     assert_eq!(hub.workspace("Harbor Dental").await.slug, "harbor-dental-2");
     let stored: String = sqlx::query_scalar("select password_hash from users limit 1")
-        .fetch_one(&hub.raw)
+        .fetch_one(&hub.superuser_pool)
         .await
         .unwrap();
     assert!(stored.starts_with("$argon2id$") && !stored.contains(PASSWORD));
@@ -25,7 +25,7 @@ async fn sign_up_creates_user_workspace_and_admin() {
 async fn invalid_sign_ups_change_nothing() {
     let hub = Hub::start().await;
     let good = json!({"workspace_name": "Harbor Dental", "name": "Jo", "email": "jo@harbor.test", "password": PASSWORD});
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
     for (field, value) in [
         ("workspace_name", json!("")),
         ("name", json!("  ")),
@@ -36,17 +36,20 @@ async fn invalid_sign_ups_change_nothing() {
     ] {
         let mut form = good.clone();
         form[field] = value;
-        let problem = nobody
+        let problem = anonymous
             .post("/api/auth/signup", form)
             .await
             .refused(422, "validation_failed");
         assert_eq!(problem["errors"][0]["field"], field);
     }
     assert_eq!(hub.count("select count(*) from users").await, 0);
-    nobody.post("/api/auth/signup", good.clone()).await.is(201);
+    anonymous
+        .post("/api/auth/signup", good.clone())
+        .await
+        .expect_status(201);
     let mut again = good;
     again["email"] = json!(" JO@Harbor.Test ");
-    nobody
+    anonymous
         .post("/api/auth/signup", again)
         .await
         .refused(422, "validation_failed");
@@ -61,14 +64,14 @@ async fn invalid_sign_ups_change_nothing() {
 async fn unknown_address_and_wrong_password_get_the_same_answer() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let nobody = Person::nobody(&hub);
-    let wrong = nobody
+    let anonymous = Person::anonymous(&hub);
+    let wrong = anonymous
         .post(
             "/api/auth/login",
             json!({"email": harbor.admin.email, "password": "not this one"}),
         )
         .await;
-    let unknown = nobody
+    let unknown = anonymous
         .post(
             "/api/auth/login",
             json!({"email": "who@harbor.test", "password": PASSWORD}),
@@ -83,23 +86,23 @@ async fn refresh_token_is_single_use_and_reuse_ends_the_session() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let first = harbor.admin.refresh_token.clone();
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
     let refresh = |token: &str| {
-        let nobody = nobody.clone();
+        let anonymous = anonymous.clone();
         let form = json!({"refresh_token": token});
-        async move { nobody.post("/api/auth/refresh", form).await }
+        async move { anonymous.post("/api/auth/refresh", form).await }
     };
 
-    let second = refresh(&first).await.is(200);
+    let second = refresh(&first).await.expect_status(200);
     let second_token = second["refresh_token"].as_str().unwrap().to_owned();
     assert_ne!(second_token, first);
     let person = Person::signed_in(&hub, &second);
-    person.get("/api/auth/me").await.is(200);
+    person.get("/api/auth/me").await.expect_status(200);
     // A second tab, within the grace period.
-    refresh(&first).await.is(200);
+    refresh(&first).await.expect_status(200);
     // A stolen token, after the grace period.
     sqlx::query("update sessions set rotated_at = now() - interval '1 hour'")
-        .execute(&hub.raw)
+        .execute(&hub.superuser_pool)
         .await
         .unwrap();
     refresh(&first).await.refused(401, "unauthenticated");
@@ -115,29 +118,29 @@ async fn refresh_token_is_single_use_and_reuse_ends_the_session() {
 async fn reuse_of_any_earlier_refresh_token_ends_the_session() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
     let refresh = |token: &str| {
-        let nobody = nobody.clone();
+        let anonymous = anonymous.clone();
         let form = json!({"refresh_token": token});
-        async move { nobody.post("/api/auth/refresh", form).await }
+        async move { anonymous.post("/api/auth/refresh", form).await }
     };
     let text = |session: &serde_json::Value| session["refresh_token"].as_str().unwrap().to_owned();
     for (generations, reused) in [(2, 0), (3, 1), (5, 0), (5, 3)] {
-        let jo = Person::signs_in(&hub, &harbor.admin.email).await;
+        let jo = Person::sign_in(&hub, &harbor.admin.email).await;
         let mut tokens = vec![jo.refresh_token.clone()];
         let mut newest = jo.clone();
         for _ in 0..generations {
-            let session = refresh(&tokens[tokens.len() - 1]).await.is(200);
+            let session = refresh(&tokens[tokens.len() - 1]).await.expect_status(200);
             newest = Person::signed_in(&hub, &session);
             tokens.push(text(&session));
         }
-        newest.get("/api/auth/me").await.is(200);
-        let mut socket = newest.listens(&harbor).await;
+        newest.get("/api/auth/me").await.expect_status(200);
+        let mut socket = newest.join_workspace(&harbor).await;
         // The grace period covers the previous token only.
         refresh(&tokens[reused])
             .await
             .refused(401, "unauthenticated");
-        assert_eq!(socket.closes().await, 1008);
+        assert_eq!(socket.wait_for_close().await, 1008);
         newest
             .get("/api/auth/me")
             .await
@@ -150,7 +153,7 @@ async fn reuse_of_any_earlier_refresh_token_ends_the_session() {
         .admin
         .get(&harbor.path("/audit?action=refresh_token_reused"))
         .await
-        .is(200);
+        .expect_status(200);
     let entries = list["data"].as_array().unwrap();
     assert_eq!(entries.len(), 4);
     for entry in entries {
@@ -164,7 +167,7 @@ async fn reuse_of_any_earlier_refresh_token_ends_the_session() {
 async fn invalid_refresh_token_ends_no_session() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
     let good = &harbor.admin.refresh_token;
     let changed = |at: usize| {
         let mut bytes = good.clone().into_bytes();
@@ -181,16 +184,16 @@ async fn invalid_refresh_token_ends_no_session() {
         changed(good.len() - 5),
         harbor.admin.token.clone().unwrap(),
     ] {
-        nobody
+        anonymous
             .post("/api/auth/refresh", json!({"refresh_token": made_up}))
             .await
             .refused(401, "unauthenticated");
     }
-    harbor.admin.get("/api/auth/me").await.is(200);
-    nobody
+    harbor.admin.get("/api/auth/me").await.expect_status(200);
+    anonymous
         .post("/api/auth/refresh", json!({"refresh_token": good}))
         .await
-        .is(200);
+        .expect_status(200);
 }
 
 /// The second tab's response may arrive last: it must not replace the newer refresh token.
@@ -200,7 +203,7 @@ async fn second_tab_keeps_the_newer_refresh_cookie() {
     let harbor = hub.workspace("Harbor Dental").await;
     let cookie = format!("messagehub_refresh={}", harbor.admin.refresh_token);
     let set_cookies = async || {
-        let browser = Person::nobody(&hub);
+        let browser = Person::anonymous(&hub);
         let request = browser.request(reqwest::Method::GET, "/workspaces");
         let answer = browser.ask(request.header("cookie", &cookie)).await;
         assert_eq!(answer.status, 200);
@@ -227,14 +230,14 @@ async fn second_tab_keeps_the_newer_refresh_cookie() {
 async fn two_tabs_refreshing_at_once_stay_signed_in() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
     let form = json!({"refresh_token": harbor.admin.refresh_token});
-    let answers = join_all((0..8).map(|_| nobody.post("/api/auth/refresh", form.clone()))).await;
+    let answers = join_all((0..8).map(|_| anonymous.post("/api/auth/refresh", form.clone()))).await;
     for answer in answers {
-        Person::signed_in(&hub, &answer.is(200))
+        Person::signed_in(&hub, &answer.expect_status(200))
             .get("/api/auth/me")
             .await
-            .is(200);
+            .expect_status(200);
     }
 }
 
@@ -246,14 +249,14 @@ async fn sign_out_revokes_the_token_at_once() {
         .admin
         .post("/api/auth/logout", json!({}))
         .await
-        .is(204);
+        .expect_status(204);
     harbor
         .admin
         .get(&harbor.path("/conversations"))
         .await
         .refused(401, "unauthenticated");
     let form = json!({"refresh_token": harbor.admin.refresh_token});
-    Person::nobody(&hub)
+    Person::anonymous(&hub)
         .post("/api/auth/refresh", form)
         .await
         .refused(401, "unauthenticated");
@@ -264,7 +267,7 @@ async fn cookies_are_http_only_and_accepted_from_our_origin_only() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let login = json!({"email": harbor.admin.email, "password": PASSWORD});
-    let answer = Person::nobody(&hub).post("/api/auth/login", login).await;
+    let answer = Person::anonymous(&hub).post("/api/auth/login", login).await;
     let set: Vec<_> = answer
         .headers
         .get_all("set-cookie")
@@ -283,13 +286,13 @@ async fn cookies_are_http_only_and_accepted_from_our_origin_only() {
         .map(|cookie| cookie.split(';').next().unwrap())
         .collect::<Vec<_>>()
         .join("; ");
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
     let patch = |from: Option<(&'static str, String)>| {
-        let request = nobody
+        let request = anonymous
             .request(reqwest::Method::PATCH, &harbor.path(""))
             .header("cookie", cookies.clone())
             .json(&json!({"name": "Renamed"}));
-        nobody.ask(match from {
+        anonymous.ask(match from {
             Some((name, value)) => request.header(name, value),
             None => request,
         })
@@ -304,12 +307,12 @@ async fn cookies_are_http_only_and_accepted_from_our_origin_only() {
         .refused(403, "cross_origin");
     let ours = format!("http://{}", hub.server.address);
     assert_eq!(
-        patch(Some(("origin", ours))).await.is(200)["name"],
+        patch(Some(("origin", ours))).await.expect_status(200)["name"],
         "Renamed"
     );
     patch(Some(("sec-fetch-site", "same-origin".into())))
         .await
-        .is(200);
+        .expect_status(200);
 }
 
 /// Only a valid bearer token replaces the origin check; with any other header the cookie authenticates.
@@ -320,7 +323,7 @@ async fn only_a_valid_token_replaces_the_origin_check() {
     let bay = hub.workspace("Bay Optics").await;
     let jo = &harbor.admin;
     let (access, refresh) = (jo.token.clone().unwrap(), &jo.refresh_token);
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
     let expired = {
         use jsonwebtoken::{EncodingKey, Header, encode};
         let claims = json!({"sub": jo.id, "sid": uuid::Uuid::now_v7(), "exp": 1_000_000_000});
@@ -360,51 +363,51 @@ async fn only_a_valid_token_replaces_the_origin_check() {
                     (reqwest::Method::POST, "/api/auth/refresh".into()),
                     (reqwest::Method::DELETE, "/api/auth/sessions".into()),
                 ] {
-                    let mut request = nobody
+                    let mut request = anonymous
                         .request(method, &path)
                         .header("authorization", header)
                         .header("cookie", cookie);
                     if let Some((name, value)) = from {
                         request = request.header(name, value);
                     }
-                    nobody.ask(request).await.refused(403, "cross_origin");
+                    anonymous.ask(request).await.refused(403, "cross_origin");
                 }
             }
         }
     }
     let change = |header: &str, origin: &str| {
-        let request = nobody
+        let request = anonymous
             .request(reqwest::Method::PATCH, &harbor.path(""))
             .header("authorization", header)
             .header("cookie", &cookies[0])
             .header("origin", origin)
             .json(&json!({"name": "Renamed"}));
-        nobody.ask(request)
+        anonymous.ask(request)
     };
     // From our own origin other schemes are ignored, and an invalid bearer token is refused.
-    change(&headers[0], &ours).await.is(200);
+    change(&headers[0], &ours).await.expect_status(200);
     change("Bearer garbage", &ours)
         .await
         .refused(401, "unauthenticated");
     // A valid token works from any origin and takes precedence over all cookies.
     change(&format!("Bearer {access}"), "https://evil.example")
         .await
-        .is(200);
+        .expect_status(200);
     change(&format!("BEARER  {access}"), "https://evil.example")
         .await
-        .is(200);
+        .expect_status(200);
     let others = bay.admin.token.as_ref().unwrap();
     change(&format!("Bearer {others}"), "https://evil.example")
         .await
         .refused(403, "not_a_member");
-    let request = nobody
+    let request = anonymous
         .request(reqwest::Method::POST, "/api/auth/refresh")
         .header("authorization", format!("Bearer {others}"))
         .header("cookie", &cookies[1])
         .header("origin", "https://evil.example");
-    let answer = nobody.ask(request).await;
+    let answer = anonymous.ask(request).await;
     assert!((400..500).contains(&answer.status), "{answer:?}");
-    jo.get("/api/auth/me").await.is(200);
+    jo.get("/api/auth/me").await.expect_status(200);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
 async fn changes(who: &Person, harbor: &Workspace<'_>, conversation: &Value, change: Value) {
     let id = conversation["id"].as_str().unwrap();
     let path = harbor.path(&format!("/conversations/{id}"));
-    who.patch(&path, change).await.is(200);
+    who.patch(&path, change).await.expect_status(200);
 }
 
 /// Kind, cause, actor and assignee of each entry.
@@ -25,11 +25,11 @@ async fn each_action_records_one_activity_entry() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    harbor.receives(MAYA, "Again").await;
-    harbor.answers(&sam, &maya, "Hello").await;
-    harbor.notes(&maya, "Nice").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    harbor.receive_text(MAYA, "Again").await;
+    harbor.reply(&sam, &maya, "Hello").await;
+    harbor.add_note(&maya, "Nice").await;
     assert!(harbor.activity(&maya).await.is_empty());
 
     let jo = &harbor.admin;
@@ -44,7 +44,7 @@ async fn each_action_records_one_activity_entry() {
     ] {
         changes(who, &harbor, &maya, change).await;
     }
-    harbor.receives(MAYA, "One more thing").await;
+    harbor.receive_text(MAYA, "One more thing").await;
     let later = json!({"status": "snoozed", "snoozed_until": "2027-01-01T09:00:00Z"});
     for change in [
         json!({"status": "done"}),
@@ -54,13 +54,13 @@ async fn each_action_records_one_activity_entry() {
     ] {
         changes(&sam, &harbor, &maya, change).await;
     }
-    harbor.receives(MAYA, "STOP").await;
-    harbor.receives(MAYA, "START").await;
+    harbor.receive_text(MAYA, "STOP").await;
+    harbor.receive_text(MAYA, "START").await;
     let contact = maya["contact_id"].as_str().unwrap();
     let path = harbor.path(&format!("/contacts/{contact}/consent"));
     let opt_out =
         json!({"number_id": maya["number_id"], "consent_kind": "stop", "reason": "On the phone"});
-    jo.post(&path, opt_out).await.is(200);
+    jo.post(&path, opt_out).await.expect_status(200);
 
     let lines = harbor.activity(&maya).await;
     assert_eq!(
@@ -101,26 +101,32 @@ async fn activity_reaches_viewers_of_the_number_and_is_paginated() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    let (mut sams, mut lins) = (sam.listens(&harbor).await, lin.listens(&harbor).await);
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    let (mut sams, mut lins) = (
+        sam.join_workspace(&harbor).await,
+        lin.join_workspace(&harbor).await,
+    );
 
     changes(&harbor.admin, &harbor, &maya, json!({"status": "done"})).await;
-    let received = sams.receives("conversation_event").await;
+    let received = sams.wait_for("conversation_event").await;
     assert_eq!(
         (&received["event"]["kind"], &received["workspace_id"]),
         (&json!("done"), &json!(harbor.id))
     );
     hub.twilio.text(MAYA, FRONT_DESK, "Oh").await;
-    while sams.receives("conversation_event").await["event"]["kind"] != "reopened" {}
+    while sams.wait_for("conversation_event").await["event"]["kind"] != "reopened" {}
     assert!(lins.received_so_far(&harbor).await.is_empty());
 
     let id = maya["id"].as_str().unwrap();
     let path = harbor.path(&format!("/conversations/{id}/events?limit=1"));
-    let newest = sam.get(&path).await.is(200);
+    let newest = sam.get(&path).await.expect_status(200);
     assert_eq!(newest["data"][0]["kind"], "reopened");
     let cursor = newest["next_cursor"].as_str().unwrap();
-    let before = sam.get(&format!("{path}&cursor={cursor}")).await.is(200);
+    let before = sam
+        .get(&format!("{path}&cursor={cursor}"))
+        .await
+        .expect_status(200);
     assert_eq!(
         (&before["data"][0]["kind"], &before["next_cursor"]),
         (&json!("done"), &Value::Null)
@@ -132,8 +138,8 @@ async fn activity_is_immutable_and_keeps_names_of_former_members() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     changes(&sam, &harbor, &maya, json!({"assignee_id": sam.id})).await;
     for sql in [
         "update conversation_events set kind = 'done'",
@@ -148,7 +154,7 @@ async fn activity_is_immutable_and_keeps_names_of_former_members() {
         );
     }
     let member = harbor.path(&format!("/members/{}", sam.id));
-    harbor.admin.delete(&member).await.is(204);
+    harbor.admin.delete(&member).await.expect_status(204);
     assert_eq!(
         summary(&harbor.activity(&maya).await),
         [

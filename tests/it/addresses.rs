@@ -28,7 +28,11 @@ const ODD: [&str; 14] = [
 
 async fn set_region(harbor: &Workspace<'_>, region: &str) {
     let change = json!({"default_region": region});
-    harbor.admin.patch(&harbor.path(""), change).await.is(200);
+    harbor
+        .admin
+        .patch(&harbor.path(""), change)
+        .await
+        .expect_status(200);
 }
 
 async fn add_contact(harbor: &Workspace<'_>, number: &str) -> Value {
@@ -37,7 +41,7 @@ async fn add_contact(harbor: &Workspace<'_>, number: &str) -> Value {
         .admin
         .post(&harbor.path("/contacts"), draft)
         .await
-        .is(201)
+        .expect_status(201)
 }
 
 async fn imports_opt_outs(harbor: &Workspace<'_>, table: &str) -> Value {
@@ -48,7 +52,11 @@ async fn imports_opt_outs(harbor: &Workspace<'_>, table: &str) -> Value {
         .admin
         .request(Method::POST, &harbor.path("/opt-outs/import"));
     let request = request.header("content-type", "multipart/form-data; boundary=edge");
-    harbor.admin.ask(request.body(body)).await.is(200)
+    harbor
+        .admin
+        .ask(request.body(body))
+        .await
+        .expect_status(200)
 }
 
 async fn page(harbor: &Workspace<'_>, conversation: &Value) -> String {
@@ -87,8 +95,8 @@ async fn old_number_format_joins_the_conversation_of_the_new_one() {
             .admin
             .post(&harbor.path("/messages"), draft)
             .await
-            .is(202);
-        hub.sends().await;
+            .expect_status(202);
+        hub.run_sender().await;
         let sent = hub.twilio.sent(&format!("Hello {new}"));
         assert_eq!((sent.len(), sent[0].to.as_str()), (1, new));
 
@@ -116,11 +124,11 @@ async fn mexican_address_book_is_imported_completely() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     set_region(&harbor, "MX").await;
     let table = "Nombre,Telefono\nLucía,+52 1 55 6200 0001\nMateo,+52 55 6200 0002\nAna,044 55 6200 0003\nRaúl,55 6200 0004\n";
-    harbor.uploads_contacts(table, "false").await;
-    hub.imports().await;
+    harbor.upload_contacts(table, "false").await;
+    hub.run_imports().await;
     let kept: Vec<String> =
         sqlx::query_scalar("select phone_number from contacts order by phone_number")
-            .fetch_all(&hub.raw)
+            .fetch_all(&hub.superuser_pool)
             .await
             .unwrap();
     let expected: Vec<_> = (1..=4).map(|nth| format!("+52556200000{nth}")).collect();
@@ -159,8 +167,8 @@ async fn spreadsheet_decimals_are_not_digits() {
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202);
-    hub.sends().await;
+        .expect_status(202);
+    hub.run_sender().await;
     assert_eq!(hub.twilio.sent("Grüß Gott")[0].to, "+436769876543");
     for (number, why) in [
         ("4.47911E+11", "a spreadsheet has shortened"),
@@ -181,7 +189,9 @@ async fn text_from_non_number_is_stored_and_cannot_be_answered() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for (nth, sender) in ODD.into_iter().enumerate() {
-        let text = hub.twilio.texting(sender, FRONT_DESK, "Your code is 4821");
+        let text = hub
+            .twilio
+            .inbound_text(sender, FRONT_DESK, "Your code is 4821");
         let shared = hub.url("/twilio/webhook");
         let answer = match nth % 2 {
             0 => text.at(&shared).send().await,
@@ -215,7 +225,7 @@ async fn text_from_non_number_is_stored_and_cannot_be_answered() {
         .count("select count(*) from contacts where phone_number like 'xxx%…'")
         .await;
     assert_eq!(kept, 1);
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
 }
 
 #[tokio::test]
@@ -226,7 +236,7 @@ async fn signature_is_verified_before_the_sender_is_parsed() {
         let text = || {
             let text = hub
                 .twilio
-                .texting("CHARLESSCHWAB", FRONT_DESK, "Hi")
+                .inbound_text("CHARLESSCHWAB", FRONT_DESK, "Hi")
                 .without("From");
             match &at {
                 Some(at) => text.at(at),
@@ -240,11 +250,17 @@ async fn signature_is_verified_before_the_sender_is_parsed() {
         assert_eq!(text().send().await.status(), 400);
     }
     let journal = harbor.path("/webhooks?outcome=malformed");
-    let journal = harbor.admin.get(&journal).await.is(200);
+    let journal = harbor.admin.get(&journal).await.expect_status(200);
     assert_eq!(journal["data"].as_array().unwrap().len(), 2, "{journal}");
-    let odd = hub.twilio.texting("CHARLESSCHWAB", FRONT_DESK, "Your code");
+    let odd = hub
+        .twilio
+        .inbound_text("CHARLESSCHWAB", FRONT_DESK, "Your code");
     assert_eq!(odd.signed_with("another token").send().await.status(), 403);
-    let quarantine = harbor.admin.get(&harbor.path("/quarantine")).await.is(200);
+    let quarantine = harbor
+        .admin
+        .get(&harbor.path("/quarantine"))
+        .await
+        .expect_status(200);
     assert_eq!(quarantine["data"][0]["sender"], "CHARLESSCHWAB");
 }
 
@@ -253,9 +269,11 @@ async fn catch_up_stores_texts_from_non_numbers() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for sender in ODD.into_iter().chain(["", "+5215562000001"]) {
-        hub.twilio.texting(sender, FRONT_DESK, "Missed").gets_lost();
+        hub.twilio
+            .inbound_text(sender, FRONT_DESK, "Missed")
+            .record_undelivered();
     }
-    hub.executes_sql("update numbers set catch_up_at = now()")
+    hub.execute_sql("update numbers set catch_up_at = now()")
         .await;
     assert_eq!(hub.server.reconciler.run_once().await.unwrap(), 16);
     for sender in ODD.into_iter().chain(["Unknown sender", "+525562000001"]) {
@@ -279,9 +297,9 @@ async fn any_telnyx_sender_is_accepted() {
     hub.telnyx.text("+5215562000001", FRONT_DESK, "Hola").await;
     harbor.conversation_with("+525562000001").await;
     hub.telnyx
-        .texting("", FRONT_DESK, "Missed")
-        .gets_lost_ago(TimeDelta::minutes(5));
-    hub.executes_sql("update numbers set catch_up_at = now()")
+        .inbound_text("", FRONT_DESK, "Missed")
+        .record_undelivered_ago(TimeDelta::minutes(5));
+    hub.execute_sql("update numbers set catch_up_at = now()")
         .await;
     assert_eq!(hub.server.reconciler.run_once().await.unwrap(), 1);
     harbor.conversation_with("Unknown sender").await;
@@ -291,11 +309,11 @@ async fn any_telnyx_sender_is_accepted() {
 async fn own_number_is_found_in_each_format() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    harbor.connects_twilio("+541152345678").await;
+    harbor.connect_twilio("+541152345678").await;
     for to in ["+541152345678", "+5491152345678"] {
         let text = hub
             .twilio
-            .texting(MAYA, "+541152345678", "Hola")
+            .inbound_text(MAYA, "+541152345678", "Hola")
             .with("To", to);
         assert_eq!(
             text.at(&hub.url("/twilio/webhook")).send().await.status(),
@@ -304,8 +322,8 @@ async fn own_number_is_found_in_each_format() {
         );
     }
     let conversation = harbor.conversation_with(MAYA).await;
-    harbor.answers(&harbor.admin, &conversation, "Buenas").await;
-    hub.sends().await;
+    harbor.reply(&harbor.admin, &conversation, "Buenas").await;
+    hub.run_sender().await;
     assert_eq!(
         hub.twilio.sent("Buenas")[0].from,
         "+541152345678",

@@ -22,14 +22,14 @@ async fn concurrent_assignment_has_one_winner_and_names_them() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     for agent in [&sam, &lin] {
-        harbor.assigns(FRONT_DESK, agent).await;
+        harbor.assign_number(FRONT_DESK, agent).await;
     }
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     for round in 0..10 {
         let free = json!({"assignee_id": null});
         change_conversation(&harbor.admin, &harbor, &maya, free)
             .await
-            .is(200);
+            .expect_status(200);
         let take = |who: &Person| json!({"assignee_id": who.id, "expected_assignee_id": null});
         let (one, other) = tokio::join!(
             change_conversation(&sam, &harbor, &maya, take(&sam)),
@@ -60,12 +60,12 @@ async fn concurrent_assignment_has_one_winner_and_names_them() {
     let again = json!({"assignee_id": winner.id, "expected_assignee_id": null});
     change_conversation(winner, &harbor, &maya, again)
         .await
-        .is(200);
+        .expect_status(200);
     let override_assignment = json!({"assignee_id": loser.id});
     assert_eq!(
         change_conversation(loser, &harbor, &maya, override_assignment)
             .await
-            .is(200)["assignee_id"],
+            .expect_status(200)["assignee_id"],
         loser.id.as_str()
     );
     // A conflict refuses the other changes of the request as well.
@@ -82,13 +82,13 @@ async fn conversation_is_not_assigned_to_members_without_access() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let lin = harbor.agent("Lin").await;
     let bay = hub.workspace("Bay Optics").await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     for who in [&lin.id, &bay.admin.id] {
         change_conversation(&harbor.admin, &harbor, &maya, json!({"assignee_id": who}))
             .await
             .refused(422, "validation_failed");
     }
-    harbor.assigns(FRONT_DESK, &lin).await;
+    harbor.assign_number(FRONT_DESK, &lin).await;
     change_conversation(
         &harbor.admin,
         &harbor,
@@ -96,7 +96,7 @@ async fn conversation_is_not_assigned_to_members_without_access() {
         json!({"assignee_id": lin.id}),
     )
     .await
-    .is(200);
+    .expect_status(200);
 }
 
 #[tokio::test]
@@ -104,9 +104,9 @@ async fn stale_reply_is_refused_and_names_the_other_author() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    harbor.answers(&sam, &maya, "Hello Maya").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    harbor.reply(&sam, &maya, "Hello Maya").await;
     let draft = json!({"conversation_id": maya["id"], "content": "Hello!", "seen_message_id": maya["last_message_id"]});
     let path = harbor.path("/messages");
     for (age, says) in [
@@ -118,7 +118,7 @@ async fn stale_reply_is_refused_and_names_the_other_author() {
     ] {
         sqlx::query("update messages set created_at = now() - $1::text::interval where direction = 'outbound'")
             .bind(age)
-            .execute(&hub.raw)
+            .execute(&hub.superuser_pool)
             .await
             .unwrap();
         let problem = harbor
@@ -132,17 +132,17 @@ async fn stale_reply_is_refused_and_names_the_other_author() {
         );
     }
     // An agent's own replies do not make their draft stale.
-    sam.post(&path, draft).await.is(202);
+    sam.post(&path, draft).await.expect_status(202);
 }
 
 #[tokio::test]
 async fn snoozed_conversation_returns_once_at_its_time() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let id = maya["id"].as_str().unwrap();
     let read = harbor.path(&format!("/conversations/{id}/read"));
-    harbor.admin.post(&read, json!({})).await.is(204);
+    harbor.admin.post(&read, json!({})).await.expect_status(204);
     for until in [
         json!("2020-01-01T00:00:00Z"),
         json!("2100-01-01T00:00:00Z"),
@@ -158,20 +158,20 @@ async fn snoozed_conversation_returns_once_at_its_time() {
     let change = json!({"status": "snoozed", "snoozed_until": until});
     change_conversation(&harbor.admin, &harbor, &maya, change.clone())
         .await
-        .is(200);
+        .expect_status(200);
     let db = &hub.server.app.db;
     assert_eq!(snooze::wake_due(db).await.unwrap(), 0, "not due yet");
-    let mut live = harbor.admin.listens(&harbor).await;
+    let mut live = harbor.admin.join_workspace(&harbor).await;
 
     // Two servers run the job at once.
     let other = serve(&hub.database, &hub.twilio, &[]).await;
-    hub.executes_sql("update conversations set snoozed_until = now() - interval '1 second'")
+    hub.execute_sql("update conversations set snoozed_until = now() - interval '1 second'")
         .await;
     let (one, two) = tokio::join!(snooze::wake_due(db), snooze::wake_due(&other.app.db));
     assert_eq!(one.unwrap() + two.unwrap(), 1);
     other.stop().await;
 
-    let woken = live.receives("conversation_updated").await;
+    let woken = live.wait_for("conversation_updated").await;
     assert_eq!(
         (
             &woken["status"],
@@ -197,8 +197,8 @@ async fn snoozed_conversation_returns_once_at_its_time() {
     // An inbound text ends the snooze at once.
     change_conversation(&harbor.admin, &harbor, &maya, change)
         .await
-        .is(200);
-    let woken = harbor.receives(MAYA, "Still there?").await;
+        .expect_status(200);
+    let woken = harbor.receive_text(MAYA, "Still there?").await;
     assert_eq!(
         (&woken["status"], &woken["snoozed_until"]),
         (&json!("open"), &Value::Null)
@@ -206,8 +206,8 @@ async fn snoozed_conversation_returns_once_at_its_time() {
 }
 
 /// Waits for the next presence frame; returns whether the user is viewing.
-async fn presence(live: &mut crate::hub::Frames, who: &Person) -> bool {
-    let frame = live.receives("presence").await;
+async fn presence(live: &mut crate::hub::SocketClient, who: &Person) -> bool {
+    let frame = live.wait_for("presence").await;
     assert_eq!(frame["user_id"], who.id.as_str(), "{frame}");
     frame["viewing"].as_bool().unwrap()
 }
@@ -217,17 +217,17 @@ async fn presence_is_visible_to_viewers_and_counts_each_user_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    let tom = harbor.receives("+14155550177", "Hello").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    let tom = harbor.receive_text("+14155550177", "Hello").await;
     let viewing = |at: &Value| json!({"type": "viewing", "workspace_id": harbor.id, "conversation_id": at["id"]});
-    let mut jo = harbor.admin.listens(&harbor).await;
-    let mut lins = lin.listens(&harbor).await;
-    let mut first = sam.listens(&harbor).await;
-    let mut second = sam.listens(&harbor).await;
+    let mut jo = harbor.admin.join_workspace(&harbor).await;
+    let mut lins = lin.join_workspace(&harbor).await;
+    let mut first = sam.join_workspace(&harbor).await;
+    let mut second = sam.join_workspace(&harbor).await;
 
-    first.says(viewing(&maya)).await;
-    let frame = jo.receives("presence").await;
+    first.send(viewing(&maya)).await;
+    let frame = jo.wait_for("presence").await;
     assert_eq!(
         (
             &frame["conversation_id"],
@@ -237,22 +237,22 @@ async fn presence_is_visible_to_viewers_and_counts_each_user_once() {
         (&maya["id"], &json!(sam.id), &json!(true))
     );
     // Repeated viewing and a second window send no event, nor does the first of two windows that leaves.
-    second.says(viewing(&maya)).await;
+    second.send(viewing(&maya)).await;
     let joins = json!({"type": "join_workspace", "workspace_id": harbor.id});
-    second.says(joins).await;
-    second.receives("workspace_joined").await;
-    first.says(viewing(&maya)).await;
-    first.says(viewing(&tom)).await;
-    let frame = jo.receives("presence").await;
+    second.send(joins).await;
+    second.wait_for("workspace_joined").await;
+    first.send(viewing(&maya)).await;
+    first.send(viewing(&tom)).await;
+    let frame = jo.wait_for("presence").await;
     assert_eq!(
         (&frame["conversation_id"], &frame["viewing"]),
         (&tom["id"], &json!(true))
     );
     // A new subscriber receives the current presence.
-    let mut late_subscriber = harbor.admin.listens(&harbor).await;
+    let mut late_subscriber = harbor.admin.join_workspace(&harbor).await;
     let mut there = [
-        late_subscriber.receives("presence").await["conversation_id"].clone(),
-        late_subscriber.receives("presence").await["conversation_id"].clone(),
+        late_subscriber.wait_for("presence").await["conversation_id"].clone(),
+        late_subscriber.wait_for("presence").await["conversation_id"].clone(),
     ];
     there.sort_by_key(ToString::to_string);
     let mut both = [maya["id"].clone(), tom["id"].clone()];
@@ -260,19 +260,19 @@ async fn presence_is_visible_to_viewers_and_counts_each_user_once() {
     assert_eq!(there, both);
     // Presence ends when the last window leaves, by a frame or by closing.
     first
-        .says(json!({"type": "viewing", "workspace_id": harbor.id, "conversation_id": null}))
+        .send(json!({"type": "viewing", "workspace_id": harbor.id, "conversation_id": null}))
         .await;
     assert!(!presence(&mut jo, &sam).await);
     drop(second);
-    let gone = jo.receives("presence").await;
+    let gone = jo.wait_for("presence").await;
     assert_eq!(
         (&gone["conversation_id"], &gone["viewing"]),
         (&maya["id"], &json!(false))
     );
 
     // Members without access receive no presence and cannot announce theirs; nor can a socket that has not joined.
-    lins.says(viewing(&maya)).await;
-    assert_eq!(lins.receives("error").await["code"], "not_found");
+    lins.send(viewing(&maya)).await;
+    assert_eq!(lins.wait_for("error").await["code"], "not_found");
     assert!(
         lins.received_so_far(&harbor)
             .await
@@ -280,17 +280,17 @@ async fn presence_is_visible_to_viewers_and_counts_each_user_once() {
             .all(|frame| frame["type"] != "presence")
     );
     let mut unjoined = sam.socket().await;
-    unjoined.says(viewing(&maya)).await;
+    unjoined.send(viewing(&maya)).await;
     assert_eq!(
-        unjoined.receives("error").await["code"],
+        unjoined.wait_for("error").await["code"],
         "validation_failed"
     );
 
     // Losing the number ends presence.
-    first.says(viewing(&maya)).await;
+    first.send(viewing(&maya)).await;
     assert!(presence(&mut jo, &sam).await);
     let number = harbor.number(FRONT_DESK).await;
     let path = harbor.path(&format!("/numbers/{number}/members/{}", sam.id));
-    harbor.admin.delete(&path).await.is(204);
+    harbor.admin.delete(&path).await.expect_status(204);
     assert!(!presence(&mut jo, &sam).await);
 }

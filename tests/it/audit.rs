@@ -15,7 +15,7 @@ async fn entries(harbor: &Workspace<'_>) -> Vec<Value> {
         .admin
         .get(&harbor.path("/audit?limit=200"))
         .await
-        .is(200);
+        .expect_status(200);
     let mut entries = list["data"].as_array().unwrap().clone();
     entries.retain(|entry| entry["action"] != "credentials_opened");
     entries
@@ -65,8 +65,12 @@ fn audit_fields(entry: &Value) -> (&Value, &Value, &Value) {
 }
 
 async fn invited(harbor: &Workspace<'_>, email: &str) -> (String, String) {
-    let link = harbor.invites(email, "agent").await;
-    let list = harbor.admin.get(&harbor.path("/invitations")).await.is(200);
+    let link = harbor.invite(email, "agent").await;
+    let list = harbor
+        .admin
+        .get(&harbor.path("/invitations"))
+        .await
+        .expect_status(200);
     let id = list["data"][0]["id"].as_str().unwrap().to_owned();
     (link, id)
 }
@@ -114,9 +118,9 @@ async fn member_changes_are_audited_once() {
     let (link, _) = invited(&harbor, "lin@harbor.test").await;
     let accept = format!("/api/invitations/{link}/accept");
     let form = json!({"name": "Lin Wu", "password": PASSWORD});
-    let nobody = Person::nobody(&hub);
-    let (left, session) = left_by(&harbor, nobody.post(&accept, form)).await;
-    let lin = Person::signed_in(&hub, &session.is(200));
+    let anonymous = Person::anonymous(&hub);
+    let (left, session) = left_by(&harbor, anonymous.post(&accept, form)).await;
+    let lin = Person::signed_in(&hub, &session.expect_status(200));
     let actions: Vec<_> = left
         .iter()
         .map(|entry| entry["action"].as_str().unwrap())
@@ -223,7 +227,7 @@ async fn workspace_changes_are_audited_once() {
         &harbor,
         "integration_connected",
         jo,
-        harbor.connects_twilio(FRONT_DESK),
+        harbor.connect_twilio(FRONT_DESK),
     )
     .await;
     assert_eq!(
@@ -287,23 +291,23 @@ async fn account_changes_are_audited_in_each_workspace_of_the_user() {
     let harbor = hub.workspace("Harbor Dental").await;
     let sam = harbor.agent("Sam").await;
     let bay = hub.workspace("Bay Optics").await;
-    let link = bay.invites(&sam.email, "agent").await;
-    hub.has_verified(&sam.email).await;
+    let link = bay.invite(&sam.email, "agent").await;
+    hub.verify_email(&sam.email).await;
     sam.post(&format!("/api/invitations/{link}/accept"), json!({}))
         .await
-        .is(200);
+        .expect_status(200);
     let in_bay = entries(&bay).await.len();
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
 
     one(
         &harbor,
         "signed_in",
         &sam,
-        Person::signs_in(&hub, &sam.email),
+        Person::sign_in(&hub, &sam.email),
     )
     .await;
     let wrong = json!({"email": sam.email, "password": "not this one"});
-    let (left, _) = left_by(&harbor, nobody.post("/api/auth/login", wrong)).await;
+    let (left, _) = left_by(&harbor, anonymous.post("/api/auth/login", wrong)).await;
     assert_eq!(left.len(), 1);
     let failed = &left[0];
     assert_eq!(
@@ -328,7 +332,7 @@ async fn account_changes_are_audited_in_each_workspace_of_the_user() {
     )
     .await;
     let wrong = json!({"email": sam.email, "password": PASSWORD, "code": "none"});
-    let (left, _) = left_by(&harbor, nobody.post("/api/auth/login", wrong)).await;
+    let (left, _) = left_by(&harbor, anonymous.post("/api/auth/login", wrong)).await;
     assert_eq!(left.len(), 1);
     assert_eq!(left[0]["action"], "sign_in_failed");
     one(
@@ -342,8 +346,8 @@ async fn account_changes_are_audited_in_each_workspace_of_the_user() {
     let form = json!({"current_password": PASSWORD, "new_password": "another good one"});
     let change = sam.request(Method::PUT, "/api/auth/password").json(&form);
     one(&harbor, "password_changed", &sam, sam.ask(change)).await;
-    hub.post.mail_to(&sam.email).await; // the invitation
-    hub.post.mail_to(&sam.email).await; // the changed password
+    hub.mail_server.mail_to(&sam.email).await; // the invitation
+    hub.mail_server.mail_to(&sam.email).await; // the changed password
     let token = request_reset(&hub, &sam.email).await;
     one(
         &harbor,
@@ -352,7 +356,7 @@ async fn account_changes_are_audited_in_each_workspace_of_the_user() {
         reset_password(&hub, &token, PASSWORD),
     )
     .await;
-    let sam = Person::signs_in(&hub, &sam.email).await;
+    let sam = Person::sign_in(&hub, &sam.email).await;
     one(
         &harbor,
         "sessions_ended",
@@ -373,8 +377,8 @@ async fn session_end_is_audited_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
-    let other = Person::signs_in(&hub, &jo.email).await;
-    let sessions = jo.get("/api/auth/sessions").await.is(200);
+    let other = Person::sign_in(&hub, &jo.email).await;
+    let sessions = jo.get("/api/auth/sessions").await.expect_status(200);
     let sessions = sessions["data"].as_array().unwrap().iter();
     let mut others = sessions.filter(|session| session["is_current"] == false);
     let path = format!(
@@ -390,7 +394,7 @@ async fn session_end_is_audited_once() {
     )
     .await;
 
-    let third = Person::signs_in(&hub, &jo.email).await;
+    let third = Person::sign_in(&hub, &jo.email).await;
     one(
         &harbor,
         "signed_out",
@@ -404,8 +408,8 @@ async fn session_end_is_audited_once() {
         third.post("/api/auth/logout", json!({})),
     )
     .await;
-    let fourth = Person::signs_in(&hub, &jo.email).await;
-    let request = Person::nobody(&hub)
+    let fourth = Person::sign_in(&hub, &jo.email).await;
+    let request = Person::anonymous(&hub)
         .request(Method::POST, "/logout")
         .header(
             "cookie",
@@ -420,7 +424,7 @@ async fn manual_contact_changes_are_audited_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (jo, sam) = (&harbor.admin, harbor.agent("Sam").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     let number = harbor.number(FRONT_DESK).await;
     let draft = json!({"phone_number": "+14155550193", "name": "Tom"});
     let entry = one(
@@ -472,7 +476,7 @@ async fn manual_contact_changes_are_audited_once() {
     )
     .await;
 
-    let conversation = harbor.receives(MAYA, "Hello").await;
+    let conversation = harbor.receive_text(MAYA, "Hello").await;
     let maya = format!(
         "/contacts/{}/consent",
         conversation["contact_id"].as_str().unwrap()
@@ -488,7 +492,12 @@ async fn manual_contact_changes_are_audited_once() {
     none(&harbor, "already opted out", changes_consent("stop")).await;
     one(&harbor, "contact_opted_in", &sam, changes_consent("start")).await;
     none(&harbor, "already opted in", changes_consent("start")).await;
-    none(&harbor, "an opt-out by text", harbor.receives(MAYA, "STOP")).await;
+    none(
+        &harbor,
+        "an opt-out by text",
+        harbor.receive_text(MAYA, "STOP"),
+    )
+    .await;
 
     let tag = json!({"name": "Recall"});
     let entry = one(
@@ -508,7 +517,7 @@ async fn manual_contact_changes_are_audited_once() {
     let typed = |name: &str| {
         let cookie = format!("messagehub_access={}", jo.token.as_ref().unwrap());
         let path = contact.replace(&harbor.path(""), &format!("/w/{}", harbor.slug));
-        let request = Person::nobody(&hub).request(Method::POST, &format!("{path}/tags"));
+        let request = Person::anonymous(&hub).request(Method::POST, &format!("{path}/tags"));
         let request = request
             .header("cookie", cookie)
             .header("sec-fetch-site", "same-origin")
@@ -542,9 +551,12 @@ async fn import_is_audited_once_at_any_length() {
         table.push_str(&format!("Patient {n},+1415556{n:04},Group {}\n", n % 40));
     }
     let (left, ()) = left_by(&harbor, async {
-        harbor.uploads_contacts(&table, "false").await.is(202);
+        harbor
+            .upload_contacts(&table, "false")
+            .await
+            .expect_status(202);
         while hub.count("select count(*) from contacts").await < 1000 {
-            hub.imports().await;
+            hub.run_imports().await;
         }
     })
     .await;
@@ -605,8 +617,8 @@ async fn refused_actions_are_not_audited() {
             .await,
         sam.delete_with(&harbor.path(""), json!({"name": "Harbor Dental"}))
             .await,
-        harbor.connects_with(&"f".repeat(32)).await,
-        harbor.connects_with(TOKEN).await,
+        harbor.connect_with(&"f".repeat(32)).await,
+        harbor.connect_with(TOKEN).await,
         jo.post(
             "/api/auth/two-factor/confirm",
             json!({"code": "123456", "password": PASSWORD}),
@@ -647,11 +659,11 @@ async fn audit_log_filters_paginates_and_names_invalid_filters() {
     let harbor = hub.workspace("Harbor Dental").await;
     let sam = harbor.agent("Sam").await;
     for n in 1..=5 {
-        harbor.credits(&sam, n).await;
+        harbor.set_credits(&sam, n).await;
     }
     sqlx::query("insert into audit_log (workspace_id, action, actor_name, created_at) values ($1::uuid, 'signed_in', 'Long ago', '2020-02-29 23:59:59+00')")
         .bind(&harbor.id)
-        .execute(&hub.raw)
+        .execute(&hub.superuser_pool)
         .await
         .unwrap();
     let all = entries(&harbor).await;
@@ -662,7 +674,7 @@ async fn audit_log_filters_paginates_and_names_invalid_filters() {
             .await
     };
     let found = async |query: &str| -> Vec<Value> {
-        let list = get_page(query).await.is(200);
+        let list = get_page(query).await.expect_status(200);
         list["data"].as_array().unwrap().clone()
     };
 
@@ -690,7 +702,9 @@ async fn audit_log_filters_paginates_and_names_invalid_filters() {
 
     let (mut paged, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = get_page(&format!("limit=3&cursor={cursor}")).await.is(200);
+        let page = get_page(&format!("limit=3&cursor={cursor}"))
+            .await
+            .expect_status(200);
         paged.extend(page["data"].as_array().unwrap().clone());
         match page["next_cursor"].as_str() {
             Some(next) => cursor = next.into(),
@@ -744,10 +758,10 @@ async fn audit_log_is_limited_to_admins_of_the_workspace() {
 
     let before = entries(&harbor).await;
     let lin = bay.agent("Lin").await;
-    bay.credits(&lin, 5).await;
-    bay.connects_twilio("+16285550177").await;
-    bay.invites("kim@bay.test", "admin").await;
-    Person::signs_in(&hub, &bay.admin.email).await;
+    bay.set_credits(&lin, 5).await;
+    bay.connect_twilio("+16285550177").await;
+    bay.invite("kim@bay.test", "admin").await;
+    Person::sign_in(&hub, &bay.admin.email).await;
     assert!(
         entries(&bay).await.len() > 5,
         "the other workspace has entries"
@@ -809,26 +823,26 @@ async fn audit_entries_contain_no_secrets() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = harbor.admin.clone();
-    harbor.receives(MAYA, "Between us: 4711").await;
-    let link = harbor.invites("kim@harbor.test", "agent").await;
-    let confirm = hub.post.mail_to(&jo.email).await.link();
+    harbor.receive_text(MAYA, "Between us: 4711").await;
+    let link = harbor.invite("kim@harbor.test", "agent").await;
+    let confirm = hub.mail_server.mail_to(&jo.email).await.link();
     let reset = request_reset(&hub, &jo.email).await;
     let wrong = json!({"email": jo.email, "password": "a wrong password"});
-    Person::nobody(&hub).post("/api/auth/login", wrong).await;
+    Person::anonymous(&hub).post("/api/auth/login", wrong).await;
     let (app, codes) = enable_second_factor(&hub, &jo).await;
     let code = app.code_at(0);
     let login = json!({"email": jo.email, "password": PASSWORD, "code": code});
-    let session = Person::nobody(&hub)
+    let session = Person::anonymous(&hub)
         .post("/api/auth/login", login)
         .await
-        .is(200);
+        .expect_status(200);
     advance_a_day(&hub).await;
     let form = json!({"current_password": PASSWORD, "new_password": "another good one"});
     let change = jo.request(Method::PUT, "/api/auth/password").json(&form);
-    jo.ask(change).await.is(204);
+    jo.ask(change).await.expect_status(204);
 
     let dump: String = sqlx::query_scalar("select string_agg(a::text, ' ') from audit_log a")
-        .fetch_one(&hub.raw)
+        .fetch_one(&hub.superuser_pool)
         .await
         .unwrap();
     assert!(dump.contains("password_changed") && dump.contains("two_factor_enabled"));

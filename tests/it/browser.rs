@@ -61,6 +61,9 @@ impl Workspace<'_> {
     async fn names_contact(&self, conversation: &Value, name: &str) {
         let id = conversation["contact_id"].as_str().unwrap();
         let path = self.path(&format!("/contacts/{id}"));
-        self.admin.patch(&path, json!({"name": name})).await.is(200);
+        self.admin
+            .patch(&path, json!({"name": name}))
+            .await
+            .expect_status(200);
     }
 }

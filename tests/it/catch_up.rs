@@ -10,7 +10,7 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, PNG, TOKEN, Workspace};
 
 async fn make_due(hub: &Hub) {
     sqlx::query("update numbers set catch_up_at = now()")
-        .execute(&hub.raw)
+        .execute(&hub.superuser_pool)
         .await
         .unwrap();
 }
@@ -30,16 +30,23 @@ async fn texts(harbor: &Workspace<'_>) -> Vec<String> {
 }
 
 async fn number(harbor: &Workspace<'_>) -> Value {
-    harbor.admin.get(&harbor.path("/numbers")).await.is(200)["data"][0].clone()
+    harbor
+        .admin
+        .get(&harbor.path("/numbers"))
+        .await
+        .expect_status(200)["data"][0]
+        .clone()
 }
 
 #[tokio::test]
 async fn missed_texts_are_stored_once_and_in_order() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Before").await;
+    harbor.receive_text(MAYA, "Before").await;
     for body in ["One", "Two", "Three"] {
-        hub.twilio.texting(MAYA, FRONT_DESK, body).gets_lost();
+        hub.twilio
+            .inbound_text(MAYA, FRONT_DESK, body)
+            .record_undelivered();
     }
     assert_eq!(
         texts(&harbor).await,
@@ -69,14 +76,14 @@ async fn late_text_is_placed_by_time_and_undoes_nothing() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let ago = chrono::TimeDelta::minutes;
     hub.twilio
-        .texting(MAYA, FRONT_DESK, "STOP")
-        .gets_lost_ago(ago(9));
+        .inbound_text(MAYA, FRONT_DESK, "STOP")
+        .record_undelivered_ago(ago(9));
     hub.twilio
-        .texting(MAYA, FRONT_DESK, "First")
-        .gets_lost_ago(ago(10));
-    harbor.receives(MAYA, "STOP").await;
-    let maya = harbor.receives(MAYA, "START").await;
-    harbor.answers(&harbor.admin, &maya, "Welcome back").await;
+        .inbound_text(MAYA, FRONT_DESK, "First")
+        .record_undelivered_ago(ago(10));
+    harbor.receive_text(MAYA, "STOP").await;
+    let maya = harbor.receive_text(MAYA, "START").await;
+    harbor.reply(&harbor.admin, &maya, "Welcome back").await;
 
     assert_eq!(catch_up(&hub).await, 2);
 
@@ -92,15 +99,15 @@ async fn late_text_is_placed_by_time_and_undoes_nothing() {
     let since = chrono::Utc::now() - first;
     assert!((ago(9)..ago(11)).contains(&since), "{since}");
     let journal = harbor.path("/webhooks?outcome=stored");
-    let journal = harbor.admin.get(&journal).await.is(200);
+    let journal = harbor.admin.get(&journal).await.expect_status(200);
     let lines = journal["data"].as_array().unwrap().iter();
     let late = lines.filter(|line| line["via"] == "catch_up").count();
     assert_eq!(late, 2);
 
     // In a new conversation it is the newest text.
     hub.twilio
-        .texting("+14155550193", FRONT_DESK, "Hello?")
-        .gets_lost_ago(ago(5));
+        .inbound_text("+14155550193", FRONT_DESK, "Hello?")
+        .record_undelivered_ago(ago(5));
     assert_eq!(catch_up(&hub).await, 1);
     let other = harbor.conversation_with("+14155550193").await;
     assert_eq!(other["last_message_preview"], "Hello?");
@@ -113,16 +120,16 @@ async fn late_text_is_placed_by_time_and_undoes_nothing() {
 async fn text_by_webhook_and_list_at_once_is_stored_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Before").await;
+    harbor.receive_text(MAYA, "Before").await;
     for nth in 0..10 {
         let sid = format!("SMcafe{nth:028x}");
         hub.twilio
-            .texting(MAYA, FRONT_DESK, &format!("Text {nth}"))
+            .inbound_text(MAYA, FRONT_DESK, &format!("Text {nth}"))
             .sid(&sid)
-            .gets_lost();
+            .record_undelivered();
         let late = hub
             .twilio
-            .texting(MAYA, FRONT_DESK, &format!("Text {nth}"))
+            .inbound_text(MAYA, FRONT_DESK, &format!("Text {nth}"))
             .sid(&sid);
         make_due(&hub).await;
         let (answer, _) = tokio::join!(late.send(), hub.server.reconciler.run_once());
@@ -136,8 +143,10 @@ async fn text_by_webhook_and_list_at_once_is_stored_once() {
 async fn failed_catch_up_is_retried_and_not_marked_complete() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Before").await;
-    hub.twilio.texting(MAYA, FRONT_DESK, "Lost").gets_lost();
+    harbor.receive_text(MAYA, "Before").await;
+    hub.twilio
+        .inbound_text(MAYA, FRONT_DESK, "Lost")
+        .record_undelivered();
     hub.twilio
         .fails(Failure::Status(reqwest::StatusCode::BAD_GATEWAY));
     assert_eq!(catch_up(&hub).await, 0);
@@ -150,18 +159,20 @@ async fn failed_catch_up_is_retried_and_not_marked_complete() {
 async fn catch_up_applies_stop_and_fetches_media() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Before").await;
+    harbor.receive_text(MAYA, "Before").await;
     let sid = "MM00000000000000000000000000000042";
     let url = hub
         .twilio
         .account(&harbor.account, TOKEN)
         .media(sid, "image/png", PNG);
     hub.twilio
-        .texting(MAYA, FRONT_DESK, "")
+        .inbound_text(MAYA, FRONT_DESK, "")
         .sid(sid)
         .media(&[&url])
-        .gets_lost();
-    hub.twilio.texting(MAYA, FRONT_DESK, "STOP").gets_lost();
+        .record_undelivered();
+    hub.twilio
+        .inbound_text(MAYA, FRONT_DESK, "STOP")
+        .record_undelivered();
 
     assert_eq!(catch_up(&hub).await, 2);
 
@@ -178,27 +189,29 @@ async fn catch_up_applies_stop_and_fetches_media() {
 async fn only_admins_start_a_catch_up() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Before").await;
+    harbor.receive_text(MAYA, "Before").await;
     let path = harbor.path(&format!(
         "/numbers/{}/catch-up",
         harbor.number(FRONT_DESK).await
     ));
-    hub.twilio.texting(MAYA, FRONT_DESK, "Lost").gets_lost();
+    hub.twilio
+        .inbound_text(MAYA, FRONT_DESK, "Lost")
+        .record_undelivered();
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     sam.post(&path, json!({})).await.refused(403, "admin_only");
-    let mut live = harbor.admin.listens(&harbor).await;
+    let mut live = harbor.admin.join_workspace(&harbor).await;
 
     // Concurrent requests store the text once.
     let answers = join_all((0..5).map(|_| harbor.admin.post(&path, json!({})))).await;
 
     let stored: u64 = answers
         .into_iter()
-        .map(|answer| answer.is(200)["brought_in"].as_u64().unwrap())
+        .map(|answer| answer.expect_status(200)["brought_in"].as_u64().unwrap())
         .sum();
     assert_eq!(stored, 1);
     assert_eq!(
-        live.receives("new_message").await["message"]["content"],
+        live.wait_for("new_message").await["message"]["content"],
         "Lost"
     );
     let sandbox = json!({"provider": "sandbox", "credentials": {}});
@@ -206,7 +219,7 @@ async fn only_admins_start_a_catch_up() {
         .admin
         .post(&harbor.path("/integrations"), sandbox)
         .await
-        .is(201);
+        .expect_status(201);
     let path = harbor.path(&format!(
         "/numbers/{}/catch-up",
         sandbox["numbers"][0]["id"].as_str().unwrap()
@@ -220,7 +233,11 @@ async fn only_admins_start_a_catch_up() {
 
 async fn doctor_on_inbound(harbor: &Workspace<'_>) -> Value {
     let path = format!("/numbers/{}/doctor", harbor.number(FRONT_DESK).await);
-    let diagnosis = harbor.admin.get(&harbor.path(&path)).await.is(200);
+    let diagnosis = harbor
+        .admin
+        .get(&harbor.path(&path))
+        .await
+        .expect_status(200);
     let mut findings = diagnosis["findings"].as_array().unwrap().iter();
     let inbound = findings.find(|finding| finding["subject"] == "inbound");
     inbound.unwrap().clone()
@@ -230,10 +247,10 @@ async fn doctor_on_inbound(harbor: &Workspace<'_>) -> Value {
 async fn catch_up_does_not_count_as_webhook_activity() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "By webhook").await;
-    hub.executes_sql("update numbers set last_inbound_at = last_inbound_at - interval '8 hours'")
+    harbor.receive_text(MAYA, "By webhook").await;
+    hub.execute_sql("update numbers set last_inbound_at = last_inbound_at - interval '8 hours'")
         .await;
-    hub.executes_sql("update messages set created_at = created_at - interval '8 hours'")
+    hub.execute_sql("update messages set created_at = created_at - interval '8 hours'")
         .await;
     let delivered = number(&harbor).await["last_inbound_at"].clone();
 
@@ -241,7 +258,9 @@ async fn catch_up_does_not_count_as_webhook_activity() {
     assert_eq!(number(&harbor).await["last_inbound_at"], delivered);
     assert_eq!(doctor_on_inbound(&harbor).await["state"], "good");
 
-    hub.twilio.texting(MAYA, FRONT_DESK, "Lost").gets_lost();
+    hub.twilio
+        .inbound_text(MAYA, FRONT_DESK, "Lost")
+        .record_undelivered();
     assert_eq!(catch_up(&hub).await, 1);
     assert_eq!(
         number(&harbor).await["last_inbound_at"],
@@ -260,7 +279,7 @@ async fn catch_up_does_not_count_as_webhook_activity() {
     );
     assert!(!page.body.contains("Texts arrive."), "{}", page.body);
 
-    harbor.receives(MAYA, "By webhook again").await;
+    harbor.receive_text(MAYA, "By webhook again").await;
     let now = number(&harbor).await["last_inbound_at"].clone();
     let now: chrono::DateTime<chrono::Utc> = now.as_str().unwrap().parse().unwrap();
     assert!(chrono::Utc::now() - now < chrono::TimeDelta::minutes(1));
@@ -272,8 +291,10 @@ async fn known_texts_are_not_stored_or_fetched_again() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let console = hub.twilio.console(&harbor.account);
-    let texting = (0..150).map(|nth| {
-        let text = hub.twilio.texting(MAYA, FRONT_DESK, &format!("Text {nth}"));
+    let inbound_text = (0..150).map(|nth| {
+        let text = hub
+            .twilio
+            .inbound_text(MAYA, FRONT_DESK, &format!("Text {nth}"));
         match nth % 10 {
             0 => {
                 let sid = format!("MM{nth:032x}");
@@ -283,17 +304,17 @@ async fn known_texts_are_not_stored_or_fetched_again() {
             _ => text.send(),
         }
     });
-    for answer in join_all(texting).await {
+    for answer in join_all(inbound_text).await {
         assert_eq!(answer.status(), 200);
     }
     let lists = || hub.twilio.calls(&["GET", "Messages.json"]);
     let media = || hub.twilio.calls(&["GET", "Media.json"]);
 
     // Storing any of them fails now.
-    hub.executes_sql("alter function receive_texts rename to receive_no_texts")
+    hub.execute_sql("alter function receive_texts rename to receive_no_texts")
         .await;
     assert_eq!(catch_up(&hub).await, 0);
-    hub.executes_sql("alter function receive_no_texts rename to receive_texts")
+    hub.execute_sql("alter function receive_no_texts rename to receive_texts")
         .await;
     assert!(number(&harbor).await["compared_until"].is_string());
     assert_eq!((lists(), media()), (1, 0));
@@ -302,11 +323,11 @@ async fn known_texts_are_not_stored_or_fetched_again() {
     for nth in 0..3 {
         let sid = format!("MMfeed{nth:028x}");
         let url = console.media(&sid, "image/png", PNG);
-        let text = hub.twilio.texting(MAYA, FRONT_DESK, "Picture");
-        text.sid(&sid).media(&[&url]).gets_lost();
+        let text = hub.twilio.inbound_text(MAYA, FRONT_DESK, "Picture");
+        text.sid(&sid).media(&[&url]).record_undelivered();
         hub.twilio
-            .texting(MAYA, FRONT_DESK, &format!("Lost {nth}"))
-            .gets_lost();
+            .inbound_text(MAYA, FRONT_DESK, &format!("Lost {nth}"))
+            .record_undelivered();
     }
     assert_eq!(catch_up(&hub).await, 6);
     assert_eq!((lists(), media()), (2, 3));
@@ -316,16 +337,18 @@ async fn known_texts_are_not_stored_or_fetched_again() {
 async fn catch_up_reads_only_the_pages_it_needs() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Before").await;
+    harbor.receive_text(MAYA, "Before").await;
     for nth in 0..60 {
         hub.twilio
-            .texting(MAYA, FRONT_DESK, &format!("Old {nth}"))
-            .gets_lost_ago(chrono::TimeDelta::seconds(1000 + nth));
+            .inbound_text(MAYA, FRONT_DESK, &format!("Old {nth}"))
+            .record_undelivered_ago(chrono::TimeDelta::seconds(1000 + nth));
     }
-    hub.twilio.texting(MAYA, FRONT_DESK, "New").gets_lost();
+    hub.twilio
+        .inbound_text(MAYA, FRONT_DESK, "New")
+        .record_undelivered();
     hub.twilio.pages_by(10);
     // The last comparison is recent: texts older than the overlap are skipped.
-    hub.executes_sql("update numbers set compared_until = now()")
+    hub.execute_sql("update numbers set compared_until = now()")
         .await;
 
     assert_eq!(catch_up(&hub).await, 1);
@@ -343,13 +366,15 @@ async fn catch_up_runs_concurrently_and_reports_its_backlog() {
         for nth in 0..40 {
             account.number(&format!("+1628555{:04}", tenant * 1000 + nth));
         }
-        workspace.connects_with(TOKEN).await.is(201);
+        workspace.connect_with(TOKEN).await.expect_status(201);
         workspaces.push(workspace);
     }
     for text in ["+16285550005", "+16285551005", "+16285552005"] {
-        hub.twilio.texting(MAYA, text, "Lost").gets_lost();
+        hub.twilio
+            .inbound_text(MAYA, text, "Lost")
+            .record_undelivered();
     }
-    hub.twilio.throws(Box::new(|_| {
+    hub.twilio.inject(Box::new(|_| {
         Some(Failure::Slow(Duration::from_millis(500)))
     }));
     let began = Instant::now();

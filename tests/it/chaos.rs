@@ -291,7 +291,7 @@ async fn connects(harbor: &Workspace<'_>, provider: &str, credentials: Value) ->
         .admin
         .post(&harbor.path("/integrations"), form)
         .await
-        .is(201);
+        .expect_status(201);
     let numbers = connected["numbers"].as_array().unwrap().iter();
     numbers
         .map(|number| number["id"].as_str().unwrap().into())
@@ -304,7 +304,7 @@ async fn recover_accounts(harbor: &Workspace<'_>) {
         .admin
         .get(&harbor.path("/integrations"))
         .await
-        .is(200);
+        .expect_status(200);
     for integration in integrations["data"].as_array().unwrap() {
         let path = harbor.path(&format!(
             "/integrations/{}/test",
@@ -313,7 +313,7 @@ async fn recover_accounts(harbor: &Workspace<'_>) {
         // This request fails now and then, too.
         for _ in 0..50 {
             let answer = harbor.admin.post(&path, json!({})).await;
-            if answer.status == 200 && answer.is(200)["status"] == "healthy" {
+            if answer.status == 200 && answer.expect_status(200)["status"] == "healthy" {
                 break;
             }
         }
@@ -369,9 +369,9 @@ async fn every_accepted_text_is_sent_exactly_once_under_faults() {
     twilio_reports(&hub.twilio, &reports);
     telnyx_reports(&hub.telnyx, &reports);
     hub.twilio
-        .throws(Box::new(dice))
+        .inject(Box::new(dice))
         .lists_after(Duration::from_secs(3));
-    hub.telnyx.throws(Box::new(dice));
+    hub.telnyx.inject(Box::new(dice));
     let until = Instant::now() + Duration::from_secs(seconds());
     let writer = Arc::new(Writer {
         http: reqwest::Client::builder()
@@ -434,14 +434,14 @@ async fn every_accepted_text_is_sent_exactly_once_under_faults() {
     ];
     let last = serve(&hub.database, &hub.twilio, &last).await;
     recover_accounts(&harbor).await;
-    hub.executes_sql("update messages set lease_until = now() where status = 'sending'")
+    hub.execute_sql("update messages set lease_until = now() where status = 'sending'")
         .await;
     for _ in 0..60 {
-        hub.executes_sql(
+        hub.execute_sql(
             "update messages set due_at = now() where status in ('queued', 'unconfirmed')",
         )
         .await;
-        hub.executes_sql("update integrations set held_until = now()")
+        hub.execute_sql("update integrations set held_until = now()")
             .await;
         last.sender.run_once().await;
         while last.outcome_resolver.run_once().await.unwrap() > 0 {}
@@ -456,7 +456,7 @@ async fn every_accepted_text_is_sent_exactly_once_under_faults() {
            from messages m join contacts c on c.workspace_id = m.workspace_id and c.id = m.contact_id
           where m.direction = 'outbound'",
     )
-    .fetch_all(&hub.raw)
+    .fetch_all(&hub.superuser_pool)
     .await
     .unwrap();
     let mut taken: Vec<(String, String, String, String)> = Vec::new();

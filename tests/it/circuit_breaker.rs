@@ -9,7 +9,7 @@ use crate::telnyx;
 
 async fn integration(harbor: &Workspace<'_>) -> Value {
     let path = harbor.path("/integrations");
-    harbor.admin.get(&path).await.is(200)["data"][0].clone()
+    harbor.admin.get(&path).await.expect_status(200)["data"][0].clone()
 }
 
 async fn needs_attention(harbor: &Workspace<'_>, reason: &str) {
@@ -21,14 +21,18 @@ async fn needs_attention(harbor: &Workspace<'_>, reason: &str) {
     let page = harbor.admin.request(reqwest::Method::GET, &page);
     let page = page.send().await.unwrap().text().await.unwrap();
     assert!(page.contains("Needs attention"), "{page}");
-    let post = &harbor.hub.post;
-    let mut mail = post.mail_to(&harbor.admin.email).await;
+    let mail_server = &harbor.hub.mail_server;
+    let mut mail = mail_server.mail_to(&harbor.admin.email).await;
     if !mail.subject.contains("wait") {
-        mail = post.mail_to(&harbor.admin.email).await; // the first one confirms the address
+        mail = mail_server.mail_to(&harbor.admin.email).await; // the first one confirms the address
     }
     assert!(mail.subject.contains("needs attention"), "{}", mail.subject);
     assert!(mail.text.contains("Nothing is lost"), "{}", mail.text);
-    assert_eq!(post.unread_of(&harbor.admin.email), 0, "notified once");
+    assert_eq!(
+        mail_server.unread_mails(&harbor.admin.email),
+        0,
+        "notified once"
+    );
 }
 
 async fn tests(harbor: &Workspace<'_>) -> crate::hub::Answer {
@@ -38,7 +42,7 @@ async fn tests(harbor: &Workspace<'_>) -> crate::hub::Answer {
 }
 
 async fn time_passes(hub: &Hub) {
-    hub.executes_sql("update messages set due_at = now() where status = 'queued'")
+    hub.execute_sql("update messages set due_at = now() where status = 'queued'")
         .await;
 }
 
@@ -46,25 +50,28 @@ async fn time_passes(hub: &Hub) {
 async fn suspended_account_pauses_the_queue_until_restored() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     for text in ["One", "Two"] {
-        harbor.answers(&harbor.admin, &maya, text).await;
+        harbor.reply(&harbor.admin, &maya, text).await;
     }
     let draft = json!({"to": "+14155550177", "content": "Three"});
     let path = harbor.path("/messages");
-    harbor.admin.post(&path, draft).await.is(202);
+    harbor.admin.post(&path, draft).await.expect_status(202);
     let account = hub.twilio.console(&harbor.account);
     account.is("suspended");
-    hub.sends().await;
+    hub.run_sender().await;
     needs_attention(&harbor, "Twilio has suspended this account").await;
     for _ in 0..3 {
         time_passes(&hub).await;
-        assert_eq!(hub.sends().await, 0, "the queue waits");
+        assert_eq!(hub.run_sender().await, 0, "the queue waits");
     }
-    assert_eq!(tests(&harbor).await.is(200)["status"], "unhealthy");
+    assert_eq!(
+        tests(&harbor).await.expect_status(200)["status"],
+        "unhealthy"
+    );
     account.is("active");
-    assert_eq!(tests(&harbor).await.is(200)["status"], "healthy");
-    assert_eq!(hub.sends().await, 3);
+    assert_eq!(tests(&harbor).await.expect_status(200)["status"], "healthy");
+    assert_eq!(hub.run_sender().await, 3);
     let order: Vec<_> = hub.twilio.messages().into_iter().map(|m| m.body).collect();
     let at = |text: &str| order.iter().position(|body| body == text).unwrap();
     assert!(at("One") < at("Two"), "{order:?}");
@@ -74,28 +81,28 @@ async fn suspended_account_pauses_the_queue_until_restored() {
 async fn two_account_refusals_open_the_circuit_one_does_not() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    harbor.answers(&harbor.admin, &maya, "Hello").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    harbor.reply(&harbor.admin, &maya, "Hello").await;
     hub.twilio.refuses(20003, 401);
-    hub.sends().await;
+    hub.run_sender().await;
     assert_eq!(integration(&harbor).await["status"], "healthy");
     time_passes(&hub).await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(hub.twilio.sent("Hello").len(), 1);
 
-    harbor.answers(&harbor.admin, &maya, "Again").await;
+    harbor.reply(&harbor.admin, &maya, "Again").await;
     for _ in 0..2 {
         assert_eq!(integration(&harbor).await["status"], "healthy");
         hub.twilio.refuses(20003, 401);
         time_passes(&hub).await;
-        assert_eq!(hub.sends().await, 1);
+        assert_eq!(hub.run_sender().await, 1);
     }
     needs_attention(&harbor, "does not accept the Account SID and Auth Token").await;
     time_passes(&hub).await;
-    assert_eq!(hub.sends().await, 0, "the queue waits");
-    assert_eq!(tests(&harbor).await.is(200)["status"], "healthy");
+    assert_eq!(hub.run_sender().await, 0, "the queue waits");
+    assert_eq!(tests(&harbor).await.expect_status(200)["status"], "healthy");
     time_passes(&hub).await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(hub.twilio.sent("Again").len(), 1);
 }
 
@@ -103,16 +110,16 @@ async fn two_account_refusals_open_the_circuit_one_does_not() {
 async fn exhausted_provider_balance_pauses_the_queue() {
     let hub = Hub::start().await;
     let (harbor, _) = telnyx::front_desk(&hub).await;
-    let maya = telnyx::receives(&harbor, "Hi").await;
-    harbor.answers(&harbor.admin, &maya, "Hello").await;
+    let maya = telnyx::receive_text(&harbor, "Hi").await;
+    harbor.reply(&harbor.admin, &maya, "Hello").await;
     hub.telnyx.refuses(20100, 402);
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     needs_attention(&harbor, "The balance at Telnyx is used up").await;
     time_passes(&hub).await;
-    assert_eq!(hub.sends().await, 0, "the queue waits");
-    assert_eq!(tests(&harbor).await.is(200)["status"], "healthy");
+    assert_eq!(hub.run_sender().await, 0, "the queue waits");
+    assert_eq!(tests(&harbor).await.expect_status(200)["status"], "healthy");
     time_passes(&hub).await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(hub.telnyx.sent("Hello").len(), 1);
 }
 
@@ -120,23 +127,23 @@ async fn exhausted_provider_balance_pauses_the_queue() {
 async fn disabled_number_or_account_sends_nothing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let number = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
-    harbor.answers(&harbor.admin, &maya, "Hello").await;
+    harbor.reply(&harbor.admin, &maya, "Hello").await;
     let switch = async |status: &str| {
         let change = json!({"status": status});
-        harbor.admin.patch(&number, change).await.is(200);
+        harbor.admin.patch(&number, change).await.expect_status(200);
     };
     switch("inactive").await;
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
     switch("active").await;
-    hub.executes_sql("update integrations set is_active = false")
+    hub.execute_sql("update integrations set is_active = false")
         .await;
-    assert_eq!(hub.sends().await, 0);
-    hub.executes_sql("update integrations set is_active = true")
+    assert_eq!(hub.run_sender().await, 0);
+    hub.execute_sql("update integrations set is_active = true")
         .await;
     hub.twilio.fails(Failure::Busy { retry_after: None });
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     time_passes(&hub).await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
 }

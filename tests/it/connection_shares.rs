@@ -19,7 +19,7 @@ async fn hanging_requests_of_one_workspace_do_not_block_others() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let other = hub.workspace("Okafor Dental").await;
     let usage = harbor.path("/usage");
-    harbor.admin.get(&usage).await.is(200);
+    harbor.admin.get(&usage).await.expect_status(200);
 
     let mut lock = root.begin().await.unwrap();
     sqlx::query(HOLD_UP).execute(&mut *lock).await.unwrap();
@@ -34,13 +34,19 @@ async fn hanging_requests_of_one_workspace_do_not_block_others() {
         tokio::task::yield_now().await;
     }
 
-    other.admin.get(&other.path("/conversations")).await.is(200);
+    other
+        .admin
+        .get(&other.path("/conversations"))
+        .await
+        .expect_status(200);
     harbor
         .admin
         .get(&harbor.path("/conversations"))
         .await
-        .is(200);
-    harbor.receives("+14155550142", "Is anybody there?").await;
+        .expect_status(200);
+    harbor
+        .receive_text("+14155550142", "Is anybody there?")
+        .await;
     hub.workspace("Signed up meanwhile").await;
     assert!(waiting(&hub).await > 0, "the requests still hang");
 
@@ -52,7 +58,7 @@ async fn hanging_requests_of_one_workspace_do_not_block_others() {
         assert_eq!(problem["code"], "busy", "{problem}");
     }
     lock.rollback().await.unwrap();
-    harbor.admin.get(&usage).await.is(200);
+    harbor.admin.get(&usage).await.expect_status(200);
 }
 
 /// Number of statements that wait for a lock.

@@ -17,7 +17,9 @@ const TOM: &str = "+14155550193";
 impl Workspace<'_> {
     pub async fn adds(&self, who: &Person, phone: &str, name: &str) -> Value {
         let draft = json!({"phone_number": phone, "name": name});
-        who.post(&self.path("/contacts"), draft).await.is(201)
+        who.post(&self.path("/contacts"), draft)
+            .await
+            .expect_status(201)
     }
 
     pub fn contact_path(&self, contact: &Value, more: &str) -> String {
@@ -29,7 +31,7 @@ impl Workspace<'_> {
         let list = who
             .get(&self.path(&format!("/contacts?{query}")))
             .await
-            .is(200);
+            .expect_status(200);
         names_of(&list)
     }
 }
@@ -56,9 +58,9 @@ async fn contacts_are_searched_by_any_part_and_sorted_three_ways() {
     let email = json!({"email": "ann@lee-family.test"});
     jo.patch(&harbor.contact_path(&ann, ""), email)
         .await
-        .is(200);
-    harbor.receives(MAYA, "First").await;
-    harbor.receives(TOM, "Second").await;
+        .expect_status(200);
+    harbor.receive_text(MAYA, "First").await;
+    harbor.receive_text(TOM, "Second").await;
 
     assert_eq!(
         harbor.listed(jo, "sort=name").await,
@@ -102,7 +104,10 @@ async fn contacts_are_searched_by_any_part_and_sorted_three_ways() {
     let wrong = jo.get(&harbor.path("/contacts?sort=color")).await;
     wrong.refused(422, "validation_failed");
 
-    let list = jo.get(&harbor.path("/contacts?q=0193")).await.is(200);
+    let list = jo
+        .get(&harbor.path("/contacts?q=0193"))
+        .await
+        .expect_status(200);
     assert_eq!(list["data"][0]["last_text"]["preview"], "Second");
     assert_eq!(list["data"][0]["opted_out"], false);
 }
@@ -116,7 +121,7 @@ async fn pagination_is_stable_in_every_order() {
         harbor
             .adds(jo, &format!("+1415555011{n}"), "Same Name")
             .await;
-        harbor.receives(&format!("+1415555012{n}"), "Hi").await;
+        harbor.receive_text(&format!("+1415555012{n}"), "Hi").await;
     }
     for sort in ["name", "last_text", "added"] {
         let walked = async |order: &str| {
@@ -124,7 +129,7 @@ async fn pagination_is_stable_in_every_order() {
             let mut cursor = String::new();
             loop {
                 let path = harbor.path(&format!("/contacts?limit=3&{order}&cursor={cursor}"));
-                let page = jo.get(&path).await.is(200);
+                let page = jo.get(&path).await.expect_status(200);
                 let ids = page["data"].as_array().unwrap().iter();
                 seen.extend(ids.map(|contact| contact["id"].as_str().unwrap().to_owned()));
                 match page["next_cursor"].as_str() {
@@ -159,15 +164,15 @@ async fn agent_lists_contacts_of_their_numbers_and_their_own() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
-    harbor.receives(MAYA, "Between us: 4711").await;
-    harbor.receives(TOM, "STOP").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    harbor.receive_text(MAYA, "Between us: 4711").await;
+    harbor.receive_text(TOM, "STOP").await;
     harbor.adds(&lin, "+14155550101", "Lin's own").await;
     let tag = harbor.tag("VIP").await;
     let maya = harbor.conversation_with(MAYA).await;
     sam.put(&harbor.contact_path(&maya, &format!("/tags/{tag}")))
         .await
-        .is(204);
+        .expect_status(204);
     for (query, sams, lins) in [
         ("sort=name", vec![MAYA, TOM], vec!["Lin's own"]),
         ("sort=last_text", vec![TOM, MAYA], vec!["Lin's own"]),
@@ -186,12 +191,12 @@ async fn tag_is_assigned_filtered_renamed_and_removed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    harbor.receives(TOM, "Hi").await;
-    let (mut frames, tags) = (sam.listens(&harbor).await, harbor.path("/tags"));
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    harbor.receive_text(TOM, "Hi").await;
+    let (mut frames, tags) = (sam.join_workspace(&harbor).await, harbor.path("/tags"));
     let vip = json!({"name": " New  patient ", "color": "teal"});
-    let vip = sam.post(&tags, vip).await.is(201);
+    let vip = sam.post(&tags, vip).await.expect_status(201);
     assert_eq!(
         (&vip["name"], &vip["color"]),
         (&json!("New patient"), &json!("teal"))
@@ -204,14 +209,14 @@ async fn tag_is_assigned_filtered_renamed_and_removed() {
     let id = vip["id"].as_str().unwrap();
     let give = harbor.contact_path(&maya, &format!("/tags/{id}"));
     for _ in 0..2 {
-        sam.put(&give).await.is(204);
+        sam.put(&give).await.expect_status(204);
     }
     assert_eq!(
-        frames.receives("contact_updated").await["tags"],
+        frames.wait_for("contact_updated").await["tags"],
         json!([vip])
     );
     let only = harbor.path(&format!("/conversations?tag={id}"));
-    let only = sam.get(&only).await.is(200);
+    let only = sam.get(&only).await.expect_status(200);
     assert_eq!(only["data"].as_array().unwrap().len(), 1);
     assert_eq!(only["data"][0]["contact"]["tags"], json!([vip]));
 
@@ -220,15 +225,21 @@ async fn tag_is_assigned_filtered_renamed_and_removed() {
         .await
         .refused(403, "admin_only");
     let changed = json!({"name": "Patient", "color": "pink"});
-    harbor.admin.patch(&one, changed).await.is(200);
-    frames.receives("resync").await;
-    let shown = sam.get(&harbor.contact_path(&maya, "")).await.is(200);
+    harbor.admin.patch(&one, changed).await.expect_status(200);
+    frames.wait_for("resync").await;
+    let shown = sam
+        .get(&harbor.contact_path(&maya, ""))
+        .await
+        .expect_status(200);
     assert_eq!(shown["tags"][0]["name"], "Patient");
-    sam.delete(&give).await.is(204);
-    sam.delete(&give).await.is(204);
-    sam.put(&give).await.is(204);
-    harbor.admin.delete(&one).await.is(204);
-    let shown = sam.get(&harbor.contact_path(&maya, "")).await.is(200);
+    sam.delete(&give).await.expect_status(204);
+    sam.delete(&give).await.expect_status(204);
+    sam.put(&give).await.expect_status(204);
+    harbor.admin.delete(&one).await.expect_status(204);
+    let shown = sam
+        .get(&harbor.contact_path(&maya, ""))
+        .await
+        .expect_status(200);
     assert_eq!(shown["tags"], json!([]));
     sam.put(&give).await.refused(404, "not_found");
 }
@@ -240,13 +251,13 @@ async fn custom_fields_validate_by_kind() {
     let (jo, fields) = (&harbor.admin, harbor.path("/contact-fields"));
     let plan =
         json!({"name": "Insurance plan", "kind": "choice", "choices": ["Delta", "None", "delta"]});
-    let plan = jo.post(&fields, plan).await.is(201);
+    let plan = jo.post(&fields, plan).await.expect_status(201);
     assert_eq!(plan["key"], "insurance_plan");
     assert_eq!(plan["choices"], json!(["Delta", "None"]));
     for (name, kind) in [("Born", "date"), ("Visits", "number"), ("Dentist", "text")] {
         jo.post(&fields, json!({"name": name, "kind": kind}))
             .await
-            .is(201);
+            .expect_status(201);
     }
     for wrong in [
         json!({"name": "BORN", "kind": "text"}),
@@ -261,7 +272,7 @@ async fn custom_fields_validate_by_kind() {
     let ann = harbor.adds(jo, TOM, "Ann").await;
     let path = harbor.contact_path(&ann, "");
     let filled = json!({"custom_fields": {"insurance_plan": "DELTA", "born": "1990-02-03", "visits": "1,200", "dentist": " Dr. Lin "}});
-    let shown = jo.patch(&path, filled).await.is(200);
+    let shown = jo.patch(&path, filled).await.expect_status(200);
     let kept = json!({"insurance_plan": "Delta", "born": "1990-02-03", "visits": "1200", "dentist": "Dr. Lin"});
     assert_eq!(shown["custom_fields"], kept);
     for (key, value) in [
@@ -277,20 +288,25 @@ async fn custom_fields_validate_by_kind() {
         assert_eq!(problem["errors"][0]["field"], "custom_fields");
     }
     assert_eq!(
-        jo.get(&path).await.is(200)["custom_fields"],
+        jo.get(&path).await.expect_status(200)["custom_fields"],
         kept,
         "nothing changed"
     );
     let taken = json!({"custom_fields": {"born": null, "dentist": ""}});
-    jo.patch(&path, taken).await.is(200);
+    jo.patch(&path, taken).await.expect_status(200);
     let id = plan["id"].as_str().unwrap();
     let one = harbor.path(&format!("/contact-fields/{id}"));
-    jo.patch(&one, json!({"name": "Plan"})).await.is(200);
+    jo.patch(&one, json!({"name": "Plan"}))
+        .await
+        .expect_status(200);
     let left = json!({"insurance_plan": "Delta", "visits": "1200"});
-    assert_eq!(jo.get(&path).await.is(200)["custom_fields"], left);
-    jo.delete(&one).await.is(204);
     assert_eq!(
-        jo.get(&path).await.is(200)["custom_fields"],
+        jo.get(&path).await.expect_status(200)["custom_fields"],
+        left
+    );
+    jo.delete(&one).await.expect_status(204);
+    assert_eq!(
+        jo.get(&path).await.expect_status(200)["custom_fields"],
         json!({"visits": "1200"})
     );
 }
@@ -300,22 +316,25 @@ async fn stale_change_is_refused() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let path = harbor.contact_path(&maya, "");
-    let seen = sam.get(&path).await.is(200)["updated_at"].clone();
+    let seen = sam.get(&path).await.expect_status(200)["updated_at"].clone();
     harbor
         .admin
         .patch(&path, json!({"name": "Maya O."}))
         .await
-        .is(200);
+        .expect_status(200);
     let mine = json!({"name": "Maya", "updated_at": seen});
     let problem = sam.patch(&path, mine).await.refused(409, "contact_changed");
     assert!(problem["detail"].as_str().unwrap().contains("Jo Park"));
-    let now = sam.get(&path).await.is(200);
+    let now = sam.get(&path).await.expect_status(200);
     assert_eq!(now["name"], "Maya O.");
     let mine = json!({"name": "Maya", "updated_at": now["updated_at"]});
-    assert_eq!(sam.patch(&path, mine).await.is(200)["name"], "Maya");
+    assert_eq!(
+        sam.patch(&path, mine).await.expect_status(200)["name"],
+        "Maya"
+    );
 }
 
 #[tokio::test]
@@ -324,7 +343,7 @@ async fn changed_number_keeps_scheduled_texts_and_opt_outs() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = &harbor.admin;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     harbor.adds(jo, TOM, "Tom").await;
     let path = harbor.contact_path(&maya, "");
     for taken in [TOM, "nonsense", ""] {
@@ -332,13 +351,13 @@ async fn changed_number_keeps_scheduled_texts_and_opt_outs() {
         let problem = problem.refused(422, "validation_failed");
         assert_eq!(problem["errors"][0]["field"], "phone_number");
     }
-    harbor.answers(jo, &maya, "On its way").await;
-    hub.sends().await;
-    harbor.answers(jo, &maya, "It waits").await;
+    harbor.reply(jo, &maya, "On its way").await;
+    hub.run_sender().await;
+    harbor.reply(jo, &maya, "It waits").await;
     jo.patch(&path, json!({"phone_number": "(415) 555-0177"}))
         .await
-        .is(200);
-    hub.sends().await;
+        .expect_status(200);
+    hub.run_sender().await;
     assert_eq!(hub.twilio.sent("On its way")[0].to, MAYA);
     assert_eq!(hub.twilio.sent("It waits")[0].to, NEW);
     let thread = harbor.thread(&maya).await;
@@ -346,7 +365,9 @@ async fn changed_number_keeps_scheduled_texts_and_opt_outs() {
 
     // STOP from the new number; then the contact's number changes back and another contact may get the new one.
     harbor.hub.twilio.text(NEW, FRONT_DESK, "STOP").await;
-    jo.patch(&path, json!({"phone_number": MAYA})).await.is(200);
+    jo.patch(&path, json!({"phone_number": MAYA}))
+        .await
+        .expect_status(200);
     let to = |to: &str| json!({"to": to, "content": "Hello?"});
     for opted_out in [MAYA, NEW] {
         let refused = jo.post(&harbor.path("/messages"), to(opted_out)).await;
@@ -354,11 +375,13 @@ async fn changed_number_keeps_scheduled_texts_and_opt_outs() {
     }
     // The new owner of the number can opt in.
     harbor.hub.twilio.text(NEW, FRONT_DESK, "START").await;
-    jo.post(&harbor.path("/messages"), to(NEW)).await.is(202);
+    jo.post(&harbor.path("/messages"), to(NEW))
+        .await
+        .expect_status(202);
     let audit = jo
         .get(&harbor.path("/audit?action=contact_number_changed"))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(audit["data"].as_array().unwrap().len(), 2);
 }
 
@@ -370,12 +393,12 @@ async fn export_respects_access_and_escapes_formulas() {
     let field = json!({"name": "=Plan", "kind": "text"});
     jo.post(&harbor.path("/contact-fields"), field)
         .await
-        .is(201);
+        .expect_status(201);
     for n in 0..230 {
         let evil = ["=1+1", "+SUM(A1)", "-2", "@cmd", "Ann, \"the\" first"][n % 5];
         harbor.adds(jo, &format!("+1415555{n:04}"), evil).await;
     }
-    harbor.receives(MAYA, "4711").await;
+    harbor.receive_text(MAYA, "4711").await;
     let path = harbor.path("/contacts/export.csv");
     let export = jo.get(&path).await;
     assert_eq!(export.headers["content-type"], "text/csv; charset=utf-8");
@@ -399,14 +422,18 @@ async fn export_respects_access_and_escapes_formulas() {
             "{cell}"
         );
     }
-    let nobody = sam.get(&path).await.body;
-    assert_eq!(nobody.lines().count(), 1, "only the header row: {nobody}");
+    let without_contacts = sam.get(&path).await.body;
+    assert_eq!(
+        without_contacts.lines().count(),
+        1,
+        "only the header row: {without_contacts}"
+    );
     let some = jo.get(&harbor.path("/contacts/export.csv?q=the")).await;
     assert_eq!(some.body.lines().count(), 47);
     let audit = jo
         .get(&harbor.path("/audit?action=contacts_exported"))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(audit["data"].as_array().unwrap().len(), 3);
     let nul = jo.get(&harbor.path("/contacts/export.csv?q=%00the")).await;
     assert_eq!((nul.status, nul.body.lines().count()), (200, 47));

@@ -109,7 +109,7 @@ async fn killed_server_loses_and_duplicates_nothing() {
         ("DATABASE_URL", url.as_str()),
         ("TWILIO_API_BASE_URL", twilio.url()),
     ];
-    let raw = PgPool::connect_with(superuser(&database)).await.unwrap();
+    let superuser_pool = PgPool::connect_with(superuser(&database)).await.unwrap();
     let server = Process::start(&data_dir.data(), &settings);
     let address = server.address.clone();
     let jo = Admin::signs_up(&server).await;
@@ -140,13 +140,13 @@ async fn killed_server_loses_and_duplicates_nothing() {
 
     let _server = Process::start_at(&address, &data_dir.data(), &settings);
     sqlx::query("update messages set lease_until = now() where status = 'sending' and lease_until > now() + interval '30 seconds'")
-        .execute(&raw)
+        .execute(&superuser_pool)
         .await
         .unwrap();
     let open = "select count(*) from messages where status in ('queued', 'sending')";
     until("every text is sent or unconfirmed", || async {
         sqlx::query_scalar::<_, i64>(open)
-            .fetch_one(&raw)
+            .fetch_one(&superuser_pool)
             .await
             .unwrap()
             == 0
@@ -155,7 +155,7 @@ async fn killed_server_loses_and_duplicates_nothing() {
 
     let kept: Vec<(String, String, String)> =
         sqlx::query_as("select id::text, content, status from messages")
-            .fetch_all(&raw)
+            .fetch_all(&superuser_pool)
             .await
             .unwrap();
     assert!(
@@ -265,10 +265,10 @@ async fn webhook_during_database_outage_gets_503_and_its_retry_is_stored_once() 
     migrate::run(&cluster.options()).await.unwrap();
     let hub = Hub::start_on(cluster.options()).await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Before").await;
+    harbor.receive_text(MAYA, "Before").await;
     let text = || {
         hub.twilio
-            .texting(MAYA, FRONT_DESK, "During")
+            .inbound_text(MAYA, FRONT_DESK, "During")
             .sid("SM000000000000000000000000000000dd")
     };
 
@@ -318,7 +318,7 @@ async fn graceful_stop_finishes_running_work() {
         ("DATABASE_URL", url.as_str()),
         ("TWILIO_API_BASE_URL", twilio.url()),
     ];
-    let raw = PgPool::connect_with(superuser(&database)).await.unwrap();
+    let superuser_pool = PgPool::connect_with(superuser(&database)).await.unwrap();
     let server = Process::start(&data_dir.data(), &settings);
     let jo = Admin::signs_up(&server).await;
     jo.connects(&twilio).await;
@@ -342,7 +342,7 @@ async fn graceful_stop_finishes_running_work() {
     assert!(took < Duration::from_secs(20), "{took:?}");
     let left: Vec<(String, i64)> =
         sqlx::query_as("select status, count(*) from messages group by status order by status")
-            .fetch_all(&raw)
+            .fetch_all(&superuser_pool)
             .await
             .unwrap();
     let known = left
@@ -358,8 +358,8 @@ async fn graceful_stop_finishes_running_work() {
 async fn graceful_stop_closes_sockets_with_1012() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let mut live = harbor.admin.listens(&harbor).await;
+    let mut live = harbor.admin.join_workspace(&harbor).await;
     drop(harbor);
-    let (code, ()) = futures_util::future::join(live.closes(), hub.server.stop()).await;
+    let (code, ()) = futures_util::future::join(live.wait_for_close(), hub.server.stop()).await;
     assert_eq!(code, 1012);
 }

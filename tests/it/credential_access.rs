@@ -10,7 +10,7 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace};
 async fn log(harbor: &Workspace<'_>, enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     for _ in 0..100 {
         let list = harbor.admin.get(&harbor.path("/credential-access")).await;
-        let uses = list.is(200)["data"].as_array().unwrap().clone();
+        let uses = list.expect_status(200)["data"].as_array().unwrap().clone();
         if enough(&uses) {
             return uses;
         }
@@ -31,17 +31,17 @@ async fn credential_uses_are_counted_by_purpose_and_actor() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let integrations = harbor.admin.get(&harbor.path("/integrations")).await;
-    let integration = integrations.is(200)["data"][0]["id"].clone();
-    let maya = harbor.receives(MAYA, "Hello?").await;
+    let integration = integrations.expect_status(200)["data"][0]["id"].clone();
+    let maya = harbor.receive_text(MAYA, "Hello?").await;
     for answer in ["One", "Two", "Three"] {
-        harbor.answers(&harbor.admin, &maya, answer).await;
+        harbor.reply(&harbor.admin, &maya, answer).await;
     }
-    assert_eq!(hub.sends().await, 3);
+    assert_eq!(hub.run_sender().await, 3);
     let path = harbor.path(&format!(
         "/integrations/{}/test",
         integration.as_str().unwrap()
     ));
-    harbor.admin.post(&path, json!({})).await.is(200);
+    harbor.admin.post(&path, json!({})).await.expect_status(200);
 
     let (jo, server) = (json!(harbor.admin.id), Value::Null);
     let uses = log(&harbor, |uses| {
@@ -61,13 +61,16 @@ async fn credential_uses_are_counted_by_purpose_and_actor() {
         .collect();
     assert!(sent.len() <= 2, "counted by the hour: {sent:#?}");
     let sends = harbor.path("/credential-access?purpose=send");
-    let only = harbor.admin.get(&sends).await.is(200)["data"].clone();
+    let only = harbor.admin.get(&sends).await.expect_status(200)["data"].clone();
     assert_eq!(only.as_array().unwrap().len(), sent.len());
     let other = harbor.path(&format!(
         "/credential-access?integration_id={}",
         uuid::Uuid::now_v7()
     ));
-    assert_eq!(harbor.admin.get(&other).await.is(200)["data"], json!([]));
+    assert_eq!(
+        harbor.admin.get(&other).await.expect_status(200)["data"],
+        json!([])
+    );
     let wrong = harbor.path("/credential-access?purpose=mischief");
     harbor
         .admin
@@ -81,7 +84,7 @@ async fn credential_access_log_is_admin_only_and_read_only() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     log(&harbor, |uses| !uses.is_empty()).await;
     let path = harbor.path("/credential-access");
     sam.get(&path).await.refused(403, "admin_only");

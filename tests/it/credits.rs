@@ -14,8 +14,8 @@ mod model;
 async fn desk<'a>(hub: &'a Hub, credits: i64) -> (Workspace<'a>, Person) {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    harbor.credits(&sam, credits).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    harbor.set_credits(&sam, credits).await;
     (harbor, sam)
 }
 
@@ -40,7 +40,7 @@ async fn balance(harbor: &Workspace<'_>, of: &Person) -> i64 {
         .admin
         .get(&harbor.path(&format!("/credits/{}", of.id)))
         .await
-        .is(200);
+        .expect_status(200);
     account["balance"].as_i64().unwrap()
 }
 
@@ -56,7 +56,7 @@ async fn entries_of(hub: &Hub, message: &Value) -> Vec<(String, i64)> {
         "select kind, delta from credit_ledger where message_id::text = $1 order by created_at, id",
     )
     .bind(message["id"].as_str().unwrap())
-    .fetch_all(&hub.raw)
+    .fetch_all(&hub.superuser_pool)
     .await
     .unwrap()
 }
@@ -98,7 +98,7 @@ async fn concurrent_sends_spend_only_available_credits() {
     let (harbor, sam) = desk(&hub, 50).await;
     let mut conversations = Vec::new();
     for n in 0..10 {
-        conversations.push(harbor.receives(&format!("+1415555010{n}"), "Hi").await);
+        conversations.push(harbor.receive_text(&format!("+1415555010{n}"), "Hi").await);
     }
 
     let answers = join_all((0..200).map(|n| {
@@ -117,7 +117,11 @@ async fn concurrent_sends_spend_only_available_credits() {
     }
     let mut left: Vec<_> = sent
         .into_iter()
-        .map(|answer| answer.is(202)["credits_remaining"].as_i64().unwrap())
+        .map(|answer| {
+            answer.expect_status(202)["credits_remaining"]
+                .as_i64()
+                .unwrap()
+        })
         .collect();
     left.sort_unstable();
     assert_eq!(
@@ -143,15 +147,20 @@ async fn concurrent_sends_spend_only_available_credits() {
 async fn unpaid_text_leaves_no_trace() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 1).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let state = "select coalesce(string_agg(t::text, e'\\n' order by t::text), '') from
         (select c::text as t from conversations c union all select c::text from contacts c union all select m::text from messages m
          union all select l::text from credit_ledger l) as all_of_it";
-    let state = async || -> String { sqlx::query_scalar(state).fetch_one(&hub.raw).await.unwrap() };
+    let state = async || -> String {
+        sqlx::query_scalar(state)
+            .fetch_one(&hub.superuser_pool)
+            .await
+            .unwrap()
+    };
     let before = state().await;
     send_text(&sam, &harbor, &conversation, "This one is paid")
         .await
-        .is(202);
+        .expect_status(202);
     let paid = state().await;
     assert_ne!(paid, before, "a paid text changes the rows");
 
@@ -162,48 +171,55 @@ async fn unpaid_text_leaves_no_trace() {
     sam.post(&harbor.path("/messages"), to_a_stranger.clone())
         .await
         .refused(402, "insufficient_credits");
-    sam.sends(&harbor, "a-key", &to_a_stranger)
+    sam.send_with_key(&harbor, "a-key", &to_a_stranger)
         .await
         .refused(402, "insufficient_credits");
-    let mut live = sam.listens(&harbor).await;
-    live.says(json!({"type": "send_message", "workspace_id": harbor.id, "conversation_id": conversation["id"],
+    let mut live = sam.join_workspace(&harbor).await;
+    live.send(json!({"type": "send_message", "workspace_id": harbor.id, "conversation_id": conversation["id"],
                      "content": "By socket", "client_ref": "ref-1"}))
         .await;
     assert_eq!(
-        live.receives("message_error").await["error"]["code"],
+        live.wait_for("message_error").await["error"]["code"],
         "insufficient_credits"
     );
     assert_eq!(state().await, paid);
     assert!(live.received_so_far(&harbor).await.is_empty());
 
     // The refused request did not use up the key.
-    harbor.credits(&sam, 1).await;
-    sam.sends(&harbor, "a-key", &to_a_stranger).await.is(202);
+    harbor.set_credits(&sam, 1).await;
+    sam.send_with_key(&harbor, "a-key", &to_a_stranger)
+        .await
+        .expect_status(202);
 }
 
 #[tokio::test]
 async fn repeated_idempotency_key_spends_once() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let draft = json!({"conversation_id": conversation["id"], "content": "Hello Maya"});
 
-    let answers = join_all((0..50).map(|_| sam.sends(&harbor, "one-key", &draft))).await;
+    let answers = join_all((0..50).map(|_| sam.send_with_key(&harbor, "one-key", &draft))).await;
 
     let mut ids = HashSet::new();
     for answer in answers {
-        let sent = answer.is(202);
+        let sent = answer.expect_status(202);
         assert_eq!(sent["credits_remaining"], 9);
         ids.insert(sent["message"]["id"].to_string());
     }
     assert_eq!(ids.len(), 1);
     assert_eq!(balance(&harbor, &sam).await, 9);
-    let again = sam.sends(&harbor, "one-key", &draft).await.is(202);
+    let again = sam
+        .send_with_key(&harbor, "one-key", &draft)
+        .await
+        .expect_status(202);
     assert_eq!(again["credits_remaining"], 9);
     // A repeat works even with an empty balance.
-    harbor.credits(&sam, 0).await;
-    sam.sends(&harbor, "one-key", &draft).await.is(202);
-    sam.sends(&harbor, "another-key", &draft)
+    harbor.set_credits(&sam, 0).await;
+    sam.send_with_key(&harbor, "one-key", &draft)
+        .await
+        .expect_status(202);
+    sam.send_with_key(&harbor, "another-key", &draft)
         .await
         .refused(402, "insufficient_credits");
     assert_ledger_consistent(&hub).await;
@@ -213,21 +229,21 @@ async fn repeated_idempotency_key_spends_once() {
 async fn refused_text_costs_nothing() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let id = &conversation["id"];
-    let kim = harbor.receives("+14155550155", "STOP").await;
-    let short_code = harbor.receives("72345", "Your code is 4711").await;
+    let kim = harbor.receive_text("+14155550155", "STOP").await;
+    let short_code = harbor.receive_text("72345", "Your code is 4711").await;
     let unknown_id = "01890000-0000-7000-8000-000000000000";
-    sam.sends(
+    sam.send_with_key(
         &harbor,
         "used",
         &json!({"conversation_id": id, "content": "Hello"}),
     )
     .await
-    .is(202);
+    .expect_status(202);
     let seen = harbor.thread(&conversation).await[0]["id"].clone();
     harbor
-        .answers(&harbor.admin, &conversation, "I have this")
+        .reply(&harbor.admin, &conversation, "I have this")
         .await;
 
     for (draft, status, code) in [
@@ -281,7 +297,7 @@ async fn refused_text_costs_nothing() {
             .await
             .refused(status, code);
     }
-    sam.sends(
+    sam.send_with_key(
         &harbor,
         "used",
         &json!({"conversation_id": id, "content": "Another"}),
@@ -293,7 +309,7 @@ async fn refused_text_costs_nothing() {
         .admin
         .patch(&number, json!({"status": "inactive"}))
         .await
-        .is(200);
+        .expect_status(200);
     send_text(&sam, &harbor, &conversation, "Hi")
         .await
         .refused(409, "integration_not_configured");
@@ -306,18 +322,18 @@ async fn refused_text_costs_nothing() {
 async fn admins_send_without_credits() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     for n in 0..5 {
         let sent = send_text(&harbor.admin, &harbor, &conversation, &format!("Text {n}"))
             .await
-            .is(202);
+            .expect_status(202);
         assert!(sent["credits_remaining"].is_null());
     }
     let account = harbor
         .admin
         .get(&harbor.path(&format!("/credits/{}", harbor.admin.id)))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         (&account["balance"], &account["unlimited"]),
         (&json!(0), &json!(true))
@@ -331,19 +347,19 @@ async fn admins_send_without_credits() {
 async fn text_refused_by_provider_refunds_once() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let message = send_text(&sam, &harbor, &conversation, "Hello")
         .await
-        .is(202)["message"]
+        .expect_status(202)["message"]
         .clone();
     hub.twilio.refuses(21614, 400);
-    hub.sends().await;
+    hub.run_sender().await;
 
     assert_eq!(harbor.message(&message["id"]).await["status"], "failed");
     assert_eq!(entries_of(&hub, &message).await, [spent(), returned()]);
     assert_eq!(balance(&harbor, &sam).await, 10);
     // Later events refund nothing more.
-    hub.sends().await;
+    hub.run_sender().await;
     cancel(&sam, &harbor, &message)
         .await
         .refused(409, "too_late");
@@ -352,17 +368,17 @@ async fn text_refused_by_provider_refunds_once() {
     // A text that is refused as busy again and again stays charged until it is given up.
     let busy = send_text(&sam, &harbor, &conversation, "Busy")
         .await
-        .is(202)["message"]
+        .expect_status(202)["message"]
         .clone();
     for _ in 0..19 {
         hub.twilio.is_busy(None);
-        assert_eq!(hub.sends().await, 1);
+        assert_eq!(hub.run_sender().await, 1);
         assert_eq!(balance(&harbor, &sam).await, 9);
-        hub.executes_sql("update messages set due_at = now() where status = 'queued'")
+        hub.execute_sql("update messages set due_at = now() where status = 'queued'")
             .await;
     }
     hub.twilio.is_busy(None);
-    hub.sends().await;
+    hub.run_sender().await;
     assert_eq!(harbor.message(&busy["id"]).await["status"], "failed");
     assert_eq!(entries_of(&hub, &busy).await, [spent(), returned()]);
     assert_ledger_consistent(&hub).await;
@@ -372,15 +388,17 @@ async fn text_refused_by_provider_refunds_once() {
 async fn text_accepted_by_provider_keeps_its_charge() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     for (n, report) in ["failed", "undelivered", "delivered"]
         .into_iter()
         .enumerate()
     {
         let text = format!("Text {n}");
-        let message =
-            send_text(&sam, &harbor, &conversation, &text).await.is(202)["message"].clone();
-        hub.sends().await;
+        let message = send_text(&sam, &harbor, &conversation, &text)
+            .await
+            .expect_status(202)["message"]
+            .clone();
+        hub.run_sender().await;
         let sid = hub.twilio.sent(&text)[0].sid.clone();
         for _ in 0..2 {
             hub.twilio.reports_failure(&sid, report, 30003).await;
@@ -395,13 +413,13 @@ async fn text_accepted_by_provider_keeps_its_charge() {
 async fn unconfirmed_text_keeps_its_charge() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let message = send_text(&sam, &harbor, &conversation, "Hello")
         .await
-        .is(202)["message"]
+        .expect_status(202)["message"]
         .clone();
     hub.twilio.fails(Failure::AcceptThenDrop);
-    hub.sends().await;
+    hub.run_sender().await;
     assert_eq!(
         harbor.message(&message["id"]).await["status"],
         "unconfirmed"
@@ -426,11 +444,11 @@ async fn canceled_text_refunds_its_sender_once() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
     let lin = harbor.agent("Lin").await;
-    harbor.assigns(FRONT_DESK, &lin).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    harbor.assign_number(FRONT_DESK, &lin).await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let message = send_text(&sam, &harbor, &conversation, "Hello")
         .await
-        .is(202)["message"]
+        .expect_status(202)["message"]
         .clone();
 
     let answers = join_all((0..20).map(|n| {
@@ -448,7 +466,7 @@ async fn canceled_text_refunds_its_sender_once() {
     assert_eq!(entries_of(&hub, &message).await, [spent(), returned()]);
     assert_eq!(balance(&harbor, &sam).await, 10);
     assert_eq!(balance(&harbor, &lin).await, 1000);
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
     assert!(hub.twilio.sent("Hello").is_empty());
 
     // Inbound texts and texts of other workspaces cannot be canceled.
@@ -459,7 +477,7 @@ async fn canceled_text_refunds_its_sender_once() {
     let bay = hub.workspace("Bay Optics").await;
     let other = send_text(&sam, &harbor, &conversation, "Hello again")
         .await
-        .is(202)["message"]
+        .expect_status(202)["message"]
         .clone();
     cancel(&bay.admin, &bay, &other)
         .await
@@ -473,14 +491,16 @@ async fn cancel_and_send_race_charges_or_refunds_exactly_once() {
     let (harbor, sam) = desk(&hub, 100).await;
     let mut messages = Vec::new();
     for n in 0..40 {
-        let conversation = harbor.receives(&format!("+141555501{n:02}"), "Hi").await;
+        let conversation = harbor
+            .receive_text(&format!("+141555501{n:02}"), "Hi")
+            .await;
         let sent = send_text(&sam, &harbor, &conversation, &format!("Text {n}")).await;
-        messages.push(sent.is(202)["message"].clone());
+        messages.push(sent.expect_status(202)["message"].clone());
     }
 
     // Cancels from the last to the first, against the order of the sender.
     let (_, answers) = tokio::join!(
-        hub.sends(),
+        hub.run_sender(),
         join_all(
             messages
                 .iter()
@@ -513,45 +533,47 @@ async fn cancel_and_send_race_charges_or_refunds_exactly_once() {
 async fn balance_survives_role_changes_and_removal() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let member = harbor.path(&format!("/members/{}", sam.id));
     let becomes = |role: &str| harbor.admin.patch(&member, json!({"role": role}));
     let paid = send_text(&sam, &harbor, &conversation, "Paid")
         .await
-        .is(202)["message"]
+        .expect_status(202)["message"]
         .clone();
 
-    becomes("admin").await.is(200);
+    becomes("admin").await.expect_status(200);
     let free = send_text(&sam, &harbor, &conversation, "Free")
         .await
-        .is(202);
+        .expect_status(202);
     assert!(free["credits_remaining"].is_null());
     assert_eq!(balance(&harbor, &sam).await, 9);
-    becomes("agent").await.is(200);
+    becomes("agent").await.expect_status(200);
     let next = send_text(&sam, &harbor, &conversation, "Paid again")
         .await
-        .is(202);
+        .expect_status(202);
     assert_eq!(next["credits_remaining"], 8);
     // A free text refunds nothing, a paid one does, whatever the role is by then.
-    cancel(&sam, &harbor, &free["message"]).await.is(200);
+    cancel(&sam, &harbor, &free["message"])
+        .await
+        .expect_status(200);
     assert_eq!(balance(&harbor, &sam).await, 8);
-    becomes("admin").await.is(200);
-    cancel(&sam, &harbor, &paid).await.is(200);
-    becomes("agent").await.is(200);
+    becomes("admin").await.expect_status(200);
+    cancel(&sam, &harbor, &paid).await.expect_status(200);
+    becomes("agent").await.expect_status(200);
     assert_eq!(balance(&harbor, &sam).await, 9);
 
-    harbor.admin.delete(&member).await.is(204);
+    harbor.admin.delete(&member).await.expect_status(204);
     cancel(&harbor.admin, &harbor, &next["message"])
         .await
-        .is(200);
+        .expect_status(200);
     change_balance(&harbor, &sam, json!({"delta": 5}))
         .await
         .refused(404, "not_found");
-    let link = harbor.invites(&sam.email, "agent").await;
-    hub.has_verified(&sam.email).await;
+    let link = harbor.invite(&sam.email, "agent").await;
+    hub.verify_email(&sam.email).await;
     sam.post(&format!("/api/invitations/{link}/accept"), json!({}))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         balance(&harbor, &sam).await,
         10,
@@ -576,7 +598,9 @@ async fn admin_grants_deducts_and_sets_credits() {
         (json!({"balance": 0, "delta": null}), 0, 1),
     ] {
         let before = hub.count("select count(*) from credit_ledger").await;
-        let account = change_balance(&harbor, &sam, change.clone()).await.is(200);
+        let account = change_balance(&harbor, &sam, change.clone())
+            .await
+            .expect_status(200);
         assert_eq!(account["balance"], after, "{change}");
         assert_eq!(
             hub.count("select count(*) from credit_ledger").await - before,
@@ -585,7 +609,7 @@ async fn admin_grants_deducts_and_sets_credits() {
         );
     }
     let path = harbor.path(&format!("/credits/{}/ledger", sam.id));
-    let ledger = harbor.admin.get(&path).await.is(200);
+    let ledger = harbor.admin.get(&path).await.expect_status(200);
     let first = &ledger["data"].as_array().unwrap().last().unwrap().clone();
     assert_eq!(first["actor_id"], harbor.admin.id);
     assert_eq!(first["actor_name"], "Jo Park");
@@ -599,7 +623,7 @@ async fn admin_grants_deducts_and_sets_credits() {
     // Admins can have a balance too: they may become agents.
     change_balance(&harbor, &harbor.admin, json!({"delta": 3}))
         .await
-        .is(200);
+        .expect_status(200);
     assert_ledger_consistent(&hub).await;
 }
 
@@ -648,13 +672,13 @@ async fn invalid_credit_change_is_refused() {
 async fn concurrent_grants_and_sends_lose_no_credit() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 20).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let (topped, sent) = tokio::join!(
         join_all((0..20).map(|_| change_balance(&harbor, &sam, json!({"delta": 3})))),
         join_all((0..60).map(|_| send_text(&sam, &harbor, &conversation, "Hello"))),
     );
     topped.into_iter().for_each(|answer| {
-        answer.is(200);
+        answer.expect_status(200);
     });
     let sent = sent.iter().filter(|answer| answer.status == 202).count();
     assert_eq!(
@@ -670,12 +694,12 @@ async fn agents_see_only_their_own_balance() {
     let (harbor, sam) = desk(&hub, 10).await;
     let lin = harbor.agent("Lin").await;
     let own = harbor.path(&format!("/credits/{}", sam.id));
-    let account = sam.get(&own).await.is(200);
+    let account = sam.get(&own).await.expect_status(200);
     assert_eq!(
         (&account["user_id"], &account["balance"]),
         (&json!(sam.id), &json!(10))
     );
-    sam.get(&format!("{own}/ledger")).await.is(200);
+    sam.get(&format!("{own}/ledger")).await.expect_status(200);
 
     for other in [&lin, &harbor.admin] {
         let path = harbor.path(&format!("/credits/{}", other.id));
@@ -695,7 +719,11 @@ async fn agents_see_only_their_own_balance() {
         .await
         .refused(403, "admin_only");
     }
-    let all = harbor.admin.get(&harbor.path("/credits")).await.is(200);
+    let all = harbor
+        .admin
+        .get(&harbor.path("/credits"))
+        .await
+        .expect_status(200);
     let balances: Vec<_> = all["data"]
         .as_array()
         .unwrap()
@@ -715,19 +743,22 @@ async fn ledger_is_paginated_newest_first() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 0).await;
     let before = harbor.path(&format!("/credits/{}/ledger?limit=200", sam.id));
-    let before = sam.get(&before).await.is(200)["data"]
+    let before = sam.get(&before).await.expect_status(200)["data"]
         .as_array()
         .unwrap()
         .len();
     for n in 1..=25 {
         change_balance(&harbor, &sam, json!({"delta": n}))
             .await
-            .is(200);
+            .expect_status(200);
     }
     let path = harbor.path(&format!("/credits/{}/ledger?limit=10", sam.id));
     let (mut deltas, mut pages, mut cursor) = (Vec::new(), 0, String::new());
     loop {
-        let page = sam.get(&format!("{path}&cursor={cursor}")).await.is(200);
+        let page = sam
+            .get(&format!("{path}&cursor={cursor}"))
+            .await
+            .expect_status(200);
         let entries = page["data"].as_array().unwrap();
         deltas.extend(entries.iter().map(|entry| entry["delta"].as_i64().unwrap()));
         pages += 1;
@@ -752,41 +783,43 @@ async fn low_balance_mail_is_sent_once_unless_disabled() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 4).await;
     let lin = harbor.agent("Lin").await;
-    harbor.assigns(FRONT_DESK, &lin).await;
-    harbor.credits(&lin, 4).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    harbor.assign_number(FRONT_DESK, &lin).await;
+    harbor.set_credits(&lin, 4).await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     harbor
         .admin
         .patch(&harbor.path(""), json!({"low_credits_at": 2}))
         .await
-        .is(200);
+        .expect_status(200);
     let settings = json!({"notifications": {"mail_when_credits_low": false}});
-    lin.patch(&harbor.path("/settings"), settings).await.is(200);
+    lin.patch(&harbor.path("/settings"), settings)
+        .await
+        .expect_status(200);
 
     for left in [3, 2, 1, 0] {
         for agent in [&lin, &sam] {
             let sent = send_text(agent, &harbor, &conversation, "Hello")
                 .await
-                .is(202);
+                .expect_status(202);
             assert_eq!(sent["credits_remaining"], left);
         }
         if left == 2 {
-            let mail = hub.post.mail_to(&sam.email).await;
+            let mail = hub.mail_server.mail_to(&sam.email).await;
             assert!(mail.subject.contains("Harbor Dental"), "{mail:?}");
             assert!(mail.text.contains("2 credits"), "{mail:?}");
         }
     }
     // Any further mail would have been sent before this one.
     let kim = harbor.agent("Kim").await;
-    harbor.assigns(FRONT_DESK, &kim).await;
-    harbor.credits(&kim, 3).await;
+    harbor.assign_number(FRONT_DESK, &kim).await;
+    harbor.set_credits(&kim, 3).await;
     send_text(&kim, &harbor, &conversation, "Hello")
         .await
-        .is(202);
-    hub.post.mail_to(&kim.email).await;
-    hub.server.app.mail.all_gone().await;
-    assert_eq!(hub.post.unread_of(&sam.email), 0);
-    assert_eq!(hub.post.unread_of(&lin.email), 0);
+        .expect_status(202);
+    hub.mail_server.mail_to(&kim.email).await;
+    hub.server.app.mail.wait_until_empty().await;
+    assert_eq!(hub.mail_server.unread_mails(&sam.email), 0);
+    assert_eq!(hub.mail_server.unread_mails(&lin.email), 0);
 }
 
 #[tokio::test]
@@ -794,38 +827,40 @@ async fn balance_event_reaches_only_its_owner() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 12).await;
     let lin = harbor.agent("Lin").await;
-    harbor.assigns(FRONT_DESK, &lin).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
-    let mut sams = sam.listens(&harbor).await;
+    harbor.assign_number(FRONT_DESK, &lin).await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
+    let mut sams = sam.join_workspace(&harbor).await;
     let (mut lins, mut jos) = (
-        lin.listens(&harbor).await,
-        harbor.admin.listens(&harbor).await,
+        lin.join_workspace(&harbor).await,
+        harbor.admin.join_workspace(&harbor).await,
     );
 
     let sent = send_text(&sam, &harbor, &conversation, "Hello")
         .await
-        .is(202);
-    let frame = sams.receives("credits").await;
+        .expect_status(202);
+    let frame = sams.wait_for("credits").await;
     assert_eq!(
         frame,
         json!({"type": "credits", "workspace_id": harbor.id, "user_id": sam.id, "balance": 11, "is_low": false})
     );
     change_balance(&harbor, &sam, json!({"balance": 5}))
         .await
-        .is(200);
-    let frame = sams.receives("credits").await;
+        .expect_status(200);
+    let frame = sams.wait_for("credits").await;
     assert_eq!(
         (&frame["balance"], &frame["is_low"]),
         (&json!(5), &json!(true))
     );
-    cancel(&sam, &harbor, &sent["message"]).await.is(200);
-    assert_eq!(sams.receives("credits").await["balance"], 6);
+    cancel(&sam, &harbor, &sent["message"])
+        .await
+        .expect_status(200);
+    assert_eq!(sams.wait_for("credits").await["balance"], 6);
 
     // Other members receive the texts but no balance events.
     change_balance(&harbor, &lin, json!({"balance": 5}))
         .await
-        .is(200);
-    assert_eq!(lins.receives("credits").await["user_id"], lin.id);
+        .expect_status(200);
+    assert_eq!(lins.wait_for("credits").await["user_id"], lin.id);
     let received = jos.received_so_far(&harbor).await;
     assert!(received.iter().any(|frame| frame["type"] == "new_message"));
     for received in [received, sams.received_so_far(&harbor).await] {
@@ -862,7 +897,7 @@ async fn ledger_and_audit_log_are_append_only() {
             "credit_accounts_balance_not_negative",
         ),
     ] {
-        let refused = sqlx::query(statement).execute(&hub.raw).await;
+        let refused = sqlx::query(statement).execute(&hub.superuser_pool).await;
         let refused = refused.expect_err(statement).to_string();
         assert!(refused.contains(done), "{statement}: {refused}");
     }
@@ -873,12 +908,12 @@ async fn ledger_and_audit_log_are_append_only() {
 async fn credits_change_only_through_the_three_functions() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let message = send_text(&sam, &harbor, &conversation, "Hello")
         .await
-        .is(202)["message"]
+        .expect_status(202)["message"]
         .clone();
-    hub.sends().await;
+    hub.run_sender().await;
     for who in [&sam, &harbor.admin] {
         for statement in [
             "update credit_accounts set balance = 1000000",
@@ -959,12 +994,12 @@ async fn refund_is_limited_to_its_workspace() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
     let bay = hub.workspace("Bay Optics").await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let message = send_text(&sam, &harbor, &conversation, "Hello")
         .await
-        .is(202)["message"]
+        .expect_status(202)["message"]
         .clone();
-    hub.executes_sql("update messages set status = 'canceled' where direction = 'outbound'")
+    hub.execute_sql("update messages set status = 'canceled' where direction = 'outbound'")
         .await;
     let gives_back = async |who: &Person, place: &Workspace<'_>, unset: bool| -> i64 {
         let mut tx = hub.with_rights_of(who, place).await;

@@ -181,7 +181,12 @@ impl Emulator {
         }
     }
 
-    pub fn sells(&self, country: &'static str, kind: &'static str, phone_number: &str) -> &Self {
+    pub fn offer_number(
+        &self,
+        country: &'static str,
+        kind: &'static str,
+        phone_number: &str,
+    ) -> &Self {
         self.state().for_sale.push(ForSale {
             country,
             kind,
@@ -209,7 +214,7 @@ impl Emulator {
         self
     }
 
-    pub fn throws(&self, dice: Dice) -> &Self {
+    pub fn inject(&self, dice: Dice) -> &Self {
         self.state().dice = Some(dice);
         self
     }
@@ -337,12 +342,12 @@ impl Customer {
         self.change(|account| account.token = token.into())
     }
 
-    pub fn points(&self, phone_number: &str, url: &str) -> &Self {
+    pub fn set_webhook(&self, phone_number: &str, url: &str) -> &Self {
         self.change_number(phone_number, |number| number.sms_url = url.into())
     }
 
     /// Releases the number.
-    pub fn gives_up(&self, phone_number: &str) -> &Self {
+    pub fn release(&self, phone_number: &str) -> &Self {
         let mut state = self.emulator.state();
         state
             .numbers
@@ -352,7 +357,7 @@ impl Customer {
     }
 
     /// The account's numbers, as billed.
-    pub fn pays_for(&self) -> Vec<String> {
+    pub fn billed_numbers(&self) -> Vec<String> {
         let state = self.emulator.state();
         let mine = state
             .numbers
@@ -368,7 +373,7 @@ impl Customer {
         }
     }
 
-    pub fn falls_back(&self, phone_number: &str, url: &str) -> &Self {
+    pub fn set_fallback(&self, phone_number: &str, url: &str) -> &Self {
         self.change_number(phone_number, |number| number.sms_fallback_url = url.into())
     }
 

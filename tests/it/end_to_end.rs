@@ -9,12 +9,12 @@ async fn text_is_received_answered_and_delivered() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = &harbor.admin;
-    let mut live = jo.listens(&harbor).await;
+    let mut live = jo.join_workspace(&harbor).await;
 
     hub.twilio
         .text(MAYA, FRONT_DESK, "Can I come at 3:30 instead? 😬")
         .await;
-    let received = live.receives("new_message").await;
+    let received = live.wait_for("new_message").await;
     assert_eq!(
         received["message"]["content"],
         "Can I come at 3:30 instead? 😬"
@@ -24,17 +24,17 @@ async fn text_is_received_answered_and_delivered() {
     assert_eq!(received["conversation"]["unread_count"], 1);
 
     let message = harbor
-        .answers(jo, &received["conversation"], "3:30 works. See you then!")
+        .reply(jo, &received["conversation"], "3:30 works. See you then!")
         .await;
     assert_eq!(message["status"], "queued");
     assert_eq!(
-        live.receives("new_message").await["conversation"]["unread_count"],
+        live.wait_for("new_message").await["conversation"]["unread_count"],
         0,
         "replying marks it as read"
     );
 
-    assert_eq!(hub.sends().await, 1);
-    assert_eq!(live.receives("message_status").await["status"], "sent");
+    assert_eq!(hub.run_sender().await, 1);
+    assert_eq!(live.wait_for("message_status").await["status"], "sent");
     let sent = hub.twilio.sent("3:30 works. See you then!");
     assert_eq!(sent.len(), 1);
     assert_eq!(
@@ -56,7 +56,7 @@ async fn text_is_received_answered_and_delivered() {
             .status()
             .is_success()
     );
-    let status = live.receives("message_status").await;
+    let status = live.wait_for("message_status").await;
     assert_eq!(
         (status["status"].as_str(), &status["message_id"]),
         (Some("delivered"), &message["id"])
@@ -76,7 +76,7 @@ async fn invalid_credentials_are_refused_and_not_stored() {
         .number(FRONT_DESK);
 
     let problem = harbor
-        .connects_with("00000000000000000000000000000000")
+        .connect_with("00000000000000000000000000000000")
         .await
         .refused(422, "invalid_credentials");
 
@@ -88,7 +88,7 @@ async fn invalid_credentials_are_refused_and_not_stored() {
     );
     assert_eq!(hub.count("select count(*) from integrations").await, 0);
     assert_eq!(hub.count("select count(*) from numbers").await, 0);
-    harbor.connects_with(TOKEN).await.is(201);
+    harbor.connect_with(TOKEN).await.expect_status(201);
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn all_pages_of_numbers_are_read_and_webhooks_are_set_or_overrides_reporte
     for line in 0..130 {
         account.number(&format!("+1628555{line:04}"));
     }
-    account.points("+16285550007", "https://old.example/sms");
+    account.set_webhook("+16285550007", "https://old.example/sms");
     account.gives_to_application("+16285550008", "AP00000000000000000000000000000001");
     account.service(
         "Reminders",
@@ -139,7 +139,7 @@ async fn all_pages_of_numbers_are_read_and_webhooks_are_set_or_overrides_reporte
         &["+16285550009"],
     );
 
-    let connected = harbor.connects_with(TOKEN).await.is(201);
+    let connected = harbor.connect_with(TOKEN).await.expect_status(201);
 
     let numbers = connected["numbers"].as_array().unwrap();
     assert_eq!(numbers.len(), 130);
@@ -166,7 +166,7 @@ async fn all_pages_of_numbers_are_read_and_webhooks_are_set_or_overrides_reporte
     let kept: String = sqlx::query_scalar(
         "select previous_webhook_url from numbers where phone_number = '+16285550007'",
     )
-    .fetch_one(&hub.raw)
+    .fetch_one(&hub.superuser_pool)
     .await
     .unwrap();
     assert_eq!(kept, "https://old.example/sms");
@@ -181,13 +181,13 @@ async fn only_account_and_four_characters_of_credentials_are_shown() {
         .admin
         .get(&harbor.path("/integrations"))
         .await
-        .is(200);
+        .expect_status(200);
 
     assert_eq!(shown["data"][0]["account"], harbor.account.as_str());
     assert_eq!(shown["data"][0]["hint"], TOKEN[28..]);
     assert!(!shown.to_string().contains(TOKEN));
     let sealed: Vec<u8> = sqlx::query_scalar("select credentials from integrations")
-        .fetch_one(&hub.raw)
+        .fetch_one(&hub.superuser_pool)
         .await
         .unwrap();
     assert!(
@@ -210,7 +210,7 @@ async fn sandbox_needs_no_account() {
             json!({"provider": "sandbox"}),
         )
         .await
-        .is(201);
+        .expect_status(201);
     assert_eq!(connected["numbers"][0]["capabilities"]["sms"], true);
 
     let draft = json!({"to": "(415) 555-0192", "content": "Your aligners are in."});
@@ -218,9 +218,9 @@ async fn sandbox_needs_no_account() {
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202)["message"]
+        .expect_status(202)["message"]
         .clone();
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(harbor.message(&message["id"]).await["status"], "delivered");
 }
 
@@ -229,7 +229,7 @@ async fn account_is_connected_once_per_workspace() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor
-        .connects_with(TOKEN)
+        .connect_with(TOKEN)
         .await
         .refused(422, "validation_failed");
     assert_eq!(hub.count("select count(*) from integrations").await, 1);

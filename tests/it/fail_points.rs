@@ -25,12 +25,12 @@ async fn queue_texts(hub: &Hub, at: At) -> (Workspace<'_>, Vec<Value>) {
         At::Telnyx => telnyx::front_desk(hub).await.0,
     };
     let maya = match at {
-        At::Twilio => harbor.receives(MAYA, "Hi").await,
-        At::Telnyx => telnyx::receives(&harbor, "Hi").await,
+        At::Twilio => harbor.receive_text(MAYA, "Hi").await,
+        At::Telnyx => telnyx::receive_text(&harbor, "Hi").await,
     };
     let mut queued = Vec::new();
     for text in TEXTS {
-        queued.push(harbor.answers(&harbor.admin, &maya, text).await);
+        queued.push(harbor.reply(&harbor.admin, &maya, text).await);
     }
     (harbor, queued)
 }
@@ -58,21 +58,21 @@ fn next_text(hub: &Hub, at: At, failure: Failure) {
     let mut failure = Some(failure);
     let dice = Box::new(move |call: &str| failure.take_if(|_| call.starts_with("POST")));
     match at {
-        At::Twilio => _ = hub.twilio.throws(dice),
-        At::Telnyx => _ = hub.telnyx.throws(dice),
+        At::Twilio => _ = hub.twilio.inject(dice),
+        At::Telnyx => _ = hub.telnyx.inject(dice),
     }
 }
 
 /// This server finishes what the aborted one began; only time moves forward.
 async fn recover(hub: &Hub) {
-    hub.executes_sql("update messages set lease_until = now() where status = 'sending'")
+    hub.execute_sql("update messages set lease_until = now() where status = 'sending'")
         .await;
     for _ in 0..100 {
-        hub.executes_sql(
+        hub.execute_sql(
             "update messages set due_at = now() where status in ('queued', 'unconfirmed')",
         )
         .await;
-        hub.sends().await;
+        hub.run_sender().await;
         hub.server.outcome_resolver.run_once().await.unwrap();
         let left =
             "select count(*) from messages where status in ('queued', 'sending', 'unconfirmed')";
@@ -148,9 +148,9 @@ async fn outcome_resolver_abort_at_any_point_sends_once() {
             for lost in [Failure::AcceptThenDrop, Failure::Drop] {
                 assert_sent_once_after_abort(at, point, async |hub| {
                     next_text(hub, at, lost.clone());
-                    assert_eq!(hub.sends().await, 3);
+                    assert_eq!(hub.run_sender().await, 3);
                     // It aborts during the last check, whose result must not be lost.
-                    hub.executes_sql("update messages set due_at = now(), outcome_checks = 3 where status = 'unconfirmed'")
+                    hub.execute_sql("update messages set due_at = now(), outcome_checks = 3 where status = 'unconfirmed'")
                         .await;
                 })
                 .await;
@@ -163,7 +163,7 @@ async fn outcome_resolver_abort_at_any_point_sends_once() {
 async fn orphan_recovery_survives_an_abort() {
     for at in BOTH {
         assert_sent_once_after_abort(at, "while setting aside", async |hub| {
-            hub.executes_sql("update messages set status = 'sending', attempts = 1, lease_until = now() where content like 'We have%'")
+            hub.execute_sql("update messages set status = 'sending', attempts = 1, lease_until = now() where content like 'We have%'")
                 .await;
         })
         .await;
@@ -174,23 +174,26 @@ async fn orphan_recovery_survives_an_abort() {
 async fn expired_text_is_refunded_once_despite_an_abort() {
     let (hub, data_dir) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    harbor.credits(&sam, 5).await;
-    let text = harbor.answers(&sam, &maya, "We open at 8").await;
-    hub.executes_sql("update messages set expires_at = now() where status = 'queued'")
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    harbor.set_credits(&sam, 5).await;
+    let text = harbor.reply(&sam, &maya, "We open at 8").await;
+    hub.execute_sql("update messages set expires_at = now() where status = 'queued'")
         .await;
     let (url, base) = (hub.database.to_url_lossy().to_string(), hub.url(""));
     let mut aborting = settings(&hub, &url, &base);
     aborting.push(("DIES_AT", "while giving up"));
     run_until_abort(&data_dir.data(), &aborting).await;
     assert_eq!(harbor.message(&text["id"]).await["status"], "queued");
-    hub.sends().await;
-    hub.sends().await;
+    hub.run_sender().await;
+    hub.run_sender().await;
     assert_eq!(harbor.message(&text["id"]).await["error_code"], "expired");
     let path = harbor.path(&format!("/credits/{}", sam.id));
-    assert_eq!(harbor.admin.get(&path).await.is(200)["balance"], 5);
+    assert_eq!(
+        harbor.admin.get(&path).await.expect_status(200)["balance"],
+        5
+    );
     assert!(hub.twilio.messages().is_empty());
 }
 

@@ -15,25 +15,29 @@ async fn two_providers<'a>(hub: &'a Hub, failover: bool) -> Workspace<'a> {
     let credentials = json!({"api_key": KEY, "public_key": telnyx.public_key()});
     let form = json!({"provider": "telnyx", "credentials": credentials});
     let path = harbor.path("/integrations");
-    harbor.admin.post(&path, form).await.is(201);
+    harbor.admin.post(&path, form).await.expect_status(201);
     let change = json!({"failover": failover});
-    let shown = harbor.admin.patch(&harbor.path(""), change).await.is(200);
+    let shown = harbor
+        .admin
+        .patch(&harbor.path(""), change)
+        .await
+        .expect_status(200);
     assert_eq!(shown["failover"], failover);
     harbor
 }
 
 /// Twilio accepts nothing more.
 async fn twilio_is_down(hub: &Hub) {
-    hub.executes_sql("update integrations set status = 'unhealthy', status_reason = 'Refused' where provider = 'twilio'")
+    hub.execute_sql("update integrations set status = 'unhealthy', status_reason = 'Refused' where provider = 'twilio'")
         .await;
 }
 
 async fn agent(harbor: &Workspace<'_>, numbers: &[&str]) -> Person {
     let sam = harbor.agent("Sam").await;
     for number in numbers {
-        harbor.assigns(number, &sam).await;
+        harbor.assign_number(number, &sam).await;
     }
-    harbor.credits(&sam, 5).await;
+    harbor.set_credits(&sam, 5).await;
     sam
 }
 
@@ -48,12 +52,12 @@ fn contents(thread: &[Value]) -> Vec<&str> {
 async fn queued_texts_of_a_failed_number_use_another_and_record_it() {
     let hub = Hub::start().await;
     let harbor = two_providers(&hub, true).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let sam = agent(&harbor, &[FRONT_DESK, BILLING]).await;
-    let first = harbor.answers(&sam, &maya, "We have 3:30 free").await;
-    let second = harbor.answers(&sam, &maya, "Or 4:15").await;
+    let first = harbor.reply(&sam, &maya, "We have 3:30 free").await;
+    let second = harbor.reply(&sam, &maya, "Or 4:15").await;
     twilio_is_down(&hub).await;
-    assert_eq!(hub.sends().await, 2);
+    assert_eq!(hub.run_sender().await, 2);
 
     let sent: Vec<_> = hub.telnyx.messages().into_iter().collect();
     let sent_texts: Vec<_> = sent
@@ -96,19 +100,19 @@ async fn queued_texts_of_a_failed_number_use_another_and_record_it() {
     let left = sam
         .get(&harbor.path(&format!("/credits/{}", sam.id)))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(left["balance"], 3, "each is charged once");
     let audit = harbor
         .admin
         .get(&harbor.path("/audit?action=text_handed_over"))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(audit["data"].as_array().unwrap().len(), 2);
     assert_eq!(audit["data"][0]["after"]["number"], BILLING);
     let shown = sam
         .get(&harbor.path(&format!("/conversations/{}", maya["id"].as_str().unwrap())))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         shown["last_message_preview"], "Hi",
         "the last text of that conversation"
@@ -119,12 +123,12 @@ async fn queued_texts_of_a_failed_number_use_another_and_record_it() {
 async fn disabled_number_fails_over() {
     let hub = Hub::start().await;
     let harbor = two_providers(&hub, true).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    harbor.answers(&harbor.admin, &maya, "Hello").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    harbor.reply(&harbor.admin, &maya, "Hello").await;
     let number = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
     let change = json!({"status": "inactive"});
-    harbor.admin.patch(&number, change).await.is(200);
-    assert_eq!(hub.sends().await, 1);
+    harbor.admin.patch(&number, change).await.expect_status(200);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(hub.telnyx.sent("Hello").len(), 1);
 }
 
@@ -140,14 +144,14 @@ async fn failover_happens_only_where_allowed() {
     ] {
         let hub = Hub::start().await;
         let harbor = two_providers(&hub, reason != "workspace").await;
-        let maya = harbor.receives(MAYA, "Hi").await;
+        let maya = harbor.receive_text(MAYA, "Hi").await;
         let numbers: &[&str] = if reason == "writer" {
             &[FRONT_DESK]
         } else {
             &[FRONT_DESK, BILLING]
         };
         let sam = agent(&harbor, numbers).await;
-        let message = harbor.answers(&sam, &maya, "Hello").await;
+        let message = harbor.reply(&sam, &maya, "Hello").await;
         let contact = maya["contact_id"].as_str().unwrap();
         let opts_out = async |number: &str| {
             let consent = json!({"number_id": harbor.number(number).await, "consent_kind": "stop", "reason": "Said so on the phone"});
@@ -160,7 +164,7 @@ async fn failover_happens_only_where_allowed() {
             "opted out here" => opts_out(FRONT_DESK).await,
             // Sandbox texts reach nobody.
             "sandbox" => {
-                hub.executes_sql(
+                hub.execute_sql(
                     "update integrations set provider = 'sandbox' where provider = 'telnyx'",
                 )
                 .await
@@ -168,7 +172,7 @@ async fn failover_happens_only_where_allowed() {
             _ => {}
         }
         twilio_is_down(&hub).await;
-        assert_eq!(hub.sends().await, 0, "{reason}");
+        assert_eq!(hub.run_sender().await, 0, "{reason}");
         let now = harbor.message(&message["id"]).await;
         assert_ne!(now["status"], "sent", "{reason}");
         assert_eq!(
@@ -183,17 +187,17 @@ async fn failover_happens_only_where_allowed() {
 async fn two_servers_fail_over_once() {
     let hub = Hub::start().await;
     let harbor = two_providers(&hub, true).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     for n in 0..6 {
         harbor
-            .answers(&harbor.admin, &maya, &format!("Part {n}"))
+            .reply(&harbor.admin, &maya, &format!("Part {n}"))
             .await;
     }
     let settings = [("TELNYX_API_BASE_URL", hub.telnyx.url())];
     let other = serve(&hub.database, &hub.twilio, &settings).await;
     twilio_is_down(&hub).await;
-    let both = tokio::join!(hub.sends(), other.sender.run_once());
-    let rest = hub.sends().await + other.sender.run_once().await;
+    let both = tokio::join!(hub.run_sender(), other.sender.run_once());
+    let rest = hub.run_sender().await + other.sender.run_once().await;
     assert_eq!(both.0 + both.1 + rest, 6);
     let sent: Vec<_> = hub.telnyx.messages().into_iter().map(|m| m.text).collect();
     let parts: Vec<_> = (0..6).map(|n| format!("Part {n}")).collect();
@@ -207,21 +211,21 @@ async fn two_servers_fail_over_once() {
 async fn scheduled_text_of_a_failed_number_uses_another() {
     let hub = Hub::start().await;
     let harbor = two_providers(&hub, true).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let at = (chrono::Utc::now() + chrono::Duration::days(1)).to_rfc3339();
     let draft = json!({"conversation_id": maya["id"], "content": "See you", "scheduled_at": at});
     harbor
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202);
-    hub.executes_sql("update integrations set is_active = false where provider = 'twilio'")
+        .expect_status(202);
+    hub.execute_sql("update integrations set is_active = false where provider = 'twilio'")
         .await;
-    hub.executes_sql("update messages set due_at = now() where status = 'scheduled'")
+    hub.execute_sql("update messages set due_at = now() where status = 'scheduled'")
         .await;
     messagehub::domain::messages::schedule::release_due(&hub.server.app.db)
         .await
         .unwrap();
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(hub.telnyx.sent("See you").len(), 1);
 }

@@ -13,25 +13,22 @@ const OTHER_DESK: &str = "+16285550101";
 /// A second workspace with its own account and number.
 async fn bright(hub: &Hub) -> Workspace<'_> {
     let bright = hub.workspace("Bright Smiles").await;
-    bright.connects_twilio(OTHER_DESK).await;
+    bright.connect_twilio(OTHER_DESK).await;
     bright
 }
 
 /// Calls of this account that contain `part` are never answered from now on.
 fn hangs(hub: &Hub, workspace: &Workspace<'_>, part: &'static str) {
     let account = workspace.account.clone();
-    hub.twilio.throws(Box::new(move |call| {
+    hub.twilio.inject(Box::new(move |call| {
         (call.contains(&account) && call.contains(part)).then_some(Failure::Hang)
     }));
 }
 
-async fn until<F: Future<Output = bool>>(patience: Duration, what: &str, is: impl Fn() -> F) {
+async fn until<F: Future<Output = bool>>(timeout: Duration, what: &str, is: impl Fn() -> F) {
     let began = Instant::now();
     while !is().await {
-        assert!(
-            began.elapsed() < patience,
-            "not within {patience:?}: {what}"
-        );
+        assert!(began.elapsed() < timeout, "not within {timeout:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -45,15 +42,15 @@ async fn answers_many(workspace: &Workspace<'_>, number: &str, count: usize) {
         assert_eq!(answer.status(), 200);
     }
     let path = workspace.path("/conversations?limit=200");
-    let conversations = workspace.admin.get(&path).await.is(200);
+    let conversations = workspace.admin.get(&path).await.expect_status(200);
     for conversation in conversations["data"].as_array().unwrap() {
         workspace
-            .answers(&workspace.admin, conversation, "We have 3:30 free")
+            .reply(&workspace.admin, conversation, "We have 3:30 free")
             .await;
     }
 }
 
-async fn receives(workspace: &Workspace<'_>, number: &str, from: &str) -> Value {
+async fn receive_text(workspace: &Workspace<'_>, number: &str, from: &str) -> Value {
     let answer = workspace.hub.twilio.text(from, number, "Hello").await;
     assert_eq!(answer.status(), 200);
     workspace.conversation_with(from).await
@@ -68,7 +65,7 @@ async fn texts_are_sent_within_a_second_while_another_provider_hangs() {
         hub.workspace("Harbor Dental").await.with_front_desk().await,
         bright(&hub).await,
     );
-    let maya = receives(&bright, OTHER_DESK, MAYA).await;
+    let maya = receive_text(&bright, OTHER_DESK, MAYA).await;
     hangs(&hub, &harbor, "Messages.json");
     answers_many(&harbor, FRONT_DESK, 80).await;
     let stuck = || {
@@ -80,7 +77,7 @@ async fn texts_are_sent_within_a_second_while_another_provider_hangs() {
     })
     .await;
 
-    bright.answers(&bright.admin, &maya, "Yes, come").await;
+    bright.reply(&bright.admin, &maya, "Yes, come").await;
 
     until(
         Duration::from_secs(1),
@@ -112,7 +109,7 @@ async fn media_is_fetched_within_seconds_while_another_provider_hangs() {
     };
     let send = async |all: Vec<(String, String, &'static str)>| {
         for (sid, url, to) in all {
-            let text = hub.twilio.texting(MAYA, to, "");
+            let text = hub.twilio.inbound_text(MAYA, to, "");
             let answer = text.sid(&sid).media(&[&url]).send().await;
             assert_eq!(answer.status(), 200);
         }
@@ -148,9 +145,9 @@ async fn catch_up_runs_while_another_provider_hangs() {
     for nth in 0..60 {
         account.number(&format!("+1628555{nth:04}"));
     }
-    harbor.connects_with(TOKEN).await.is(201);
+    harbor.connect_with(TOKEN).await.expect_status(201);
     hangs(&hub, &harbor, "Messages.json");
-    hub.executes_sql(
+    hub.execute_sql(
         "update numbers set compared_until = null, catch_up_at = now() - interval '1 minute'",
     )
     .await;
@@ -165,7 +162,11 @@ async fn catch_up_runs_while_another_provider_hangs() {
         Duration::from_secs(10),
         "the other tenant's number",
         async || {
-            let numbers = bright.admin.get(&bright.path("/numbers")).await.is(200);
+            let numbers = bright
+                .admin
+                .get(&bright.path("/numbers"))
+                .await
+                .expect_status(200);
             numbers["data"][0]["compared_until"].is_string()
         },
     )
@@ -193,10 +194,10 @@ async fn hanging_work_is_released_at_shutdown() {
             .twilio
             .console(&harbor.account)
             .media(sid, "image/png", PNG);
-        hub.twilio.throws(Box::new(|call| {
+        hub.twilio.inject(Box::new(|call| {
             (call.contains("Messages.json") || call.contains("/Media/")).then_some(Failure::Hang)
         }));
-        let text = hub.twilio.texting(MAYA, FRONT_DESK, "").sid(sid);
+        let text = hub.twilio.inbound_text(MAYA, FRONT_DESK, "").sid(sid);
         assert_eq!(text.media(&[&url]).send().await.status(), 200);
         until(Duration::from_secs(5), "its picture hangs", async || {
             hub.twilio.calls(&["GET", "/Media/"]) >= 1
@@ -204,13 +205,21 @@ async fn hanging_work_is_released_at_shutdown() {
         .await;
         stuck()
     };
-    let Hub { server, raw, .. } = hub;
+    let Hub {
+        server,
+        superuser_pool,
+        ..
+    } = hub;
     let began = Instant::now();
     server.stop().await;
     assert!(began.elapsed() < Duration::from_secs(10));
 
-    let count =
-        async |sql: &'static str| -> i64 { sqlx::query_scalar(sql).fetch_one(&raw).await.unwrap() };
+    let count = async |sql: &'static str| -> i64 {
+        sqlx::query_scalar(sql)
+            .fetch_one(&superuser_pool)
+            .await
+            .unwrap()
+    };
     let unknown = count("select count(*) from messages where status = 'unconfirmed'").await;
     assert_eq!(
         unknown,
@@ -238,12 +247,12 @@ async fn usage_sync_runs_while_another_provider_hangs() {
     drop(harbor);
     let other = bright(&hub).await.account;
     // The account that hangs is due first.
-    hub.executes_sql(
+    hub.execute_sql(
         "update integrations set usage_due_at = now() - interval '1 day' where account like 'AC%'",
     )
     .await;
     let hanging = account.clone();
-    hub.twilio.throws(Box::new(move |call| {
+    hub.twilio.inject(Box::new(move |call| {
         (call.contains(&hanging) && call.contains("Usage")).then_some(Failure::Hang)
     }));
     hub.server.send();

@@ -4,7 +4,7 @@ use reqwest::{Method, Url};
 use serde_json::json;
 
 use crate::hub::{Hub, MAYA, Person};
-use crate::matrix::{Office, office};
+use crate::matrix::{Fixture, fixture};
 
 /// A response and its URL.
 struct Page {
@@ -71,12 +71,12 @@ impl Page {
 #[tokio::test]
 async fn links_and_actions_of_a_refused_form_are_valid() {
     let hub = Hub::start().await;
-    let Office {
+    let Fixture {
         workspace: harbor,
         sam,
         ids,
         ..
-    } = office(&hub, "Harbor Dental").await;
+    } = fixture(&hub, "Harbor Dental").await;
     let jo = &harbor.admin;
     let id = |name: &str| {
         let found = ids.iter().find(|(key, _)| *key == name);
@@ -84,7 +84,10 @@ async fn links_and_actions_of_a_refused_form_are_valid() {
     };
     let later = (chrono::Utc::now() + chrono::Duration::days(2)).to_rfc3339();
     let planned = json!({"conversation_id": id("conversation_id"), "content": "Later", "scheduled_at": later});
-    let planned = jo.post(&harbor.path("/messages"), planned).await.is(202);
+    let planned = jo
+        .post(&harbor.path("/messages"), planned)
+        .await
+        .expect_status(202);
     let planned = planned["message"]["id"].as_str().unwrap().to_owned();
     let tag = json!({"tags": ["Recall"]});
     jo.patch(
@@ -245,7 +248,7 @@ async fn links_and_actions_of_a_refused_form_are_valid() {
     let now = jo
         .get(&harbor.path(&format!("/conversations/{}", id("conversation_id"))))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(now["status"], "done");
 }
 
@@ -253,18 +256,18 @@ async fn links_and_actions_of_a_refused_form_are_valid() {
 async fn sent_text_deletes_only_its_own_draft() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let jo = &harbor.admin;
     let maya = maya["id"].as_str().unwrap();
     let maya_draft = harbor.path(&format!("/conversations/{maya}/draft"));
     let new = harbor.path("/drafts/new");
-    let content = async |draft: &str| jo.get(draft).await.is(200)["content"].clone();
+    let content = async |draft: &str| jo.get(draft).await.expect_status(200)["content"].clone();
     for (draft, said) in [
         (&maya_draft, json!({"content": "To Maya"})),
         (&new, json!({"to": "Tom", "content": "To Tom"})),
     ] {
         let request = jo.request(Method::PUT, draft).json(&said);
-        jo.ask(request).await.is(200);
+        jo.ask(request).await.expect_status(200);
     }
     let sends = async |key: &str, draft_of: &str| {
         let form =

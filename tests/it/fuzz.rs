@@ -57,7 +57,7 @@ async fn webhook_bodies_never_cause_5xx() {
         .admin
         .get(&harbor.path("/integrations"))
         .await
-        .is(200)["data"][0]["id"]
+        .expect_status(200)["data"][0]["id"]
         .clone();
     let integration = integration.as_str().unwrap();
     let urls = [
@@ -114,7 +114,7 @@ async fn webhook_bodies_never_cause_5xx() {
         for url in &urls[..4] {
             let mut text = hub
                 .twilio
-                .texting(MAYA, FRONT_DESK, "Hi")
+                .inbound_text(MAYA, FRONT_DESK, "Hi")
                 .at(url)
                 .signed_with(TOKEN);
             for (name, value) in &changes {
@@ -138,7 +138,7 @@ async fn provider_events_never_cause_5xx() {
         json!({"api_key": "KEY0192A3B4C5D6E7F8", "public_key": customer.public_key()});
     let form = json!({"provider": "telnyx", "credentials": credentials});
     let connected = harbor.admin.post(&harbor.path("/integrations"), form).await;
-    let inbound = connected.is(201)["integration"]["webhook_url"].clone();
+    let inbound = connected.expect_status(201)["integration"]["webhook_url"].clone();
     let inbound = inbound.as_str().unwrap();
     let odd_query = [
         "",
@@ -151,7 +151,7 @@ async fn provider_events_never_cause_5xx() {
         .iter()
         .flat_map(|endpoint| odd_query.map(|query| format!("{endpoint}{query}")));
     let endpoints: Vec<_> = endpoints.collect();
-    let event = || hub.telnyx.texting(MAYA, FRONT_DESK, "Hi");
+    let event = || hub.telnyx.inbound_text(MAYA, FRONT_DESK, "Hi");
     // Random bytes, unsigned and signed.
     for body in samples(prop::collection::vec(any::<u8>(), 0..200), 60) {
         for endpoint in &endpoints {
@@ -212,7 +212,7 @@ async fn provider_events_never_cause_5xx() {
 async fn json_bodies_never_cause_5xx() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let id = |name: &str| conversation[name].as_str().unwrap().to_owned();
     let paths = [
         (Method::POST, "/api/auth/signup".to_owned()),
@@ -270,7 +270,7 @@ async fn json_bodies_never_cause_5xx() {
 async fn queries_never_cause_5xx() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Hi").await;
+    harbor.receive_text(MAYA, "Hi").await;
     let odd = samples(".{0,30}", 40);
     let fixed = [
         "%",

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::hub::{Hub, PASSWORD, PNG, Person};
-use crate::matrix::{fill, office, routes};
+use crate::matrix::{fill, fixture, routes};
 
 /// A response on a connection that is closed afterwards.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ async fn unknown_methods_add_no_metric_labels() {
         );
     }
     assert_eq!(answered, 3_000);
-    let metrics = Person::nobody(&hub).get("/metrics").await.body;
+    let metrics = Person::anonymous(&hub).get("/metrics").await.body;
     assert!(!metrics.contains("INVENTED"));
     // Tests in this process share the metrics: counts only what these requests added at one route.
     let others = metrics
@@ -184,16 +184,19 @@ async fn truncated_body_is_malformed_not_a_timeout() {
 #[tokio::test]
 async fn method_not_allowed_lists_the_methods() {
     let hub = Hub::start().await;
-    let office = office(&hub, "Harbor Dental").await;
-    let description = Person::nobody(&hub).get("/api/openapi.json").await.is(200);
+    let fixture = fixture(&hub, "Harbor Dental").await;
+    let description = Person::anonymous(&hub)
+        .get("/api/openapi.json")
+        .await
+        .expect_status(200);
     let mut served: Vec<(String, BTreeSet<String>)> = Vec::new();
     for (path, item) in description["paths"].as_object().unwrap() {
         let methods = item.as_object().unwrap().keys().cloned().collect();
-        served.push((fill(path, &office.ids), methods));
+        served.push((fill(path, &fixture.ids), methods));
     }
     let methods = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect();
     let id = "01890000-0000-7000-8000-000000000000";
-    let slug = &office.workspace.slug;
+    let slug = &fixture.workspace.slug;
     for path in [
         "/twilio/webhook".to_owned(),
         "/twilio/status".into(),
@@ -246,13 +249,13 @@ async fn method_not_allowed_lists_the_methods() {
 #[tokio::test]
 async fn head_matches_get_without_body() {
     let hub = Hub::start().await;
-    let office = office(&hub, "Harbor Dental").await;
-    let bearer = bearer(&office.workspace.admin);
+    let fixture = fixture(&hub, "Harbor Dental").await;
+    let bearer = bearer(&fixture.workspace.admin);
     let mut paths: Vec<String> = routes(&hub)
         .await
         .into_iter()
         .filter(|route| route.method == reqwest::Method::GET)
-        .map(|route| fill(&route.path, &office.ids))
+        .map(|route| fill(&route.path, &fixture.ids))
         .collect();
     let integration = "01890000-0000-7000-8000-000000000000";
     paths.extend(
@@ -284,13 +287,13 @@ async fn head_matches_get_without_body() {
 #[tokio::test]
 async fn array_is_not_accepted_as_object() {
     let hub = Hub::start().await;
-    let office = office(&hub, "Harbor Dental").await;
-    let admin = &office.workspace.admin;
-    let before = admin.get("/api/auth/me").await.is(200);
+    let fixture = fixture(&hub, "Harbor Dental").await;
+    let admin = &fixture.workspace.admin;
+    let before = admin.get("/api/auth/me").await.expect_status(200);
     let renamed = admin.request(reqwest::Method::PATCH, "/api/auth/me");
     let renamed = renamed.json(&json!(["Mallory", "es"]));
     admin.ask(renamed).await.refused(422, "validation_failed");
-    let description = admin.get("/api/openapi.json").await.is(200);
+    let description = admin.get("/api/openapi.json").await.expect_status(200);
     let mut checked = 0;
     for route in routes(&hub).await {
         let method = route.method.as_str().to_lowercase();
@@ -299,13 +302,13 @@ async fn array_is_not_accepted_as_object() {
             continue;
         }
         let body: Value =
-            serde_json::from_str(&fill(&route.body.to_string(), &office.ids)).unwrap();
+            serde_json::from_str(&fill(&route.body.to_string(), &fixture.ids)).unwrap();
         let Some(fields) = body.as_object() else {
             continue;
         };
         let values: Vec<Value> = fields.values().cloned().collect();
         for list in [json!([]), json!(values), json!([body])] {
-            let path = fill(&route.path, &office.ids);
+            let path = fill(&route.path, &fixture.ids);
             let request = admin.request(route.method.clone(), &path).json(&list);
             let refused = admin.ask(request).await.refused(422, "validation_failed");
             assert_eq!(refused["errors"][0]["field"], "body", "{path} {list}");
@@ -314,20 +317,20 @@ async fn array_is_not_accepted_as_object() {
     }
     assert!(checked > 20, "{checked}");
     let nested = json!({"provider": "twilio", "credentials": ["AC00000000000000000000000000000000", "token"]});
-    let path = office.workspace.path("/integrations");
+    let path = fixture.workspace.path("/integrations");
     admin
         .post(&path, nested)
         .await
         .refused(422, "validation_failed");
-    assert_eq!(admin.get("/api/auth/me").await.is(200), before);
+    assert_eq!(admin.get("/api/auth/me").await.expect_status(200), before);
 }
 
 #[tokio::test]
 async fn media_supports_ranges_and_conditions() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let picture = harbor.gets_a_picture().await;
-    hub.keeps().await;
+    let picture = harbor.receive_picture().await;
+    hub.fetch_media().await;
     let path = harbor.path(&format!("/media/{picture}"));
     let bearer = bearer(&harbor.admin);
     let get = async |method: &str, lines: &[&str]| {
@@ -418,12 +421,12 @@ async fn media_supports_ranges_and_conditions() {
 #[tokio::test]
 async fn empty_filter_is_ignored() {
     let hub = Hub::start().await;
-    let office = office(&hub, "Harbor Dental").await;
-    let admin = &office.workspace.admin;
-    let description = admin.get("/api/openapi.json").await.is(200);
+    let fixture = fixture(&hub, "Harbor Dental").await;
+    let admin = &fixture.workspace.admin;
+    let description = admin.get("/api/openapi.json").await.expect_status(200);
     let mut checked = 0;
     for (path, item) in description["paths"].as_object().unwrap() {
-        let filled = fill(path, &office.ids);
+        let filled = fill(path, &fixture.ids);
         for parameter in item["get"]["parameters"].as_array().into_iter().flatten() {
             if parameter["in"] != "query" || parameter["required"] == true {
                 continue;
@@ -443,20 +446,23 @@ async fn empty_filter_is_ignored() {
     }
     assert!(checked > 40, "{checked}");
     // A filter with a value is still applied.
-    let wrong = office.workspace.path("/conversations?tag=none");
+    let wrong = fixture.workspace.path("/conversations?tag=none");
     admin.get(&wrong).await.refused(422, "validation_failed");
-    let right = office.workspace.path(&format!(
+    let right = fixture.workspace.path(&format!(
         "/conversations?number_id=&tag=&q=&contact_id={}",
         uuid::Uuid::nil()
     ));
-    assert_eq!(admin.get(&right).await.is(200)["data"], json!([]));
+    assert_eq!(
+        admin.get(&right).await.expect_status(200)["data"],
+        json!([])
+    );
 }
 
 #[tokio::test]
 async fn responses_send_vary_and_accepted_encodings() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let page = Person::nobody(&hub).get("/login").await.body;
+    let page = Person::anonymous(&hub).get("/login").await.body;
     let script = page
         .split('"')
         .find(|text| text.starts_with("/assets/vendor/turbo"))

@@ -1,9 +1,9 @@
 //! The test harness: a server on its own database, cloned from a migrated template in one PostgreSQL per run. Helpers
 //! use the public API.
 
+mod clients;
 mod database;
-mod people;
-mod post;
+mod mail_server;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,9 +21,9 @@ use tokio::net::TcpListener;
 
 use crate::emulator::Emulator;
 use crate::emulator::telnyx::Telnyx;
+pub use clients::{Answer, Person, SocketClient};
 pub use database::{bare_database, empty_database};
-pub use people::{Answer, Frames, Person};
-pub use post::Post;
+pub use mail_server::MailServer;
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -39,10 +39,10 @@ pub const KEYS: [(&str, &str); 2] = [
 pub struct Hub {
     pub twilio: Emulator,
     pub telnyx: Telnyx,
-    pub post: Post,
+    pub mail_server: MailServer,
     pub server: Server,
     /// Superuser connection: bypasses roles and row-level security.
-    pub raw: PgPool,
+    pub superuser_pool: PgPool,
     pub database: PgConnectOptions,
     /// Media directory, unless a test sets `MEDIA_URL`.
     pub media: tempfile::TempDir,
@@ -59,22 +59,22 @@ impl Hub {
 
     pub async fn start_with(database: PgConnectOptions, more: &[(&str, &str)]) -> Self {
         let twilio = Emulator::start().await;
-        let post = Post::start().await;
+        let mail_server = MailServer::start().await;
         let telnyx = Telnyx::start().await;
         let media = tempfile::tempdir().unwrap();
         let directory = format!("file://{}", media.path().display());
         let mut settings = vec![
-            ("SMTP_URL", post.url()),
+            ("SMTP_URL", mail_server.url()),
             ("TELNYX_API_BASE_URL", telnyx.url()),
             ("MEDIA_URL", &directory),
         ];
         settings.extend(more);
         let server = serve(&database, &twilio, &settings).await;
         Self {
-            raw: PgPool::connect_with(superuser(&database)).await.unwrap(),
+            superuser_pool: PgPool::connect_with(superuser(&database)).await.unwrap(),
             twilio,
             telnyx,
-            post,
+            mail_server,
             server,
             database,
             media,
@@ -89,13 +89,13 @@ impl Hub {
     pub async fn workspace(&self, name: &str) -> Workspace<'_> {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let answer = Person::nobody(self)
+        let answer = Person::anonymous(self)
             .post(
                 "/api/auth/signup",
                 json!({"workspace_name": name, "name": "Jo Park", "email": format!("jo{count}@harbor.test"), "password": PASSWORD}),
             )
             .await;
-        let session = answer.is(201);
+        let session = answer.expect_status(201);
         let workspace = &session["workspaces"][0];
         Workspace {
             hub: self,
@@ -107,18 +107,18 @@ impl Hub {
     }
 
     /// Fetches all due media; returns how many files were stored.
-    pub async fn keeps(&self) -> usize {
+    pub async fn fetch_media(&self) -> usize {
         self.server.media_fetcher.run_once().await.unwrap()
     }
 
     /// Processes all pending contact import rows.
-    pub async fn imports(&self) {
+    pub async fn run_imports(&self) {
         let app = &self.server.app;
         messagehub::workers::importer::run_once(app).await.unwrap();
     }
 
     /// Sends all due texts; returns how many.
-    pub async fn sends(&self) -> usize {
+    pub async fn run_sender(&self) -> usize {
         self.server.sender.run_once().await
     }
 
@@ -128,7 +128,7 @@ impl Hub {
         person: &Person,
         workspace: &Workspace<'_>,
     ) -> sqlx::Transaction<'static, Postgres> {
-        let mut tx = self.raw.begin().await.unwrap();
+        let mut tx = self.superuser_pool.begin().await.unwrap();
         sqlx::query("select set_config('role', 'messagehub_people', true), set_config('app.workspace_id', $1, true), set_config('app.user_id', $2, true)")
             .bind(&workspace.id)
             .bind(&person.id)
@@ -139,22 +139,28 @@ impl Hub {
     }
 
     /// Marks the address as verified, as the mailed link does.
-    pub async fn has_verified(&self, email: &str) {
+    pub async fn verify_email(&self, email: &str) {
         sqlx::query("update users set email_verified_at = now() where email = $1")
             .bind(email)
-            .execute(&self.raw)
+            .execute(&self.superuser_pool)
             .await
             .unwrap();
     }
 
     /// Executes SQL as superuser, to move time forward or to cause faults.
-    pub async fn executes_sql(&self, sql: &'static str) {
-        sqlx::query(sql).execute(&self.raw).await.unwrap();
+    pub async fn execute_sql(&self, sql: &'static str) {
+        sqlx::query(sql)
+            .execute(&self.superuser_pool)
+            .await
+            .unwrap();
     }
 
     /// Runs a query as superuser that returns one number.
     pub async fn count(&self, sql: &'static str) -> i64 {
-        sqlx::query_scalar(sql).fetch_one(&self.raw).await.unwrap()
+        sqlx::query_scalar(sql)
+            .fetch_one(&self.superuser_pool)
+            .await
+            .unwrap()
     }
 }
 
@@ -222,12 +228,12 @@ impl Workspace<'_> {
         format!("/api/workspaces/{}{path}", self.id)
     }
 
-    pub async fn connects_twilio(&self, number: &str) -> Value {
+    pub async fn connect_twilio(&self, number: &str) -> Value {
         self.hub.twilio.account(&self.account, TOKEN).number(number);
-        self.connects_with(TOKEN).await.is(201)
+        self.connect_with(TOKEN).await.expect_status(201)
     }
 
-    pub async fn connects_with(&self, token: &str) -> Answer {
+    pub async fn connect_with(&self, token: &str) -> Answer {
         let credentials = json!({"account_sid": self.account, "auth_token": token});
         self.admin
             .post(
@@ -239,7 +245,7 @@ impl Workspace<'_> {
 
     /// Connects Twilio with the front desk's number.
     pub async fn with_front_desk(self) -> Self {
-        self.connects_twilio(FRONT_DESK).await;
+        self.connect_twilio(FRONT_DESK).await;
         self
     }
 
@@ -257,38 +263,46 @@ impl Workspace<'_> {
         )
         .await
         .unwrap();
-        let agent = Person::signs_in(self.hub, &email).await;
-        self.credits(&agent, 1000).await;
+        let agent = Person::sign_in(self.hub, &email).await;
+        self.set_credits(&agent, 1000).await;
         agent
     }
 
     /// Sets an agent's balance.
-    pub async fn credits(&self, agent: &Person, balance: i64) {
+    pub async fn set_credits(&self, agent: &Person, balance: i64) {
         let path = self.path(&format!("/credits/{}", agent.id));
         let change = json!({"balance": balance, "reason": "November"});
-        let account = self.admin.patch(&path, change).await.is(200);
+        let account = self.admin.patch(&path, change).await.expect_status(200);
         assert_eq!(account["balance"], balance);
     }
 
     /// Invites a user; returns the token of the link.
-    pub async fn invites(&self, email: &str, role: &str) -> String {
+    pub async fn invite(&self, email: &str, role: &str) -> String {
         let form = json!({"email": email, "role": role});
-        let answer = self.admin.post(&self.path("/members"), form).await.is(201);
+        let answer = self
+            .admin
+            .post(&self.path("/members"), form)
+            .await
+            .expect_status(201);
         let url = answer["invitation"]["url"].as_str().unwrap();
         url.rsplit('/').next().unwrap().into()
     }
 
-    pub async fn assigns(&self, number: &str, agent: &Person) {
+    pub async fn assign_number(&self, number: &str, agent: &Person) {
         let path = self.path(&format!(
             "/numbers/{}/members/{}",
             self.number(number).await,
             agent.id
         ));
-        self.admin.put(&path).await.is(204);
+        self.admin.put(&path).await.expect_status(204);
     }
 
     pub async fn number(&self, phone: &str) -> String {
-        let numbers = self.admin.get(&self.path("/numbers")).await.is(200);
+        let numbers = self
+            .admin
+            .get(&self.path("/numbers"))
+            .await
+            .expect_status(200);
         let mut numbers = numbers["data"].as_array().unwrap().iter();
         let number = numbers
             .find(|number| number["phone_number"] == phone)
@@ -297,21 +311,21 @@ impl Workspace<'_> {
     }
 
     /// Delivers an inbound text to the front desk; returns the conversation.
-    pub async fn receives(&self, from: &str, body: &str) -> Value {
+    pub async fn receive_text(&self, from: &str, body: &str) -> Value {
         let answer = self.hub.twilio.text(from, FRONT_DESK, body).await;
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
         self.conversation_with(from).await
     }
 
     /// Delivers an inbound picture from Maya; returns the media id.
-    pub async fn gets_a_picture(&self) -> String {
+    pub async fn receive_picture(&self) -> String {
         let sid = format!("MM{}", &self.account[2..]);
         let url = self
             .hub
             .twilio
             .account(&self.account, TOKEN)
             .media(&sid, "image/png", PNG);
-        let text = self.hub.twilio.texting(MAYA, FRONT_DESK, "");
+        let text = self.hub.twilio.inbound_text(MAYA, FRONT_DESK, "");
         let answer = text.sid(&sid).media(&[&url]).send().await;
         assert_eq!(answer.status(), 200);
         let maya = self.conversation_with(MAYA).await;
@@ -325,7 +339,7 @@ impl Workspace<'_> {
             .admin
             .get(&self.path("/conversations?limit=200"))
             .await
-            .is(200);
+            .expect_status(200);
         let mut conversations = conversations["data"].as_array().unwrap().iter();
         let found =
             conversations.find(|conversation| conversation["contact"]["phone_number"] == phone);
@@ -336,7 +350,7 @@ impl Workspace<'_> {
     pub async fn thread(&self, conversation: &Value) -> Vec<Value> {
         let id = conversation["id"].as_str().unwrap();
         let path = self.path(&format!("/conversations/{id}/messages?limit=200"));
-        let mut texts = self.admin.get(&path).await.is(200)["data"]
+        let mut texts = self.admin.get(&path).await.expect_status(200)["data"]
             .as_array()
             .unwrap()
             .clone();
@@ -346,17 +360,21 @@ impl Workspace<'_> {
 
     pub async fn tag(&self, name: &str) -> String {
         let draft = json!({"name": name});
-        let tag = self.admin.post(&self.path("/tags"), draft).await.is(201);
+        let tag = self
+            .admin
+            .post(&self.path("/tags"), draft)
+            .await
+            .expect_status(201);
         tag["id"].as_str().unwrap().into()
     }
 
     /// Uploads a table of contacts as a browser does; only previews it if `preview` is `true`.
-    pub async fn uploads_contacts(&self, table: impl AsRef<[u8]>, preview: &str) -> Answer {
-        self.uploads_contacts_with(table.as_ref(), &[("preview", preview)])
+    pub async fn upload_contacts(&self, table: impl AsRef<[u8]>, preview: &str) -> Answer {
+        self.upload_contacts_with(table.as_ref(), &[("preview", preview)])
             .await
     }
 
-    pub async fn uploads_contacts_with(&self, table: &[u8], fields: &[(&str, &str)]) -> Answer {
+    pub async fn upload_contacts_with(&self, table: &[u8], fields: &[(&str, &str)]) -> Answer {
         let mut body = Vec::new();
         for (name, value) in fields {
             let part = format!(
@@ -379,21 +397,21 @@ impl Workspace<'_> {
 
     pub async fn message(&self, id: &Value) -> Value {
         let path = self.path(&format!("/messages/{}", id.as_str().unwrap()));
-        self.admin.get(&path).await.is(200)
+        self.admin.get(&path).await.expect_status(200)
     }
 
     /// Adds a note as admin; returns the message.
-    pub async fn notes(&self, conversation: &Value, content: &str) -> Value {
+    pub async fn add_note(&self, conversation: &Value, content: &str) -> Value {
         let id = conversation["id"].as_str().unwrap();
         let path = self.path(&format!("/conversations/{id}/notes"));
         let note = self.admin.post(&path, json!({"content": content})).await;
-        note.is(201)
+        note.expect_status(201)
     }
 
     pub async fn activity(&self, conversation: &Value) -> Vec<Value> {
         let id = conversation["id"].as_str().unwrap();
         let path = self.path(&format!("/conversations/{id}/events?limit=200"));
-        let mut lines = self.admin.get(&path).await.is(200)["data"]
+        let mut lines = self.admin.get(&path).await.expect_status(200)["data"]
             .as_array()
             .unwrap()
             .clone();
@@ -402,8 +420,11 @@ impl Workspace<'_> {
     }
 
     /// Queues a reply; returns the message.
-    pub async fn answers(&self, who: &Person, conversation: &Value, content: &str) -> Value {
+    pub async fn reply(&self, who: &Person, conversation: &Value, content: &str) -> Value {
         let draft = json!({"conversation_id": conversation["id"], "content": content});
-        who.post(&self.path("/messages"), draft).await.is(202)["message"].clone()
+        who.post(&self.path("/messages"), draft)
+            .await
+            .expect_status(202)["message"]
+            .clone()
     }
 }

@@ -15,7 +15,11 @@ impl Workspace<'_> {
     }
 
     async fn integration(&self) -> Value {
-        let list = self.admin.get(&self.path("/integrations")).await.is(200);
+        let list = self
+            .admin
+            .get(&self.path("/integrations"))
+            .await
+            .expect_status(200);
         list["data"][0].clone()
     }
 
@@ -27,11 +31,15 @@ impl Workspace<'_> {
 
     async fn syncs(&self) -> Value {
         let path = self.integration_path("/sync").await;
-        self.admin.post(&path, json!({})).await.is(200)
+        self.admin.post(&path, json!({})).await.expect_status(200)
     }
 
     async fn find_number(&self, phone: &str) -> Value {
-        let numbers = self.admin.get(&self.path("/numbers")).await.is(200);
+        let numbers = self
+            .admin
+            .get(&self.path("/numbers"))
+            .await
+            .expect_status(200);
         let mut numbers = numbers["data"].as_array().unwrap().iter();
         let found = numbers.find(|number| number["phone_number"] == phone);
         found.expect("the workspace has this number").clone()
@@ -39,7 +47,7 @@ impl Workspace<'_> {
 
     async fn audit_entries(&self, action: &str) -> Vec<Value> {
         let path = self.path(&format!("/audit?action={action}"));
-        let entries = self.admin.get(&path).await.is(200);
+        let entries = self.admin.get(&path).await.expect_status(200);
         entries["data"].as_array().unwrap().clone()
     }
 }
@@ -54,16 +62,16 @@ async fn sync_adds_updates_and_removes_numbers() {
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.account(&harbor.account, TOKEN);
     account.number(FRONT_DESK).number(RECALL);
-    harbor.connects_with(TOKEN).await.is(201);
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    harbor.connect_with(TOKEN).await.expect_status(201);
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let named = json!({"friendly_name": "Front desk"});
     let number = harbor.number(FRONT_DESK).await;
     let path = harbor.path(&format!("/numbers/{number}"));
-    harbor.admin.patch(&path, named).await.is(200);
+    harbor.admin.patch(&path, named).await.expect_status(200);
     assert_eq!(counts(&harbor.syncs().await), [0, 0, 0], "nothing differs");
 
     account.number(NEW_LINE).cannot_send_pictures(RECALL);
-    account.gives_up(FRONT_DESK);
+    account.release(FRONT_DESK);
     let synced = harbor.syncs().await;
 
     assert_eq!(counts(&synced), [1, 1, 1]);
@@ -111,7 +119,7 @@ async fn sync_adds_updates_and_removes_numbers() {
         (&back["id"], &back["status"], &back["friendly_name"]),
         (&json!(number), &json!("active"), &json!("Front desk"))
     );
-    harbor.answers(&harbor.admin, &maya, "Yes").await;
+    harbor.reply(&harbor.admin, &maya, "Yes").await;
     assert_eq!(counts(&harbor.syncs().await), [0, 0, 0]);
 }
 
@@ -120,7 +128,7 @@ async fn sync_restores_a_changed_webhook() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let account = harbor.console();
-    account.points(FRONT_DESK, "https://elsewhere.example/sms");
+    account.set_webhook(FRONT_DESK, "https://elsewhere.example/sms");
 
     assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
 
@@ -141,7 +149,7 @@ async fn sync_keeps_numbers_disabled_by_an_admin() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let path = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
     let off = json!({"status": "inactive"});
-    harbor.admin.patch(&path, off).await.is(200);
+    harbor.admin.patch(&path, off).await.expect_status(200);
 
     assert_eq!(counts(&harbor.syncs().await), [0, 0, 0]);
 
@@ -152,7 +160,7 @@ async fn sync_keeps_numbers_disabled_by_an_admin() {
 async fn failed_sync_changes_nothing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.console().gives_up(FRONT_DESK);
+    harbor.console().release(FRONT_DESK);
     let path = harbor.integration_path("/sync").await;
 
     hub.twilio.answers(500);
@@ -199,7 +207,7 @@ async fn sandbox_keeps_its_number_through_a_sync() {
         .admin
         .post(&harbor.path("/integrations"), sandbox)
         .await
-        .is(201);
+        .expect_status(201);
 
     let synced = harbor.syncs().await;
 
@@ -250,7 +258,7 @@ async fn integration_can_be_renamed() {
         .admin
         .patch(&path, json!({"name": " Main line "}))
         .await
-        .is(200);
+        .expect_status(200);
 
     assert_eq!(changed["name"], "Main line");
     for name in ["", "  ", &"x".repeat(81), "a\0b"] {
@@ -268,11 +276,11 @@ async fn integration_can_be_renamed() {
 async fn rotated_token_replaces_the_old_one_and_resumes_the_queue() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let path = harbor.integration_path("").await;
     harbor.console().changes_token(NEW_TOKEN);
-    let text = harbor.answers(&harbor.admin, &maya, "Yes").await;
-    hub.sends().await;
+    let text = harbor.reply(&harbor.admin, &maya, "Yes").await;
+    hub.run_sender().await;
     assert_eq!(harbor.integration().await["status"], "unhealthy");
 
     let with =
@@ -299,15 +307,15 @@ async fn rotated_token_replaces_the_old_one_and_resumes_the_queue() {
         .admin
         .patch(&path, with(&harbor.account, NEW_TOKEN))
         .await
-        .is(200);
+        .expect_status(200);
 
     assert_eq!(
         (&changed["status"], &changed["hint"]),
         (&json!("healthy"), &json!(NEW_TOKEN[28..]))
     );
-    hub.executes_sql("update messages set due_at = now() where status = 'queued'")
+    hub.execute_sql("update messages set due_at = now() where status = 'queued'")
         .await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(harbor.message(&text["id"]).await["status"], "sent");
     let result = harbor.audit_entries("integration_changed").await;
     assert_eq!(result[0]["after"]["credentials"], "replaced");
@@ -318,7 +326,7 @@ async fn rotated_token_replaces_the_old_one_and_resumes_the_queue() {
 /// Delivers a text signed with `token`; returns the status.
 async fn signed_with(harbor: &Workspace<'_>, token: &str) -> u16 {
     let webhook = harbor.integration().await["webhook_url"].clone();
-    let text = harbor.hub.twilio.texting(MAYA, FRONT_DESK, "Hello?");
+    let text = harbor.hub.twilio.inbound_text(MAYA, FRONT_DESK, "Hello?");
     let text = text.at(webhook.as_str().unwrap()).signed_with(token);
     text.send().await.status().as_u16()
 }
@@ -337,25 +345,29 @@ async fn previous_token_verifies_for_a_day_and_is_destroyed() {
     let fresh = json!({"credentials": {"account_sid": harbor.account, "auth_token": NEW_TOKEN}});
     let kept = "select count(*) from integrations where former_credentials is not null";
 
-    harbor.admin.patch(&path, fresh.clone()).await.is(200);
+    harbor
+        .admin
+        .patch(&path, fresh.clone())
+        .await
+        .expect_status(200);
     assert_eq!(signed_with(&harbor, TOKEN).await, 200);
     assert_eq!(signed_with(&harbor, NEW_TOKEN).await, 200);
     // Saving the same credentials again keeps the previous ones.
-    harbor.admin.patch(&path, fresh).await.is(200);
+    harbor.admin.patch(&path, fresh).await.expect_status(200);
     assert_eq!(signed_with(&harbor, TOKEN).await, 200);
-    hub.executes_sql("update integrations set former_until = now() + interval '1 minute'")
+    hub.execute_sql("update integrations set former_until = now() + interval '1 minute'")
         .await;
     tidy(&hub.server.app).await.unwrap();
     assert_eq!(hub.count(kept).await, 1, "the day is not over");
 
-    hub.executes_sql("update integrations set former_until = now() - interval '1 second'")
+    hub.execute_sql("update integrations set former_until = now() - interval '1 second'")
         .await;
     // Any change invalidates the cached credentials.
     harbor
         .admin
         .patch(&path, json!({"name": "Main line"}))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(signed_with(&harbor, TOKEN).await, 403);
     assert_eq!(signed_with(&harbor, NEW_TOKEN).await, 200);
     tidy(&hub.server.app).await.unwrap();
@@ -366,14 +378,14 @@ async fn previous_token_verifies_for_a_day_and_is_destroyed() {
 async fn credential_check_resumes_account_and_queue() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    let sam = harbor.receives("+14155550193", "And 4:00?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
+    let sam = harbor.receive_text("+14155550193", "And 4:00?").await;
     harbor.console().is("suspended");
-    harbor.answers(&harbor.admin, &maya, "Yes").await;
+    harbor.reply(&harbor.admin, &maya, "Yes").await;
     hub.twilio.refuses(20005, 401);
-    hub.sends().await;
-    let waits = harbor.answers(&harbor.admin, &sam, "Yes too").await;
-    assert_eq!(hub.sends().await, 0, "the whole queue waits");
+    hub.run_sender().await;
+    let waits = harbor.reply(&harbor.admin, &sam, "Yes too").await;
+    assert_eq!(hub.run_sender().await, 0, "the whole queue waits");
     let page = format!("/w/{}/admin/integrations", harbor.slug);
     let id = harbor.integration().await["id"].clone();
     let check = format!("{page}/{}/test", id.as_str().unwrap());
@@ -381,9 +393,9 @@ async fn credential_check_resumes_account_and_queue() {
     let result = posts(&harbor.admin, &check, &[]).await;
     assert!(result.contains("Checked: the provider refuses"), "{result}");
     assert_eq!(harbor.integration().await["status"], "unhealthy");
-    let mut mail = hub.post.mail_to(&harbor.admin.email).await;
+    let mut mail = hub.mail_server.mail_to(&harbor.admin.email).await;
     while !mail.subject.contains("needs attention") {
-        mail = hub.post.mail_to(&harbor.admin.email).await;
+        mail = hub.mail_server.mail_to(&harbor.admin.email).await;
     }
     assert!(mail.text.contains("“Check now”"), "{}", mail.text);
     assert!(result.contains("Check now"), "the page has the button");
@@ -392,11 +404,15 @@ async fn credential_check_resumes_account_and_queue() {
     let result = posts(&harbor.admin, &check, &[]).await;
     assert!(result.contains("Checked: the provider takes"), "{result}");
     assert_eq!(harbor.integration().await["status"], "healthy");
-    assert_eq!(hub.sends().await, 1, "texts that were not refused are due");
+    assert_eq!(
+        hub.run_sender().await,
+        1,
+        "texts that were not refused are due"
+    );
     assert_eq!(harbor.message(&waits["id"]).await["status"], "sent");
-    hub.executes_sql("update messages set due_at = now() where status = 'queued'")
+    hub.execute_sql("update messages set due_at = now() where status = 'queued'")
         .await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(hub.twilio.sent("Yes").len(), 1);
 }
 
@@ -406,11 +422,11 @@ async fn disconnect_restores_the_shared_webhook() {
     let harbor = hub.workspace("Harbor Dental").await;
     let customer = hub.telnyx.account(TELNYX_KEY);
     customer.number(FRONT_DESK).number(RECALL).number(NEW_LINE);
-    customer.points(FRONT_DESK, "https://old.example/sms", "2");
+    customer.set_webhook(FRONT_DESK, "https://old.example/sms", "2");
     let with = |key: &str| json!({"api_key": key, "public_key": customer.public_key()});
     let form = json!({"provider": "telnyx", "credentials": with(TELNYX_KEY)});
     let numbers = harbor.path("/integrations");
-    harbor.admin.post(&numbers, form).await.is(201);
+    harbor.admin.post(&numbers, form).await.expect_status(201);
     let path = harbor.integration_path("").await;
     let ours = harbor.integration().await["webhook_url"].clone();
     assert_eq!(customer.webhook_of(RECALL), ours.as_str().unwrap());
@@ -424,10 +440,10 @@ async fn disconnect_restores_the_shared_webhook() {
         .refused(422, "validation_failed");
     customer.changes_key("KEY_that_is_new");
     let fresh = json!({"credentials": with("KEY_that_is_new")});
-    let changed = harbor.admin.patch(&path, fresh).await.is(200);
+    let changed = harbor.admin.patch(&path, fresh).await.expect_status(200);
     assert_eq!(changed["hint"], " new".replace(' ', "_"));
 
-    harbor.admin.delete(&path).await.is(204);
+    harbor.admin.delete(&path).await.expect_status(204);
 
     assert_eq!(customer.webhook_of(RECALL), "https://old.example/sms");
 }
@@ -436,18 +452,18 @@ async fn disconnect_restores_the_shared_webhook() {
 async fn disabled_integration_queues_until_enabled() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let path = harbor.integration_path("").await;
-    let text = harbor.answers(&harbor.admin, &maya, "Yes").await;
+    let text = harbor.reply(&harbor.admin, &maya, "Yes").await;
 
     let off = harbor
         .admin
         .patch(&path, json!({"is_active": false}))
         .await
-        .is(200);
+        .expect_status(200);
 
     assert_eq!(off["is_active"], json!(false));
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
     assert_eq!(harbor.message(&text["id"]).await["status"], "queued");
     let draft = json!({"conversation_id": maya["id"], "content": "Yes"});
     harbor
@@ -466,8 +482,8 @@ async fn disabled_integration_queues_until_enabled() {
         .admin
         .patch(&path, json!({"is_active": true}))
         .await
-        .is(200);
-    assert_eq!(hub.sends().await, 1);
+        .expect_status(200);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(harbor.message(&text["id"]).await["status"], "sent");
 }
 
@@ -477,17 +493,17 @@ async fn disconnect_keeps_history_and_deletes_secrets() {
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.account(&harbor.account, TOKEN);
     account.number(FRONT_DESK).number(RECALL);
-    account.points(FRONT_DESK, "https://old.example/sms");
-    harbor.connects_with(TOKEN).await.is(201);
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    account.set_webhook(FRONT_DESK, "https://old.example/sms");
+    harbor.connect_with(TOKEN).await.expect_status(201);
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    harbor.credits(&sam, 5).await;
-    let text = harbor.answers(&sam, &maya, "Yes").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    harbor.set_credits(&sam, 5).await;
+    let text = harbor.reply(&sam, &maya, "Yes").await;
     let webhook = harbor.integration().await["webhook_url"].clone();
     let path = harbor.integration_path("").await;
 
-    harbor.admin.delete(&path).await.is(204);
+    harbor.admin.delete(&path).await.expect_status(204);
 
     assert_eq!(
         hub.count("select count(*) from integrations where credentials is not null")
@@ -498,10 +514,10 @@ async fn disconnect_keeps_history_and_deletes_secrets() {
     assert_eq!(harbor.find_number(FRONT_DESK).await["status"], "inactive");
     assert_eq!(account.webhook_of(FRONT_DESK), "https://old.example/sms");
     assert_eq!(account.webhook_of(RECALL), "");
-    let late = hub.twilio.texting(MAYA, FRONT_DESK, "Hello?");
+    let late = hub.twilio.inbound_text(MAYA, FRONT_DESK, "Hello?");
     let late = late.at(webhook.as_str().unwrap()).signed_with(TOKEN);
     assert_eq!(late.send().await.status(), 404);
-    hub.sends().await;
+    hub.run_sender().await;
     let failed = harbor.message(&text["id"]).await;
     assert_eq!(
         (&failed["status"], &failed["error_code"]),
@@ -514,7 +530,7 @@ async fn disconnect_keeps_history_and_deletes_secrets() {
             .contains("disconnected")
     );
     let mine = harbor.path(&format!("/credits/{}", sam.id));
-    assert_eq!(sam.get(&mine).await.is(200)["balance"], 5);
+    assert_eq!(sam.get(&mine).await.expect_status(200)["balance"], 5);
     assert!(hub.twilio.sent("Yes").is_empty());
     assert_eq!(harbor.thread(&maya).await.len(), 2, "the history stays");
     let result = harbor.audit_entries("integration_disconnected").await;
@@ -526,7 +542,7 @@ async fn disconnect_keeps_history_and_deletes_secrets() {
         .await
         .refused(404, "not_found");
 
-    harbor.connects_with(TOKEN).await.is(201);
+    harbor.connect_with(TOKEN).await.expect_status(201);
 }
 
 #[tokio::test]
@@ -536,7 +552,7 @@ async fn unreachable_account_can_be_disconnected() {
     let path = harbor.integration_path("").await;
     hub.twilio.answers(500);
 
-    harbor.admin.delete(&path).await.is(204);
+    harbor.admin.delete(&path).await.expect_status(204);
 
     assert!(harbor.integration().await.is_null());
 }
@@ -589,26 +605,26 @@ async fn sync_makes_no_request_per_number() {
     for nth in 0..MANY {
         account.number(&format!("+1628555{nth:04}"));
     }
-    account.points("+16285550003", "https://old.example/sms");
+    account.set_webhook("+16285550003", "https://old.example/sms");
     let lists = || hub.twilio.calls(&["GET", "IncomingPhoneNumbers.json"]);
     let single = || hub.twilio.calls(&["GET", "IncomingPhoneNumbers/"]);
     let updates = || hub.twilio.calls(&["POST", "IncomingPhoneNumbers/"]);
 
-    harbor.connects_with(TOKEN).await.is(201);
+    harbor.connect_with(TOKEN).await.expect_status(201);
     assert_eq!((lists(), single(), updates()), (2, 0, MANY));
     assert!(account.webhook_of("+16285550229").contains(&hub.url("")));
 
     // Nothing has changed: nothing is written.
     assert_eq!(counts(&harbor.syncs().await), [0, 0, 0]);
     assert_eq!((lists(), single(), updates()), (4, 0, MANY));
-    account.points("+16285550007", "https://else.example/sms");
+    account.set_webhook("+16285550007", "https://else.example/sms");
     assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
     assert_eq!((lists(), single(), updates()), (6, 0, MANY + 1));
 
     // Webhooks that others have changed since are left alone.
-    account.points("+16285550009", "https://theirs.example/sms");
+    account.set_webhook("+16285550009", "https://theirs.example/sms");
     let integration = harbor.integration_path("").await;
-    harbor.admin.delete(&integration).await.is(204);
+    harbor.admin.delete(&integration).await.expect_status(204);
     assert_eq!((lists(), single(), updates()), (8, 0, 2 * MANY));
     for (number, url) in [
         ("+16285550003", "https://old.example/sms"),
@@ -638,7 +654,10 @@ async fn shared_messaging_profile_is_configured_once() {
     let credentials = json!({"api_key": TELNYX_KEY, "public_key": customer.public_key()});
     let form = json!({"provider": "telnyx", "credentials": credentials});
     let connected = harbor.admin.post(&harbor.path("/integrations"), form).await;
-    let numbers = connected.is(201)["numbers"].as_array().unwrap().clone();
+    let numbers = connected.expect_status(201)["numbers"]
+        .as_array()
+        .unwrap()
+        .clone();
     assert_eq!(numbers.len(), 60);
     assert!(
         numbers
@@ -651,7 +670,7 @@ async fn shared_messaging_profile_is_configured_once() {
     harbor.syncs().await;
     assert!(single() <= 6, "{}", single());
     let integration = harbor.integration_path("").await;
-    harbor.admin.delete(&integration).await.is(204);
+    harbor.admin.delete(&integration).await.expect_status(204);
     assert!(single() <= 9, "{}", single());
     assert_eq!(hub.telnyx.calls(&["PATCH"]), 2);
 }
@@ -661,10 +680,10 @@ async fn change_invalidates_only_the_directory_of_its_workspace() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bright = hub.workspace("Bright Smiles").await;
-    bright.connects_twilio(RECALL).await;
-    harbor.receives(MAYA, "It is known from now on").await;
+    bright.connect_twilio(RECALL).await;
+    harbor.receive_text(MAYA, "It is known from now on").await;
     // A new lookup would fail to decrypt the credentials.
-    hub.executes_sql("update integrations set credentials = '\\x00' where name <> '' and workspace_id = (select id from workspaces where name = 'Harbor Dental')")
+    hub.execute_sql("update integrations set credentials = '\\x00' where name <> '' and workspace_id = (select id from workspaces where name = 'Harbor Dental')")
         .await;
 
     let path = bright.integration_path("").await;
@@ -673,20 +692,20 @@ async fn change_invalidates_only_the_directory_of_its_workspace() {
             .admin
             .patch(&path, json!({"name": name}))
             .await
-            .is(200);
+            .expect_status(200);
     }
     let number = bright.number(RECALL).await;
     let path = bright.path(&format!("/numbers/{number}"));
     let named = json!({"friendly_name": "Recall"});
-    bright.admin.patch(&path, named).await.is(200);
+    bright.admin.patch(&path, named).await.expect_status(200);
     bright.syncs().await;
     // Waits until the changes have reached the cache.
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
 
-    harbor.receives(MAYA, "Still known").await;
+    harbor.receive_text(MAYA, "Still known").await;
     let path = harbor.integration_path("").await;
     let change = json!({"name": "Renamed"});
-    harbor.admin.patch(&path, change).await.is(200);
+    harbor.admin.patch(&path, change).await.expect_status(200);
     let mut status = 200;
     for _ in 0..50 {
         status = hub
@@ -707,7 +726,7 @@ async fn change_invalidates_only_the_directory_of_its_workspace() {
 async fn concurrent_directory_lookups_share_one_query() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let mut lock = hub.raw.begin().await.unwrap();
+    let mut lock = hub.superuser_pool.begin().await.unwrap();
     sqlx::query("lock table integrations in access exclusive mode")
         .execute(&mut *lock)
         .await

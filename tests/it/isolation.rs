@@ -6,7 +6,7 @@ use sqlx::{Connection, PgConnection};
 use crate::hub::{
     Answer, FRONT_DESK, Hub, MAYA, Person, TOKEN, Workspace, empty_database, superuser,
 };
-use crate::matrix::{self, Ids, Office, Route, SECRETS, Who, office, workspace_checksums};
+use crate::matrix::{self, Fixture, Ids, Route, SECRETS, Who, fixture, workspace_checksums};
 
 /// Asserts that `answer` discloses no member data and is no unexpected error.
 #[track_caller]
@@ -84,24 +84,24 @@ async fn stranger(bay: &Workspace<'_>) -> Person {
     let eve = bay.agent("Eve").await;
     eve.delete(&bay.path(&format!("/members/{}", eve.id)))
         .await
-        .is(204);
+        .expect_status(204);
     eve
 }
 
 #[tokio::test]
 async fn non_members_get_nothing_from_any_route() {
     let hub = Hub::start().await;
-    let Office {
+    let Fixture {
         workspace: harbor,
         ids,
         ..
-    } = office(&hub, "Harbor Dental").await;
+    } = fixture(&hub, "Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
-    let (nobody, stranger) = (Person::nobody(&hub), stranger(&bay).await);
+    let (anonymous, stranger) = (Person::anonymous(&hub), stranger(&bay).await);
     let before = workspace_checksums(&hub, &harbor.id).await;
     for route in matrix::routes(&hub).await {
         if route.who != Who::Anyone {
-            let answer = route.call_as(&nobody, &ids).await;
+            let answer = route.call_as(&anonymous, &ids).await;
             discloses_nothing(&answer, &route, "nobody");
             answer.refused(401, "unauthenticated");
         }
@@ -134,9 +134,9 @@ async fn non_members_get_nothing_from_any_route() {
 #[tokio::test]
 async fn foreign_and_invented_ids_are_not_found() {
     let hub = Hub::start().await;
-    let harbor = office(&hub, "Harbor Dental").await;
+    let harbor = fixture(&hub, "Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
-    bay.connects_twilio("+16285550177").await;
+    bay.connect_twilio("+16285550177").await;
     let before = workspace_checksums(&hub, &harbor.workspace.id).await;
     let invented: Ids = harbor
         .ids
@@ -178,12 +178,12 @@ async fn foreign_and_invented_ids_are_not_found() {
 #[tokio::test]
 async fn agents_get_their_numbers_and_admins_everything() {
     let hub = Hub::start().await;
-    let Office {
+    let Fixture {
         workspace: harbor,
         sam,
         lin,
         ids,
-    } = office(&hub, "Harbor Dental").await;
+    } = fixture(&hub, "Harbor Dental").await;
     let mut wrong = Vec::new();
     for route in matrix::routes(&hub).await {
         if ends_session(&route) {
@@ -243,12 +243,12 @@ async fn agents_get_their_numbers_and_admins_everything() {
 #[tokio::test]
 async fn revocation_takes_effect_at_once() {
     let hub = Hub::start().await;
-    let Office {
+    let Fixture {
         workspace: harbor,
         sam,
         ids,
         ..
-    } = office(&hub, "Harbor Dental").await;
+    } = fixture(&hub, "Harbor Dental").await;
     let picture = harbor.path(&matrix::fill("/media/{media_id}", &ids));
     let thread = harbor.path(&matrix::fill("/conversations/{conversation_id}", &ids));
     let assignment = harbor.path(&format!(
@@ -260,7 +260,7 @@ async fn revocation_takes_effect_at_once() {
         let link = person
             .post(&format!("{picture}/link"), json!({}))
             .await
-            .is(201);
+            .expect_status(201);
         link["url"]
             .as_str()
             .unwrap()
@@ -268,12 +268,12 @@ async fn revocation_takes_effect_at_once() {
             .unwrap()
             .to_owned()
     };
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
 
     // Losing the assignment.
     let link = link_of(&sam).await;
-    let mut socket = sam.listens(&harbor).await;
-    let shown = nobody.get(&link).await;
+    let mut socket = sam.join_workspace(&harbor).await;
+    let shown = anonymous.get(&link).await;
     assert_eq!(
         (
             shown.status,
@@ -283,40 +283,40 @@ async fn revocation_takes_effect_at_once() {
         "the link works before"
     );
     assert_eq!(sam.get(&thread).await.status, 200);
-    harbor.admin.delete(&assignment).await.is(204);
-    nobody.get(&link).await.refused(404, "not_found");
+    harbor.admin.delete(&assignment).await.expect_status(204);
+    anonymous.get(&link).await.refused(404, "not_found");
     sam.get(&thread).await.refused(404, "not_found");
-    socket.receives("resync").await;
+    socket.wait_for("resync").await;
     hub.twilio.text(MAYA, FRONT_DESK, "Not for Sam").await;
     assert!(socket.received_so_far(&harbor).await.is_empty());
 
     // Losing the membership.
-    harbor.admin.put(&assignment).await.is(204);
+    harbor.admin.put(&assignment).await.expect_status(204);
     let link = link_of(&sam).await;
-    let mut socket = sam.listens(&harbor).await;
-    assert_eq!(nobody.get(&link).await.status, 200);
+    let mut socket = sam.join_workspace(&harbor).await;
+    assert_eq!(anonymous.get(&link).await.status, 200);
     harbor
         .admin
         .delete(&harbor.path(&format!("/members/{}", sam.id)))
         .await
-        .is(204);
-    nobody.get(&link).await.refused(403, "not_a_member");
+        .expect_status(204);
+    anonymous.get(&link).await.refused(403, "not_a_member");
     sam.get(&thread).await.refused(403, "not_a_member");
-    assert_eq!(socket.closes().await, 1008);
+    assert_eq!(socket.wait_for_close().await, 1008);
     assert_eq!(
-        sam.get("/api/auth/me").await.is(200)["workspaces"],
+        sam.get("/api/auth/me").await.expect_status(200)["workspaces"],
         json!([])
     );
 
     // Losing the session, with its token and cookie.
     let link = link_of(&harbor.admin).await;
-    let mut socket = harbor.admin.listens(&harbor).await;
-    assert_eq!(nobody.get(&link).await.status, 200);
+    let mut socket = harbor.admin.join_workspace(&harbor).await;
+    assert_eq!(anonymous.get(&link).await.status, 200);
     let cookie = format!("messagehub_access={}", harbor.admin.token.clone().unwrap());
     let by_cookie = async || {
-        nobody
+        anonymous
             .ask(
-                nobody
+                anonymous
                     .request(reqwest::Method::GET, &thread)
                     .header("cookie", &cookie),
             )
@@ -327,15 +327,15 @@ async fn revocation_takes_effect_at_once() {
         .admin
         .post("/api/auth/logout", json!({}))
         .await
-        .is(204);
-    nobody.get(&link).await.refused(401, "unauthenticated");
+        .expect_status(204);
+    anonymous.get(&link).await.refused(401, "unauthenticated");
     harbor
         .admin
         .get(&thread)
         .await
         .refused(401, "unauthenticated");
     by_cookie().await.refused(401, "unauthenticated");
-    assert_eq!(socket.closes().await, 1008);
+    assert_eq!(socket.wait_for_close().await, 1008);
 }
 
 /// In a build without the membership check a non-member passes as an admin; the database still returns nothing.
@@ -343,11 +343,11 @@ async fn revocation_takes_effect_at_once() {
 #[tokio::test]
 async fn database_isolates_workspaces_without_the_membership_check() {
     let hub = Hub::start().await;
-    let Office {
+    let Fixture {
         workspace: harbor,
         ids,
         ..
-    } = office(&hub, "Harbor Dental").await;
+    } = fixture(&hub, "Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
     let stranger = stranger(&bay).await;
     let before = workspace_checksums(&hub, &harbor.id).await;
@@ -386,11 +386,11 @@ async fn database_isolates_workspaces_without_the_membership_check() {
 async fn agents_see_only_assigned_numbers() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Between us: 4711").await;
+    let conversation = harbor.receive_text(MAYA, "Between us: 4711").await;
     let sam = harbor.agent("Sam").await;
 
     for path in ["/conversations", "/contacts", "/messages", "/numbers"] {
-        let list = sam.get(&harbor.path(path)).await.is(200);
+        let list = sam.get(&harbor.path(path)).await.expect_status(200);
         assert_eq!(list["data"], json!([]), "{path}");
     }
     let one = harbor.path(&format!(
@@ -406,9 +406,12 @@ async fn agents_see_only_assigned_numbers() {
         .await
         .refused(403, "admin_only");
 
-    harbor.assigns(FRONT_DESK, &sam).await;
-    assert_eq!(sam.get(&one).await.is(200)["id"], conversation["id"]);
-    harbor.answers(&sam, &conversation, "Hello").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    assert_eq!(
+        sam.get(&one).await.expect_status(200)["id"],
+        conversation["id"]
+    );
+    harbor.reply(&sam, &conversation, "Hello").await;
 }
 
 /// Reads the catalog, so that new tables are included.
@@ -431,7 +434,7 @@ async fn every_tenant_table_has_row_level_security() {
           where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace
             and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'workspace_id' and not a.attisdropped)",
     )
-    .fetch_all(&hub.raw)
+    .fetch_all(&hub.superuser_pool)
     .await
     .unwrap();
     assert!(tables.len() >= 8, "{tables:?}");
@@ -450,7 +453,7 @@ async fn every_tenant_table_has_row_level_security() {
           where k.contype = 'f' and a.attname <> 'workspace_id'
             and exists (select from pg_attribute t where t.attrelid = k.confrelid and t.attname = 'workspace_id')",
     )
-    .fetch_all(&hub.raw)
+    .fetch_all(&hub.superuser_pool)
     .await
     .unwrap();
     assert!(
@@ -462,7 +465,7 @@ async fn every_tenant_table_has_row_level_security() {
           where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace
             and not c.relforcerowsecurity and c.relname not in ('_sqlx_migrations', 'schema_functions')",
     )
-    .fetch_all(&hub.raw)
+    .fetch_all(&hub.superuser_pool)
     .await
     .unwrap();
     assert!(
@@ -476,7 +479,7 @@ async fn every_tenant_table_has_row_level_security() {
 async fn row_level_security_hides_other_workspaces() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Between us: 4711").await;
+    harbor.receive_text(MAYA, "Between us: 4711").await;
     let bay = hub.workspace("Bay Optics").await;
     let sam = harbor.agent("Sam").await;
     let mut conn = PgConnection::connect_with(&hub.database).await.unwrap();

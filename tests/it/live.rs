@@ -8,10 +8,10 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Person};
 #[tokio::test]
 async fn socket_requires_authentication() {
     let hub = Hub::start().await;
-    let mut nobody = Person::nobody(&hub);
+    let mut anonymous = Person::anonymous(&hub);
     for token in [None, Some("rubbish".to_owned()), Some(String::new())] {
-        nobody.token = token;
-        match nobody.try_socket(None).await {
+        anonymous.token = token;
+        match anonymous.try_socket(None).await {
             Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => {
                 assert_eq!(answer.status(), 401)
             }
@@ -24,12 +24,12 @@ async fn socket_requires_authentication() {
 async fn send_by_socket_is_idempotent_and_reports_errors() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
-    let mut live = harbor.admin.listens(&harbor).await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
+    let mut live = harbor.admin.join_workspace(&harbor).await;
     let text = json!({"type": "send_message", "workspace_id": harbor.id, "conversation_id": conversation["id"],
                       "content": "By socket", "client_ref": "ref-1"});
-    live.says(text.clone()).await;
-    let sent = live.receives("message_sent").await;
+    live.send(text.clone()).await;
+    let sent = live.wait_for("message_sent").await;
     assert_eq!(
         (
             sent["client_ref"].as_str(),
@@ -39,17 +39,17 @@ async fn send_by_socket_is_idempotent_and_reports_errors() {
     );
     assert!(sent["credits_remaining"].is_null());
     // A repeat after a lost connection returns the same message.
-    live.says(text).await;
+    live.send(text).await;
     assert_eq!(
-        live.receives("message_sent").await["message"]["id"],
+        live.wait_for("message_sent").await["message"]["id"],
         sent["message"]["id"]
     );
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
 
     let empty = json!({"type": "send_message", "workspace_id": harbor.id, "conversation_id": conversation["id"],
                        "content": "", "client_ref": "ref-2"});
-    live.says(empty).await;
-    let refused = live.receives("message_error").await;
+    live.send(empty).await;
+    let refused = live.wait_for("message_error").await;
     assert_eq!(
         (
             refused["client_ref"].as_str(),
@@ -64,23 +64,23 @@ async fn read_and_typing_events_reach_other_members() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let (mut jo, mut other) = (
-        harbor.admin.listens(&harbor).await,
-        sam.listens(&harbor).await,
+        harbor.admin.join_workspace(&harbor).await,
+        sam.join_workspace(&harbor).await,
     );
 
-    other.says(json!({"type": "typing", "workspace_id": harbor.id, "conversation_id": conversation["id"]})).await;
-    let typing = jo.receives("typing").await;
+    other.send(json!({"type": "typing", "workspace_id": harbor.id, "conversation_id": conversation["id"]})).await;
+    let typing = jo.wait_for("typing").await;
     assert_eq!(
         (typing["user_id"].as_str(), &typing["conversation_id"]),
         (Some(sam.id.as_str()), &conversation["id"])
     );
 
-    jo.says(json!({"type": "mark_read", "workspace_id": harbor.id, "conversation_id": conversation["id"]})).await;
+    jo.send(json!({"type": "mark_read", "workspace_id": harbor.id, "conversation_id": conversation["id"]})).await;
     assert_eq!(
-        other.receives("conversation_updated").await["unread_count"],
+        other.wait_for("conversation_updated").await["unread_count"],
         0
     );
 }
@@ -90,18 +90,18 @@ async fn admin_of_another_workspace_cannot_join() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
-    let mut spy = bay.admin.listens(&bay).await;
-    let mut jo = harbor.admin.listens(&harbor).await;
+    let mut spy = bay.admin.join_workspace(&bay).await;
+    let mut jo = harbor.admin.join_workspace(&harbor).await;
 
     for command in [
         json!({"type": "join_workspace", "workspace_id": harbor.id}),
         json!({"type": "mark_read", "workspace_id": harbor.id, "conversation_id": harbor.id}),
     ] {
-        spy.says(command).await;
-        assert_eq!(spy.receives("error").await["code"], "not_a_member");
+        spy.send(command).await;
+        assert_eq!(spy.wait_for("error").await["code"], "not_a_member");
     }
     hub.twilio.text(MAYA, FRONT_DESK, "A secret").await;
-    jo.receives("new_message").await;
+    jo.wait_for("new_message").await;
     assert!(spy.received_so_far(&bay).await.is_empty());
 }
 
@@ -111,30 +111,30 @@ async fn agent_receives_events_of_numbers_once_assigned() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
     let (mut jo, mut agent) = (
-        harbor.admin.listens(&harbor).await,
-        sam.listens(&harbor).await,
+        harbor.admin.join_workspace(&harbor).await,
+        sam.join_workspace(&harbor).await,
     );
     hub.twilio.text(MAYA, FRONT_DESK, "Before").await;
-    jo.receives("new_message").await;
+    jo.wait_for("new_message").await;
 
-    harbor.assigns(FRONT_DESK, &sam).await;
-    agent.receives("resync").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    agent.wait_for("resync").await;
     hub.twilio.text(MAYA, FRONT_DESK, "After").await;
     assert_eq!(
-        agent.receives("new_message").await["message"]["content"],
+        agent.wait_for("new_message").await["message"]["content"],
         "After"
     );
-    jo.receives("new_message").await;
+    jo.wait_for("new_message").await;
 
     let path = harbor.path(&format!(
         "/numbers/{}/members/{}",
         harbor.number(FRONT_DESK).await,
         sam.id
     ));
-    harbor.admin.delete(&path).await.is(204);
-    agent.receives("resync").await;
+    harbor.admin.delete(&path).await.expect_status(204);
+    agent.wait_for("resync").await;
     hub.twilio.text(MAYA, FRONT_DESK, "Taken away").await;
-    jo.receives("new_message").await;
+    jo.wait_for("new_message").await;
     assert!(agent.received_so_far(&harbor).await.is_empty());
 }
 
@@ -142,35 +142,35 @@ async fn agent_receives_events_of_numbers_once_assigned() {
 async fn revoked_session_closes_its_sockets() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let elsewhere = Person::signs_in(&hub, &harbor.admin.email).await;
+    let elsewhere = Person::sign_in(&hub, &harbor.admin.email).await;
     let (mut here, mut there) = (
-        harbor.admin.listens(&harbor).await,
-        elsewhere.listens(&harbor).await,
+        harbor.admin.join_workspace(&harbor).await,
+        elsewhere.join_workspace(&harbor).await,
     );
 
     harbor
         .admin
         .post("/api/auth/logout", json!({}))
         .await
-        .is(204);
+        .expect_status(204);
 
-    assert_eq!(here.closes().await, 1008);
+    assert_eq!(here.wait_for_close().await, 1008);
     harbor
         .admin
         .get("/api/auth/me")
         .await
         .refused(401, "unauthenticated");
     there
-        .says(json!({"type": "leave_workspace", "workspace_id": harbor.id}))
+        .send(json!({"type": "leave_workspace", "workspace_id": harbor.id}))
         .await;
-    there.receives("workspace_left").await;
+    there.wait_for("workspace_left").await;
 }
 
 #[tokio::test]
 async fn malformed_frame_gets_an_error_and_keeps_the_socket() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let mut live = harbor.admin.listens(&harbor).await;
+    let mut live = harbor.admin.join_workspace(&harbor).await;
     for rubbish in [
         "",
         "{",
@@ -180,9 +180,9 @@ async fn malformed_frame_gets_an_error_and_keeps_the_socket() {
         r#"{"type":"join_workspace"}"#,
         r#"{"type":"join_workspace","workspace_id":7}"#,
     ] {
-        live.says_text(rubbish).await;
+        live.send_text(rubbish).await;
         assert_eq!(
-            live.receives("error").await["code"],
+            live.wait_for("error").await["code"],
             "malformed",
             "{rubbish}"
         );
@@ -194,20 +194,20 @@ async fn slow_client_receives_resync() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let mut slow = harbor.admin.slow_socket().await;
-    slow.says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
+    slow.send(json!({"type": "join_workspace", "workspace_id": harbor.id}))
         .await;
-    slow.receives("workspace_joined").await;
+    slow.wait_for("workspace_joined").await;
     // Eight megabytes of frames: more than the socket buffers and the queue hold while the client does not read.
-    let contact = harbor.receives(MAYA, "Hi").await["contact_id"].clone();
+    let contact = harbor.receive_text(MAYA, "Hi").await["contact_id"].clone();
     let path = harbor.path(&format!("/contacts/{}", contact.as_str().unwrap()));
     let notes = json!({"notes": "👋".repeat(5_000)});
     for _ in 0..8 {
         join_all((0..50).map(|_| harbor.admin.patch(&path, notes.clone()))).await;
     }
-    slow.receives("resync").await;
+    slow.wait_for("resync").await;
     hub.twilio.text(MAYA, FRONT_DESK, "Fresh").await;
     loop {
-        if slow.receives("new_message").await["message"]["content"] == "Fresh" {
+        if slow.wait_for("new_message").await["message"]["content"] == "Fresh" {
             break;
         }
     }
@@ -223,9 +223,9 @@ async fn browser_receives_events_as_html_fragments() {
         .await
         .unwrap();
     browser
-        .says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
+        .send(json!({"type": "join_workspace", "workspace_id": harbor.id}))
         .await;
-    browser.receives("workspace_joined").await;
+    browser.wait_for("workspace_joined").await;
 
     hub.twilio.text(MAYA, FRONT_DESK, "Tom & <b>Maya</b>").await;
 
@@ -244,15 +244,15 @@ async fn ping_is_answered_in_both_protocols_with_or_without_room() {
     for protocol in [None, Some("messagehub.fragments")] {
         let mut live = harbor.admin.try_socket(protocol).await.unwrap();
         for _ in 0..200 {
-            live.says(json!({"type": "ping"})).await;
+            live.send(json!({"type": "ping"})).await;
         }
         for _ in 0..200 {
             assert_eq!(live.next().await, json!({"type": "pong"}));
         }
-        live.says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
+        live.send(json!({"type": "join_workspace", "workspace_id": harbor.id}))
             .await;
-        live.receives("workspace_joined").await;
-        live.says(json!({"type": "ping"})).await;
-        live.receives("pong").await;
+        live.wait_for("workspace_joined").await;
+        live.send(json!({"type": "ping"})).await;
+        live.wait_for("pong").await;
     }
 }

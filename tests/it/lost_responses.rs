@@ -9,7 +9,7 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
 /// Makes the next lookup due.
 async fn make_due(hub: &Hub) {
     sqlx::query("update messages set due_at = now(), updated_at = now() - interval '1 minute' where status in ('queued', 'unconfirmed')")
-        .execute(&hub.raw)
+        .execute(&hub.superuser_pool)
         .await
         .unwrap();
 }
@@ -34,9 +34,9 @@ async fn send_unconfirmed(
     failure: Failure,
 ) -> Value {
     let maya = harbor.conversation_with(MAYA).await;
-    let message = harbor.answers(&harbor.admin, &maya, text).await;
+    let message = harbor.reply(&harbor.admin, &maya, text).await;
     hub.twilio.fails(failure);
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(status_of(harbor, &message).await, "unconfirmed");
     message
 }
@@ -45,7 +45,7 @@ async fn send_unconfirmed(
 async fn unconfirmed_text_is_resolved_by_asking_the_provider() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Hi").await;
+    harbor.receive_text(MAYA, "Hi").await;
     assert_eq!(
         hub.server.outcome_resolver.run_once().await.unwrap(),
         0,
@@ -64,7 +64,7 @@ async fn unconfirmed_text_is_resolved_by_asking_the_provider() {
     assert_eq!(settled["status"], "sent");
     assert_eq!(settled["provider_sid"], hub.twilio.sent("Hello")[0].sid);
     make_due(&hub).await;
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
     assert_eq!(hub.twilio.sent("Hello").len(), 1, "exactly one text");
 }
 
@@ -72,17 +72,17 @@ async fn unconfirmed_text_is_resolved_by_asking_the_provider() {
 async fn unaccepted_text_is_resent_only_after_the_last_check() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Hi").await;
+    harbor.receive_text(MAYA, "Hi").await;
     let message = send_unconfirmed(&hub, &harbor, "Hello", Failure::Drop).await;
     for lookup in 1..=3 {
         assert_eq!(resolve_due(&hub).await, 0, "lookup {lookup}");
         assert_eq!(status_of(&harbor, &message).await, "unconfirmed");
         make_due(&hub).await;
-        assert_eq!(hub.sends().await, 0);
+        assert_eq!(hub.run_sender().await, 0);
     }
     assert_eq!(resolve_due(&hub).await, 1, "the last lookup");
     assert_eq!(status_of(&harbor, &message).await, "queued");
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(status_of(&harbor, &message).await, "sent");
     assert_eq!(hub.twilio.sent("Hello").len(), 1, "exactly one text");
 }
@@ -91,7 +91,7 @@ async fn unaccepted_text_is_resent_only_after_the_last_check() {
 async fn unavailable_provider_does_not_count_as_not_sent() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Hi").await;
+    harbor.receive_text(MAYA, "Hi").await;
     let message = send_unconfirmed(&hub, &harbor, "Hello", Failure::AcceptThenDrop).await;
     for _ in 0..8 {
         hub.twilio
@@ -112,9 +112,9 @@ async fn unavailable_provider_does_not_count_as_not_sent() {
 async fn texts_with_equal_content_are_matched_individually() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    harbor.answers(&harbor.admin, &maya, "Ok").await;
-    assert_eq!(hub.sends().await, 1, "the first text is sent");
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    harbor.reply(&harbor.admin, &maya, "Ok").await;
+    assert_eq!(hub.run_sender().await, 1, "the first text is sent");
     let dropped = send_unconfirmed(&hub, &harbor, "Ok", Failure::Drop).await;
     let taken = send_unconfirmed(&hub, &harbor, "Ok", Failure::AcceptThenDrop).await;
     // The provider cannot tell which of the two lost texts it has, only that it has one of them. Both are looked up
@@ -123,7 +123,7 @@ async fn texts_with_equal_content_are_matched_individually() {
         resolve_due(&hub).await;
     }
     make_due(&hub).await;
-    hub.sends().await;
+    hub.run_sender().await;
     assert_eq!(
         (
             status_of(&harbor, &dropped).await,
@@ -146,20 +146,20 @@ async fn retry(who: &Person, harbor: &Workspace<'_>, message: &Value) -> crate::
 async fn failed_text_is_retried_once_however_often_requested() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
-    harbor.credits(&sam, 2).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    harbor.set_credits(&sam, 2).await;
     let signature = json!({"signature": "Sam"});
     sam.patch(&harbor.path("/settings"), signature)
         .await
-        .is(200);
-    let message = harbor.answers(&sam, &maya, "Hello").await;
+        .expect_status(200);
+    let message = harbor.reply(&sam, &maya, "Hello").await;
     retry(&sam, &harbor, &message)
         .await
         .refused(409, "too_late");
     hub.twilio.refuses(21614, 400);
-    hub.sends().await;
+    hub.run_sender().await;
     assert_eq!(status_of(&harbor, &message).await, "failed");
 
     retry(&lin, &harbor, &message)
@@ -168,10 +168,10 @@ async fn failed_text_is_retried_once_however_often_requested() {
     let answers = join_all((0..10).map(|_| retry(&sam, &harbor, &message))).await;
     let again: Vec<_> = answers
         .into_iter()
-        .map(|answer| answer.is(202)["message"]["id"].clone())
+        .map(|answer| answer.expect_status(202)["message"]["id"].clone())
         .collect();
     assert!(again.iter().all(|id| *id == again[0]), "{again:?}");
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(hub.twilio.sent("Hello\nSam").len(), 1, "with one signature");
     assert_eq!(
         status_of(&harbor, &message).await,
@@ -181,7 +181,7 @@ async fn failed_text_is_retried_once_however_often_requested() {
     let balance = sam
         .get(&harbor.path(&format!("/credits/{}", sam.id)))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(balance["balance"], 1);
 }
 
@@ -189,10 +189,12 @@ async fn failed_text_is_retried_once_however_often_requested() {
 async fn user_can_give_up_on_an_unconfirmed_text() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Hi").await;
+    harbor.receive_text(MAYA, "Hi").await;
     let message = send_unconfirmed(&hub, &harbor, "Hello", Failure::Drop).await;
-    retry(&harbor.admin, &harbor, &message).await.is(202);
-    assert_eq!(hub.sends().await, 1);
+    retry(&harbor.admin, &harbor, &message)
+        .await
+        .expect_status(202);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(
         harbor.message(&message["id"]).await["error_code"],
         "given_up"

@@ -44,7 +44,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 async fn mail_is_delivered_as_written() {
     let hub = Hub::start().await;
     hub.server.app.mail.send(to("sam@harbor.test"));
-    let mail = hub.post.mail_to("sam@harbor.test").await;
+    let mail = hub.mail_server.mail_to("sam@harbor.test").await;
     assert_eq!(mail.subject, to("").subject);
     assert_eq!(mail.text.trim_end(), to("").text.trim_end());
     assert_eq!(mail.from, "MessageHub <messagehub@localhost>");
@@ -53,7 +53,7 @@ async fn mail_is_delivered_as_written() {
         "https://inbox.example.com/invitations/abc=é?x=1"
     );
     assert_eq!(
-        hub.post.unread_of("sam@harbor.test"),
+        hub.mail_server.unread_mails("sam@harbor.test"),
         0,
         "`mail_to` returns each mail once"
     );
@@ -63,27 +63,27 @@ async fn mail_is_delivered_as_written() {
 async fn temporary_relay_errors_are_retried_and_permanent_ones_are_not() {
     let hub = Hub::start().await;
     for _ in 0..3 {
-        hub.post.refuses(451);
+        hub.mail_server.refuse_next(451);
     }
     hub.server.app.mail.send(to("sam@harbor.test"));
-    hub.post.mail_to("sam@harbor.test").await;
-    assert_eq!(hub.post.asked_about("sam@harbor.test"), 4);
+    hub.mail_server.mail_to("sam@harbor.test").await;
+    assert_eq!(hub.mail_server.recipient_attempts("sam@harbor.test"), 4);
 
-    hub.post.refuses(550);
+    hub.mail_server.refuse_next(550);
     hub.server.app.mail.send(to("lin@harbor.test"));
     for _ in 0..4 {
-        hub.server.app.mail.all_gone().await;
+        hub.server.app.mail.wait_until_empty().await;
     }
-    assert_eq!(hub.post.asked_about("lin@harbor.test"), 1);
-    assert_eq!(hub.post.unread_of("lin@harbor.test"), 0);
+    assert_eq!(hub.mail_server.recipient_attempts("lin@harbor.test"), 1);
+    assert_eq!(hub.mail_server.unread_mails("lin@harbor.test"), 0);
 
     for _ in 0..4 {
-        hub.post.refuses(451);
+        hub.mail_server.refuse_next(451);
     }
     hub.server.app.mail.send(to("kim@harbor.test"));
-    hub.server.app.mail.all_gone().await;
+    hub.server.app.mail.wait_until_empty().await;
     assert_eq!(
-        hub.post.asked_about("kim@harbor.test"),
+        hub.mail_server.recipient_attempts("kim@harbor.test"),
         4,
         "given up after four tries"
     );
@@ -92,17 +92,19 @@ async fn temporary_relay_errors_are_retried_and_permanent_ones_are_not() {
 #[tokio::test]
 async fn stuck_mail_does_not_block_others() {
     let hub = Hub::start().await;
-    hub.post.has_no_mail_for("stuck@harbor.test");
+    hub.mail_server.never_answers("stuck@harbor.test");
     hub.server.app.mail.send(to("stuck@harbor.test"));
     until("the relay got the recipient", || {
-        hub.post.asked_about("stuck@harbor.test") == 1
+        hub.mail_server.recipient_attempts("stuck@harbor.test") == 1
     })
     .await;
     for n in 0..20 {
         hub.server.app.mail.send(to(&format!("sam{n}@harbor.test")));
     }
     for n in 0..20 {
-        hub.post.mail_to(&format!("sam{n}@harbor.test")).await;
+        hub.mail_server
+            .mail_to(&format!("sam{n}@harbor.test"))
+            .await;
     }
 }
 
@@ -136,15 +138,18 @@ async fn unresponsive_relay_delays_no_request() {
 #[tokio::test]
 async fn shutdown_delivers_queued_mail() {
     let hub = Hub::start().await;
-    hub.post.refuses(451);
+    hub.mail_server.refuse_next(451);
     hub.server.app.mail.send(to("sam@harbor.test"));
     for n in 0..20 {
         hub.server.app.mail.send(to(&format!("sam{n}@harbor.test")));
     }
     hub.server.stop().await;
-    hub.post.mail_to("sam@harbor.test").await;
+    hub.mail_server.mail_to("sam@harbor.test").await;
     for n in 0..20 {
-        assert_eq!(hub.post.unread_of(&format!("sam{n}@harbor.test")), 1);
+        assert_eq!(
+            hub.mail_server.unread_mails(&format!("sam{n}@harbor.test")),
+            1
+        );
     }
 }
 
@@ -153,11 +158,15 @@ async fn without_a_relay_no_connection_is_made() {
     let hub = Hub::start().await;
     let server = serve(&hub.database, &hub.twilio, &[]).await;
     server.app.mail.send(to("sam@harbor.test"));
-    server.app.mail.all_gone().await;
-    assert_eq!(hub.post.connections(), 0);
+    server.app.mail.wait_until_empty().await;
+    assert_eq!(hub.mail_server.connections(), 0);
     hub.server.app.mail.send(to("sam@harbor.test"));
-    hub.post.mail_to("sam@harbor.test").await;
-    assert_eq!(hub.post.connections(), 1, "with a relay there is one");
+    hub.mail_server.mail_to("sam@harbor.test").await;
+    assert_eq!(
+        hub.mail_server.connections(),
+        1,
+        "with a relay there is one"
+    );
 }
 
 #[tokio::test]
@@ -169,9 +178,9 @@ async fn mail_failure_is_logged_once_without_personal_data() {
         .with_writer(move || writer.clone());
     let _here = tracing::subscriber::set_default(subscriber.finish());
     let hub = Hub::start().await;
-    hub.post.refuses(550);
+    hub.mail_server.refuse_next(550);
     hub.server.app.mail.send(to("sam@harbor.test"));
-    hub.server.app.mail.all_gone().await;
+    hub.server.app.mail.wait_until_empty().await;
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let failures = log.lines().filter(|line| line.contains("ERROR"));
     assert_eq!(failures.count(), 1, "{log}");

@@ -29,7 +29,10 @@ pub struct Route {
 }
 
 pub async fn routes(hub: &Hub) -> Vec<Route> {
-    let description = Person::nobody(hub).get("/api/openapi.json").await.is(200);
+    let description = Person::anonymous(hub)
+        .get("/api/openapi.json")
+        .await
+        .expect_status(200);
     let mut routes = Vec::new();
     for (path, operations) in description["paths"].as_object().unwrap() {
         for method in operations.as_object().unwrap().keys() {
@@ -276,7 +279,7 @@ impl Route {
             self.path
         );
         if self.method == Method::POST && path.ends_with("/media") {
-            return person.uploads_to(&path, PNG).await;
+            return person.upload_to(&path, PNG).await;
         }
         let request = person.request(self.method.clone(), &path);
         let body: Value = serde_json::from_str(&fill(&self.body.to_string(), ids)).unwrap();
@@ -291,7 +294,7 @@ impl Route {
 }
 
 /// A workspace with one of every resource, and secrets that others must never see.
-pub struct Office<'a> {
+pub struct Fixture<'a> {
     pub workspace: Workspace<'a>,
     /// Sees the front desk's number.
     pub sam: Person,
@@ -303,9 +306,9 @@ pub struct Office<'a> {
 /// Readable only by members with access to the front desk.
 pub const SECRETS: &[&str] = &["4711", MAYA, "Maya Okafor", FRONT_DESK, "Gate code"];
 
-pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
+pub async fn fixture<'a>(hub: &'a Hub, name: &str) -> Fixture<'a> {
     let workspace = hub.workspace(name).await.with_front_desk().await;
-    let conversation = workspace.receives(MAYA, "Between us: 4711").await;
+    let conversation = workspace.receive_text(MAYA, "Between us: 4711").await;
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let contact = text(&conversation["contact_id"]);
     let notes = json!({"name": "Maya Okafor", "notes": "Gate code 4711"});
@@ -313,10 +316,10 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
         .admin
         .patch(&workspace.path(&format!("/contacts/{contact}")), notes)
         .await
-        .is(200);
-    let picture = workspace.gets_a_picture().await;
+        .expect_status(200);
+    let picture = workspace.receive_picture().await;
     let (sam, lin) = (workspace.agent("Sam").await, workspace.agent("Lin").await);
-    workspace.assigns(FRONT_DESK, &sam).await;
+    workspace.assign_number(FRONT_DESK, &sam).await;
     let invitation = workspace
         .admin
         .post(
@@ -324,32 +327,38 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
             json!({"email": "priya@harbor.test", "role": "agent"}),
         )
         .await
-        .is(201);
-    let push = sam.post(&workspace.path("/pushes"), a_browser()).await;
+        .expect_status(201);
+    let push = sam
+        .post(&workspace.path("/pushes"), push_subscription())
+        .await;
     let integration = workspace
         .admin
         .get(&workspace.path("/integrations"))
         .await
-        .is(200);
-    let forged = hub.twilio.texting(MAYA, FRONT_DESK, "Forged: 4711");
+        .expect_status(200);
+    let forged = hub.twilio.inbound_text(MAYA, FRONT_DESK, "Forged: 4711");
     let answer = forged.signed_with("another token").send().await;
     assert_eq!(answer.status(), 403);
     let quarantine = workspace.path("/quarantine");
-    let quarantine = workspace.admin.get(&quarantine).await.is(200);
+    let quarantine = workspace.admin.get(&quarantine).await.expect_status(200);
     let template = json!({"name": "Reminder", "content": "See you at {{time}}", "shared": true});
     let templates = workspace.path("/templates");
-    let template = workspace.admin.post(&templates, template).await.is(201);
+    let template = workspace
+        .admin
+        .post(&templates, template)
+        .await
+        .expect_status(201);
     let tag = workspace.tag("Recall").await;
     let field = json!({"name": "Gate", "kind": "text"});
     let field = workspace
         .admin
         .post(&workspace.path("/contact-fields"), field)
         .await
-        .is(201);
+        .expect_status(201);
     let import = workspace
-        .uploads_contacts("name,phone_number\nTom,+14155550193\n", "true")
+        .upload_contacts("name,phone_number\nTom,+14155550193\n", "true")
         .await
-        .is(202);
+        .expect_status(202);
     let ids = vec![
         ("workspace_id", workspace.id.clone()),
         ("tag_id", tag),
@@ -364,13 +373,13 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
         ("message_id", text(&conversation["last_message_id"])),
         ("user_id", workspace.admin.id.clone()),
         ("invitation_id", text(&invitation["invitation"]["id"])),
-        ("push_id", text(&push.is(201)["id"])),
+        ("push_id", text(&push.expect_status(201)["id"])),
         ("media_id", picture),
         ("session_id", uuid::Uuid::now_v7().to_string()),
         ("template_id", text(&template["id"])),
         ("token", "made-up".into()),
     ];
-    Office {
+    Fixture {
         workspace,
         sam,
         lin,
@@ -379,7 +388,7 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
 }
 
 /// A subscription at a push service that is unreachable.
-pub fn a_browser() -> Value {
+pub fn push_subscription() -> Value {
     json!({
         "endpoint": "https://push.invalid/1",
         "keys": {
@@ -397,7 +406,7 @@ pub async fn workspace_checksums(hub: &Hub, workspace: &str) -> Vec<(String, i64
             and c.relname <> 'credential_access_log' -- written asynchronously
           order by 1",
     )
-    .fetch_all(&hub.raw)
+    .fetch_all(&hub.superuser_pool)
     .await
     .unwrap();
     assert!(tables.len() > 10, "{tables:?}");
@@ -408,7 +417,7 @@ pub async fn workspace_checksums(hub: &Hub, workspace: &str) -> Vec<(String, i64
         );
         let sum = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
             .bind(workspace)
-            .fetch_one(&hub.raw)
+            .fetch_one(&hub.superuser_pool)
             .await
             .unwrap();
         sums.push((table, sum));

@@ -39,7 +39,7 @@ async fn receive_file(harbor: &Workspace<'_>, kind: &str, bytes: &[u8], late: u3
     let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
     let account = harbor.hub.twilio.account(&harbor.account, TOKEN);
     let url = account.late_media(&sid, kind, bytes, late);
-    let text = harbor.hub.twilio.texting(MAYA, FRONT_DESK, "Look");
+    let text = harbor.hub.twilio.inbound_text(MAYA, FRONT_DESK, "Look");
     let answer = text.sid(&sid).files(&[(&url, kind)]).send().await;
     assert_eq!(answer.status(), 200);
     newest(harbor).await
@@ -56,9 +56,9 @@ fn url(text: &Value) -> String {
 
 /// Ends retry pauses and expired leases.
 async fn end_pauses(hub: &Hub) {
-    hub.executes_sql("update message_media set fetch_at = now() where fetch_at is not null")
+    hub.execute_sql("update message_media set fetch_at = now() where fetch_at is not null")
         .await;
-    hub.executes_sql("update removed_files set due_at = now()")
+    hub.execute_sql("update removed_files set due_at = now()")
         .await;
 }
 
@@ -80,13 +80,13 @@ async fn photo_is_stored_without_location_and_served_with_thumbnail() {
     assert!(has_location(&photo));
     let text = receive_file(&harbor, "image/jpeg", &photo, 0).await;
     assert_eq!(text["content"], "Look", "before anything is fetched");
-    let (_, _, early) = harbor.admin.opens(&url(&text), None).await;
+    let (_, _, early) = harbor.admin.download(&url(&text), None).await;
     assert!(
         !early.is_empty() && !has_location(&early),
         "proxied from the provider"
     );
 
-    assert_eq!(hub.keeps().await, 1);
+    assert_eq!(hub.fetch_media().await, 1);
 
     let calls_before = hub.twilio.calls(&["/Media/"]);
     let kept = newest(&harbor).await;
@@ -97,7 +97,7 @@ async fn photo_is_stored_without_location_and_served_with_thumbnail() {
         kept["updated_at"], text["updated_at"],
         "the change is visible"
     );
-    let (status, headers, whole) = harbor.admin.opens(&url(&kept), None).await;
+    let (status, headers, whole) = harbor.admin.download(&url(&kept), None).await;
     assert_eq!(status, 200);
     assert_eq!(kept["media"][0]["size"], whole.len());
     assert_eq!(headers["content-type"], "image/jpeg");
@@ -113,22 +113,25 @@ async fn photo_is_stored_without_location_and_served_with_thumbnail() {
     );
 
     let thumb = format!("{}?size=thumb", url(&kept));
-    let (status, _, small) = harbor.admin.opens(&thumb, None).await;
+    let (status, _, small) = harbor.admin.download(&thumb, None).await;
     assert_eq!(status, 200);
     assert!(small.len() < whole.len() / 2 && !has_location(&small));
     let small = image::load_from_memory(&small).unwrap();
     assert_eq!((small.width(), small.height()), (640, 427));
 
-    let (status, headers, part) = harbor.admin.opens(&url(&kept), Some("bytes=2-5")).await;
+    let (status, headers, part) = harbor.admin.download(&url(&kept), Some("bytes=2-5")).await;
     assert_eq!((status, part.as_slice()), (206, &whole[2..6]));
     assert_eq!(
         headers["content-range"],
         format!("bytes 2-5/{}", whole.len())
     );
-    let (status, _, part) = harbor.admin.opens(&url(&kept), Some("bytes=-4")).await;
+    let (status, _, part) = harbor.admin.download(&url(&kept), Some("bytes=-4")).await;
     assert_eq!((status, part.as_slice()), (206, &whole[whole.len() - 4..]));
     let beyond = format!("bytes={}-", whole.len());
-    assert_eq!(harbor.admin.opens(&url(&kept), Some(&beyond)).await.0, 416);
+    assert_eq!(
+        harbor.admin.download(&url(&kept), Some(&beyond)).await.0,
+        416
+    );
 
     assert_eq!(
         hub.twilio.calls(&["/Media/"]),
@@ -143,16 +146,16 @@ async fn late_media_is_retried() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     receive_file(&harbor, "image/png", PNG, 2).await;
-    assert_eq!(hub.keeps().await, 0);
-    assert_eq!(hub.keeps().await, 0, "not before the pause");
+    assert_eq!(hub.fetch_media().await, 0);
+    assert_eq!(hub.fetch_media().await, 0, "not before the pause");
     assert_eq!(hub.twilio.calls(&["/Media/"]), 1);
     end_pauses(&hub).await;
-    assert_eq!(hub.keeps().await, 0);
+    assert_eq!(hub.fetch_media().await, 0);
     end_pauses(&hub).await;
-    assert_eq!(hub.keeps().await, 1);
+    assert_eq!(hub.fetch_media().await, 1);
     let text = newest(&harbor).await;
     assert_eq!(text["media"][0]["error"], Value::Null);
-    assert_eq!(harbor.admin.opens(&url(&text), None).await.2, PNG);
+    assert_eq!(harbor.admin.download(&url(&text), None).await.2, PNG);
 }
 
 #[tokio::test]
@@ -162,14 +165,14 @@ async fn missing_media_is_given_up_with_a_reason_and_the_text_stays() {
     receive_file(&harbor, "image/png", PNG, 1000).await;
     for _ in 0..10 {
         assert_eq!(newest(&harbor).await["media"][0]["error"], Value::Null);
-        assert_eq!(hub.keeps().await, 0);
+        assert_eq!(hub.fetch_media().await, 0);
         end_pauses(&hub).await;
     }
-    hub.keeps().await;
+    hub.fetch_media().await;
     let calls_before = hub.twilio.calls(&["/Media/"]);
     assert!(calls_before > 5);
     end_pauses(&hub).await;
-    hub.keeps().await;
+    hub.fetch_media().await;
     assert_eq!(
         hub.twilio.calls(&["/Media/"]),
         calls_before,
@@ -191,9 +194,9 @@ async fn media_from_a_foreign_url_is_not_fetched() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let elsewhere = format!("{}/cdn/1", hub.twilio.url());
-    let text = hub.twilio.texting(MAYA, FRONT_DESK, "Look");
+    let text = hub.twilio.inbound_text(MAYA, FRONT_DESK, "Look");
     text.media(&[&elsewhere]).send().await;
-    hub.keeps().await;
+    hub.fetch_media().await;
     assert_eq!(hub.twilio.calls(&["/cdn/"]), 0);
     let text = newest(&harbor).await;
     let why = "This file cannot be shown: it is not kept by the provider itself.";
@@ -209,7 +212,7 @@ async fn media_is_fetched_by_one_of_several_servers() {
     for _ in 0..8 {
         receive_file(&harbor, "image/png", PNG, 0).await;
     }
-    let (here, there) = tokio::join!(hub.keeps(), other.media_fetcher.run_once());
+    let (here, there) = tokio::join!(hub.fetch_media(), other.media_fetcher.run_once());
     assert_eq!(here + there.unwrap(), 8);
     assert_eq!(hub.twilio.calls(&["/Media/"]), 8);
     other.stop().await;
@@ -232,7 +235,7 @@ async fn content_type_is_detected_from_bytes() {
         receive_file(&harbor, claimed, bytes, 0).await;
         for is_kept in [false, true] {
             let text = newest(&harbor).await;
-            let (status, headers, shown) = harbor.admin.opens(&url(&text), None).await;
+            let (status, headers, shown) = harbor.admin.download(&url(&text), None).await;
             assert_eq!((status, shown.as_slice()), (200, bytes));
             assert_eq!(headers["content-type"], "application/octet-stream");
             let disposition = headers["content-disposition"].to_str().unwrap();
@@ -240,7 +243,7 @@ async fn content_type_is_detected_from_bytes() {
                 disposition.starts_with("attachment; filename=\""),
                 "{disposition}"
             );
-            assert_eq!(usize::from(!is_kept), hub.keeps().await);
+            assert_eq!(usize::from(!is_kept), hub.fetch_media().await);
         }
     }
 }
@@ -255,24 +258,24 @@ async fn bucket_storage_works_and_an_outage_loses_nothing() {
     let text = receive_file(&harbor, "image/jpeg", &photo(), 0).await;
     // A storage outage of any length is not the file's fault.
     for _ in 0..12 {
-        assert_eq!(hub.keeps().await, 0);
+        assert_eq!(hub.fetch_media().await, 0);
         end_pauses(&hub).await;
-        hub.executes_sql("update message_media set attempts = attempts + 1")
+        hub.execute_sql("update message_media set attempts = attempts + 1")
             .await;
     }
     assert_eq!(newest(&harbor).await["media"][0]["error"], Value::Null);
     assert_eq!(
-        harbor.admin.opens(&url(&text), None).await.0,
+        harbor.admin.download(&url(&text), None).await.0,
         200,
         "proxied from the provider"
     );
 
     store.is_down(false);
-    assert_eq!(hub.keeps().await, 1);
+    assert_eq!(hub.fetch_media().await, 1);
     let id = text["media"][0]["id"].as_str().unwrap();
     let name = format!("inbox/media/{}/{id}", harbor.id);
     assert_eq!(store.names(), [name.clone(), format!("{name}.thumb")]);
-    let (status, _, whole) = harbor.admin.opens(&url(&text), None).await;
+    let (status, _, whole) = harbor.admin.download(&url(&text), None).await;
     assert_eq!(status, 200);
     assert!(!has_location(&whole) && !whole.is_empty());
 
@@ -286,7 +289,11 @@ async fn bucket_storage_works_and_an_outage_loses_nothing() {
         "/conversations/{}/messages",
         text["conversation_id"].as_str().unwrap()
     );
-    harbor.admin.get(&harbor.path(&page)).await.is(200);
+    harbor
+        .admin
+        .get(&harbor.path(&page))
+        .await
+        .expect_status(200);
 }
 
 #[tokio::test]
@@ -296,12 +303,12 @@ async fn deleted_workspace_removes_its_files_even_after_a_storage_outage() {
     let hub = Hub::start_with(empty_database().await, &settings).await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
-    bay.connects_twilio("+16285550101").await;
+    bay.connect_twilio("+16285550101").await;
     receive_file(&harbor, "image/jpeg", &photo(), 0).await;
     receive_file(&harbor, "image/png", PNG, 0).await;
-    assert_eq!(hub.keeps().await, 2);
+    assert_eq!(hub.fetch_media().await, 2);
     let late = receive_file(&harbor, "image/png", PNG, 1).await;
-    hub.keeps().await;
+    hub.fetch_media().await;
     // As during a fetch: the file is stored and not yet recorded.
     let late = format!("{}/{}", harbor.id, late["media"][0]["id"].as_str().unwrap());
     hub.server
@@ -324,22 +331,22 @@ async fn deleted_workspace_removes_its_files_even_after_a_storage_outage() {
         .admin
         .delete_with(&harbor.path(""), name)
         .await
-        .is(204);
-    assert_eq!(hub.keeps().await, 0);
+        .expect_status(204);
+    assert_eq!(hub.fetch_media().await, 0);
     assert_eq!(store.names().len(), 5);
     store.is_down(false);
     end_pauses(&hub).await;
-    hub.keeps().await;
+    hub.fetch_media().await;
     assert_eq!(store.names(), [format!("{}/other", bay.id)]);
     assert_eq!(hub.count("select count(*) from removed_files").await, 0);
 }
 
 async fn uploads(harbor: &Workspace<'_>, who: &Person, bytes: &[u8]) -> Answer {
-    who.uploads_to(&harbor.path("/media"), bytes).await
+    who.upload_to(&harbor.path("/media"), bytes).await
 }
 
 async fn id_of_upload(harbor: &Workspace<'_>, who: &Person, bytes: &[u8]) -> Value {
-    uploads(harbor, who, bytes).await.is(201)["id"].clone()
+    uploads(harbor, who, bytes).await.expect_status(201)["id"].clone()
 }
 
 #[tokio::test]
@@ -347,12 +354,12 @@ async fn sent_photo_has_no_location() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.receives(MAYA, "Which tooth?").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let maya = harbor.receive_text(MAYA, "Which tooth?").await;
 
-    let upload = uploads(&harbor, &sam, &photo()).await.is(201);
+    let upload = uploads(&harbor, &sam, &photo()).await.expect_status(201);
     assert_eq!(upload["content_type"], "image/jpeg");
-    let mine = sam.opens(upload["url"].as_str().unwrap(), None).await;
+    let mine = sam.download(upload["url"].as_str().unwrap(), None).await;
     assert_eq!(mine.0, 200);
     assert_eq!(upload["size"], mine.2.len());
     let of_others = harbor.admin.get(upload["url"].as_str().unwrap()).await;
@@ -364,7 +371,7 @@ async fn sent_photo_has_no_location() {
     let sent = sam
         .post(&harbor.path("/messages"), draft.clone())
         .await
-        .is(202);
+        .expect_status(202);
     let text = &sent["message"];
     assert_eq!(
         (text["message_type"].as_str(), text["segments"].as_i64()),
@@ -380,7 +387,7 @@ async fn sent_photo_has_no_location() {
     // Once attached, it is visible to everyone with access to the conversation, and cannot be attached again.
     let seen = harbor
         .admin
-        .opens(upload["url"].as_str().unwrap(), None)
+        .download(upload["url"].as_str().unwrap(), None)
         .await;
     assert_eq!(seen.2, mine.2);
     let twice = sam.post(&harbor.path("/messages"), draft).await;
@@ -389,7 +396,7 @@ async fn sent_photo_has_no_location() {
     let which = refusal["errors"][0]["message"].as_str().unwrap();
     assert!(which.contains(upload["id"].as_str().unwrap()), "{which}");
 
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     let accepted = &hub.twilio.messages()[0];
     assert_eq!((accepted.media.len(), accepted.body.as_str()), (2, ""));
     let got = hub.twilio.fetched();
@@ -402,36 +409,36 @@ async fn sent_photo_has_no_location() {
     );
 
     // The link needs no cookie, opens one file, and expires a day after the last change of the text.
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
     let link = got[0].url.strip_prefix(&hub.url("")).unwrap();
-    assert_eq!(nobody.opens(link, None).await.0, 200);
+    assert_eq!(anonymous.download(link, None).await.0, 200);
     let forged = link.replacen("/holiday", "x/holiday", 1);
-    nobody.get(&forged).await.refused(404, "not_found");
+    anonymous.get(&forged).await.refused(404, "not_found");
     let token = link.strip_prefix("/media/out/").unwrap();
     let (token, name) = token.split_once('/').unwrap();
     assert_eq!(name, "holiday.jpg", "the original file name");
-    nobody
+    anonymous
         .get(&format!("/media/{token}"))
         .await
         .refused(401, "unauthenticated");
-    hub.executes_sql("update messages set updated_at = now() - interval '25 hours'")
+    hub.execute_sql("update messages set updated_at = now() - interval '25 hours'")
         .await;
-    nobody.get(link).await.refused(404, "not_found");
+    anonymous.get(link).await.refused(404, "not_found");
 }
 
 #[tokio::test]
 async fn telnyx_receives_media_too() {
     let hub = Hub::start().await;
     let (harbor, _) = crate::telnyx::front_desk(&hub).await;
-    hub.executes_sql("update numbers set mms = true").await;
+    hub.execute_sql("update numbers set mms = true").await;
     let dot = id_of_upload(&harbor, &harbor.admin, PNG).await;
     let draft = json!({"to": MAYA, "content": "A dot", "media_ids": [dot]});
     harbor
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202);
-    assert_eq!(hub.sends().await, 1);
+        .expect_status(202);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(hub.telnyx.messages()[0].media.len(), 1);
     assert_eq!(hub.telnyx.fetched()[0].bytes, PNG);
 }
@@ -466,9 +473,9 @@ async fn unsupported_file_type_is_refused_with_the_supported_ones() {
         .await;
     json.refused(415, "unsupported_media_type");
     // Nothing of these uploads is kept.
-    hub.keeps().await;
+    hub.fetch_media().await;
     end_pauses(&hub).await;
-    hub.keeps().await;
+    hub.fetch_media().await;
     assert_eq!(hub.count("select count(*) from message_media").await, 0);
     assert_eq!(files(hub.media.path()), 0);
 }
@@ -479,8 +486,8 @@ async fn only_own_uploads_up_to_the_limit_can_be_attached() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let bay_upload = id_of_upload(&bay, &bay.admin, PNG).await;
     let jo_upload = id_of_upload(&harbor, &harbor.admin, PNG).await;
     let theirs = receive_file(&harbor, "image/png", PNG, 0).await["media"][0]["id"].clone();
@@ -526,16 +533,16 @@ async fn only_own_uploads_up_to_the_limit_can_be_attached() {
         let refusal = answer.refused(422, "validation_failed");
         assert_eq!(refusal["errors"][0]["field"], field, "{files}");
     }
-    assert_eq!(hub.sends().await, 0, "nothing was queued");
+    assert_eq!(hub.run_sender().await, 0, "nothing was queued");
     let path = harbor.path(&format!("/credits/{}", sam.id));
-    assert_eq!(sam.get(&path).await.is(200)["balance"], 1000);
+    assert_eq!(sam.get(&path).await.expect_status(200)["balance"], 1000);
 
-    hub.executes_sql("update numbers set mms = false").await;
+    hub.execute_sql("update numbers set mms = false").await;
     let draft = json!({"conversation_id": maya["id"], "content": "Look", "media_ids": [mine]});
     let answer = sam.post(&harbor.path("/messages"), draft.clone()).await;
     let refusal = answer.refused(422, "validation_failed");
     assert_eq!(refusal["errors"][0]["field"], "media_ids");
-    hub.executes_sql("update numbers set mms = true").await;
+    hub.execute_sql("update numbers set mms = true").await;
 
     // Two concurrent texts with the same file: one succeeds.
     let path = harbor.path("/messages");
@@ -543,7 +550,7 @@ async fn only_own_uploads_up_to_the_limit_can_be_attached() {
     let mut both = [one.status, other.status];
     both.sort_unstable();
     assert_eq!(both, [202, 422]);
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
 }
 
 #[tokio::test]
@@ -557,19 +564,19 @@ async fn unsent_uploads_expire_after_a_day() {
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202);
+        .expect_status(202);
     let tidy = async || {
         messagehub::workers::housekeeping::tidy(&hub.server.app)
             .await
             .unwrap()
     };
     tidy().await;
-    hub.keeps().await;
+    hub.fetch_media().await;
     assert_eq!(files(hub.media.path()), 2);
-    hub.executes_sql("update message_media set created_at = now() - interval '25 hours'")
+    hub.execute_sql("update message_media set created_at = now() - interval '25 hours'")
         .await;
     tidy().await;
-    hub.keeps().await;
+    hub.fetch_media().await;
     assert_eq!(files(hub.media.path()), 1);
     let draft = json!({"to": MAYA, "media_ids": [dot]});
     let late = harbor.admin.post(&harbor.path("/messages"), draft).await;
@@ -588,31 +595,31 @@ async fn failed_media_message_is_resent_unchanged() {
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202)["message"]
+        .expect_status(202)["message"]
         .clone();
     assert_eq!(first["media"][1]["url"], elsewhere);
     assert_eq!(first["media"][1]["content_type"], "application/pdf");
-    hub.sends().await;
+    hub.run_sender().await;
     assert_eq!(harbor.message(&first["id"]).await["status"], "failed");
     let path = harbor.path(&format!(
         "/messages/{}/retry",
         first["id"].as_str().unwrap()
     ));
-    let again = harbor.admin.post(&path, json!({})).await.is(202)["message"].clone();
+    let again = harbor.admin.post(&path, json!({})).await.expect_status(202)["message"].clone();
     assert_eq!(again["message_type"], "media");
     assert_eq!(harbor.message(&again["id"]).await["media"], again["media"]);
-    hub.sends().await;
+    hub.run_sender().await;
     assert_eq!(hub.twilio.fetched()[0].bytes, PNG);
     assert_eq!(hub.twilio.messages()[0].media[1], elsewhere);
-    assert_eq!(harbor.admin.opens(&url(&again), None).await.2, PNG);
+    assert_eq!(harbor.admin.download(&url(&again), None).await.2, PNG);
     // One file of two texts: it is removed with the last of them.
     assert_eq!(files(hub.media.path()), 1);
-    hub.executes_sql("delete from message_media where copy_of is null and source_url is null")
+    hub.execute_sql("delete from message_media where copy_of is null and source_url is null")
         .await;
-    hub.keeps().await;
+    hub.fetch_media().await;
     assert_eq!(files(hub.media.path()), 1);
-    hub.executes_sql("delete from message_media").await;
-    hub.keeps().await;
+    hub.execute_sql("delete from message_media").await;
+    hub.fetch_media().await;
     assert_eq!(files(hub.media.path()), 0);
 }
 
@@ -629,11 +636,15 @@ async fn sending_media_requires_a_public_base_url() {
     let other = serve(&hub.database, &hub.twilio, &settings).await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let dot = id_of_upload(&harbor, &sam, PNG).await;
     let draft = json!({"conversation_id": maya["id"], "content": "Look", "media_ids": [dot]});
-    let text = sam.post(&harbor.path("/messages"), draft).await.is(202)["message"].clone();
+    let text = sam
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .expect_status(202)["message"]
+        .clone();
     assert_eq!(other.sender.run_once().await, 1);
     let text = harbor.message(&text["id"]).await;
     assert_eq!(
@@ -644,7 +655,7 @@ async fn sending_media_requires_a_public_base_url() {
     assert!(hub.twilio.messages().is_empty());
     let path = harbor.path(&format!("/credits/{}", sam.id));
     assert_eq!(
-        sam.get(&path).await.is(200)["balance"],
+        sam.get(&path).await.expect_status(200)["balance"],
         1000,
         "the credit is refunded"
     );
@@ -677,10 +688,10 @@ async fn downloads_keep_type_and_file_extension() {
         ),
     ] {
         receive_file(&harbor, claimed, &bytes, 0).await;
-        assert_eq!(hub.keeps().await, 1);
+        assert_eq!(hub.fetch_media().await, 1);
         let text = newest(&harbor).await;
         assert_eq!(text["media"][0]["content_type"], kind, "{claimed}");
-        let (status, headers, got) = harbor.admin.opens(&url(&text), None).await;
+        let (status, headers, got) = harbor.admin.download(&url(&text), None).await;
         assert_eq!((status, got.len()), (200, bytes.len()));
         assert_eq!(headers["content-type"], kind);
         let disposition = headers["content-disposition"].to_str().unwrap();
@@ -722,7 +733,7 @@ async fn text_parts_are_message_text_and_layouts_are_dropped() {
         0,
     );
     let picture = account.late_media(&sid, "image/png", PNG, 0);
-    let text = hub.twilio.texting(MAYA, FRONT_DESK, "");
+    let text = hub.twilio.inbound_text(MAYA, FRONT_DESK, "");
     let answer = text
         .sid(&sid)
         .files(&[
@@ -735,7 +746,7 @@ async fn text_parts_are_message_text_and_layouts_are_dropped() {
     assert_eq!(answer.status(), 200);
     assert_eq!(newest(&harbor).await["media"].as_array().unwrap().len(), 2);
 
-    assert_eq!(hub.keeps().await, 2);
+    assert_eq!(hub.fetch_media().await, 2);
 
     let text = newest(&harbor).await;
     assert_eq!(text["content"], "¿Está abierto el miércoles?");
@@ -746,13 +757,13 @@ async fn text_parts_are_message_text_and_layouts_are_dropped() {
         .admin
         .get(&harbor.path("/search?q=miercoles"))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         found["messages"]["data"][0]["message"]["id"], text["id"],
         "{found}"
     );
     end_pauses(&hub).await;
-    hub.keeps().await;
+    hub.fetch_media().await;
     assert_eq!(
         files(hub.media.path()),
         1,
@@ -763,14 +774,14 @@ async fn text_parts_are_message_text_and_layouts_are_dropped() {
     assert!(maya["near_stop_id"].is_null());
     let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
     let blank = account.late_media(&sid, "text/plain", b" \r\n", 0);
-    let text = hub.twilio.texting(MAYA, FRONT_DESK, "See you");
+    let text = hub.twilio.inbound_text(MAYA, FRONT_DESK, "See you");
     let answer = text.sid(&sid).files(&[(&blank, "text/plain")]).send().await;
     assert_eq!(answer.status(), 200);
-    hub.keeps().await;
+    hub.fetch_media().await;
     assert_eq!(newest(&harbor).await["content"], "See you");
     let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
     let stop = account.late_media(&sid, "text/plain; charset=utf-8", b"STOP", 0);
-    let text = hub.twilio.texting(MAYA, FRONT_DESK, "");
+    let text = hub.twilio.inbound_text(MAYA, FRONT_DESK, "");
     assert_eq!(
         text.sid(&sid)
             .files(&[(&stop, "text/plain; charset=utf-8")])
@@ -779,7 +790,7 @@ async fn text_parts_are_message_text_and_layouts_are_dropped() {
             .status(),
         200
     );
-    hub.keeps().await;
+    hub.fetch_media().await;
     let maya = harbor.conversation_with(MAYA).await;
     assert_eq!(maya["opted_out"], true, "STOP applies in any part");
     assert!(maya["near_stop_id"].is_null());
@@ -788,10 +799,10 @@ async fn text_parts_are_message_text_and_layouts_are_dropped() {
     hub.twilio.text(MAYA, FRONT_DESK, "START").await;
     let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
     let more = account.late_media(&sid, "text/plain", b"please stop texting me", 0);
-    let text = hub.twilio.texting(MAYA, FRONT_DESK, "No thanks,");
+    let text = hub.twilio.inbound_text(MAYA, FRONT_DESK, "No thanks,");
     let answer = text.sid(&sid).files(&[(&more, "text/plain")]).send().await;
     assert_eq!(answer.status(), 200);
-    hub.keeps().await;
+    hub.fetch_media().await;
     let maya = harbor.conversation_with(MAYA).await;
     assert_eq!(maya["opted_out"], false);
     assert_eq!(maya["near_stop_id"], newest(&harbor).await["id"]);
@@ -818,10 +829,14 @@ async fn media_over_the_provider_limit_is_refused_before_queueing() {
         "{why}"
     );
     let photo = id_of_upload(&harbor, &harbor.admin, &photo()).await;
-    harbor.admin.post(&messages, draft(photo)).await.is(202);
+    harbor
+        .admin
+        .post(&messages, draft(photo))
+        .await
+        .expect_status(202);
 
     let (bay, _) = crate::telnyx::front_desk(&hub).await;
-    hub.executes_sql("update numbers set mms = true").await;
+    hub.execute_sql("update numbers set mms = true").await;
     let film = {
         let mut film = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom".to_vec();
         film.resize(1_100_000, 0);
@@ -835,7 +850,7 @@ async fn media_over_the_provider_limit_is_refused_before_queueing() {
         why.starts_with("Telnyx carries 1.0 MB with one text"),
         "{why}"
     );
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
 }
 
 #[tokio::test]
@@ -848,7 +863,7 @@ async fn media_urls_for_the_provider_are_absolute() {
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202);
+        .expect_status(202);
     assert_eq!(
         sent["message"]["media"][0]["url"],
         "https://files.example/mi%20foto/radiograf%C3%ADa.jpg"

@@ -13,7 +13,7 @@ async fn add_note(who: &Person, harbor: &Workspace<'_>, to: &Value, note: Value)
 /// The conversations that mention `who`.
 async fn mentioning(who: &Person, harbor: &Workspace<'_>) -> Vec<Value> {
     let path = harbor.path("/conversations?mentioned=true");
-    let found = who.get(&path).await.is(200)["data"].clone();
+    let found = who.get(&path).await.expect_status(200)["data"].clone();
     found.as_array().unwrap().clone()
 }
 
@@ -22,12 +22,14 @@ async fn note_is_internal_and_changes_nothing_else() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    let mut live = harbor.admin.listens(&harbor).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    let mut live = harbor.admin.join_workspace(&harbor).await;
 
     let note = json!({"content": " Ask Dr. Lin.\n\u{0} "});
-    let note = add_note(&sam, &harbor, &maya, note).await.is(201);
+    let note = add_note(&sam, &harbor, &maya, note)
+        .await
+        .expect_status(201);
 
     assert_eq!(
         ["direction", "content", "status", "created_by"].map(|field| note[field].clone()),
@@ -38,21 +40,21 @@ async fn note_is_internal_and_changes_nothing_else() {
             json!(sam.id)
         ]
     );
-    let received = live.receives("new_message").await;
+    let received = live.wait_for("new_message").await;
     assert_eq!(received["message"]["id"], note["id"]);
     let after = harbor.conversation_with(MAYA).await;
     assert_eq!(after, maya, "unread count, preview and order are unchanged");
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
     assert_eq!(harbor.thread(&maya).await.last().unwrap()["id"], note["id"]);
     let credits = harbor.path(&format!("/credits/{}", sam.id));
-    assert_eq!(sam.get(&credits).await.is(200)["balance"], 1000);
+    assert_eq!(sam.get(&credits).await.expect_status(200)["balance"], 1000);
 }
 
 #[tokio::test]
 async fn repeated_note_is_stored_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let id = maya["id"].as_str().unwrap();
     let path = harbor.path(&format!("/conversations/{id}/notes"));
     let post_note = async |content: &str| {
@@ -64,7 +66,7 @@ async fn repeated_note_is_stored_once() {
             .await
     };
     let (one, other) = tokio::join!(post_note("Once"), post_note("Once"));
-    assert_eq!(one.is(201)["id"], other.is(201)["id"]);
+    assert_eq!(one.expect_status(201)["id"], other.expect_status(201)["id"]);
     post_note("Something else")
         .await
         .refused(422, "idempotency_key_reused");
@@ -81,11 +83,14 @@ async fn mention_notifies_and_is_listed_until_seen() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     for agent in [&sam, &lin] {
-        harbor.assigns(FRONT_DESK, agent).await;
+        harbor.assign_number(FRONT_DESK, agent).await;
     }
-    let maya = harbor.receives(MAYA, "Hi").await;
-    harbor.receives("+14155550177", "Hello").await;
-    let (mut sams, mut lins) = (sam.listens(&harbor).await, lin.listens(&harbor).await);
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    harbor.receive_text("+14155550177", "Hello").await;
+    let (mut sams, mut lins) = (
+        sam.join_workspace(&harbor).await,
+        lin.join_workspace(&harbor).await,
+    );
 
     let content = format!(
         "@sam and @[Somebody]({}), please. Not jo@sam.test",
@@ -93,7 +98,7 @@ async fn mention_notifies_and_is_listed_until_seen() {
     );
     let note = add_note(&harbor.admin, &harbor, &maya, json!({"content": content}))
         .await
-        .is(201);
+        .expect_status(201);
 
     assert_eq!(
         note["content"],
@@ -104,12 +109,12 @@ async fn mention_notifies_and_is_listed_until_seen() {
         json!([{"user_id": sam.id, "name": "Sam"}]),
         "authors do not mention themselves"
     );
-    let received = sams.receives("mentioned").await;
+    let received = sams.wait_for("mentioned").await;
     assert_eq!(
         (&received["message"]["id"], &received["user_id"]),
         (&note["id"], &json!(sam.id))
     );
-    lins.receives("new_message").await;
+    lins.wait_for("new_message").await;
     let others = lins.received_so_far(&harbor).await;
     assert!(
         others.iter().all(|frame| frame["type"] != "mentioned"),
@@ -123,10 +128,10 @@ async fn mention_notifies_and_is_listed_until_seen() {
     let unseen = "select count(*) from mentions where seen_at is null";
     let id = maya["id"].as_str().unwrap();
     let read = harbor.path(&format!("/conversations/{id}/read"));
-    lin.post(&read, json!({})).await.is(204);
+    lin.post(&read, json!({})).await.expect_status(204);
     assert_eq!(hub.count(unseen).await, 1, "another member has read it");
-    sam.post(&read, json!({})).await.is(204);
-    sams.receives("mentions_seen").await;
+    sam.post(&read, json!({})).await.expect_status(204);
+    sams.wait_for("mentions_seen").await;
     assert_eq!(hub.count(unseen).await, 0);
     assert_eq!(mentioning(&sam, &harbor).await.len(), 1, "it stays listed");
 }
@@ -136,18 +141,18 @@ async fn mention_requires_access_and_a_unique_name() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, _lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     sam.patch("/api/auth/me", json!({"name": "Sam Reed"}))
         .await
-        .is(200);
+        .expect_status(200);
     let second = harbor.agent("Kim").await;
-    harbor.assigns(FRONT_DESK, &second).await;
+    harbor.assign_number(FRONT_DESK, &second).await;
     second
         .patch("/api/auth/me", json!({"name": "Sam Stone"}))
         .await
-        .is(200);
+        .expect_status(200);
     let bay = hub.workspace("Bay Optics").await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     for (note, says) in [
         (
             json!({"content": "@Lin, please"}),
@@ -183,10 +188,12 @@ async fn mention_requires_access_and_a_unique_name() {
 
     // `mentions` resolves an ambiguous name. Members who lose the number lose its mentions.
     let note = json!({"content": "@Sam?", "mentions": [sam.id]});
-    add_note(&harbor.admin, &harbor, &maya, note).await.is(201);
+    add_note(&harbor.admin, &harbor, &maya, note)
+        .await
+        .expect_status(201);
     assert_eq!(mentioning(&sam, &harbor).await.len(), 1);
     let number = harbor.number(FRONT_DESK).await;
     let path = harbor.path(&format!("/numbers/{number}/members/{}", sam.id));
-    harbor.admin.delete(&path).await.is(204);
+    harbor.admin.delete(&path).await.expect_status(204);
     assert!(mentioning(&sam, &harbor).await.is_empty());
 }

@@ -12,7 +12,7 @@ const KEY: &str = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
 
 async fn integration(harbor: &Workspace<'_>) -> Value {
     let list = harbor.admin.get(&harbor.path("/integrations")).await;
-    list.is(200)["data"][0].clone()
+    list.expect_status(200)["data"][0].clone()
 }
 
 async fn purchase(harbor: &Workspace<'_>, phone: &str) -> Value {
@@ -23,7 +23,7 @@ async fn offers(harbor: &Workspace<'_>, query: &str) -> Vec<Value> {
     let id = integration(harbor).await["id"].clone();
     let id = id.as_str().unwrap();
     let path = harbor.path(&format!("/numbers/available?integration_id={id}{query}"));
-    let found = harbor.admin.get(&path).await.is(200);
+    let found = harbor.admin.get(&path).await.expect_status(200);
     found["data"].as_array().unwrap().clone()
 }
 
@@ -43,10 +43,10 @@ async fn number_is_found_bought_and_receives_texts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     hub.twilio
-        .sells("US", "Local", FOR_SALE)
-        .sells("US", "Local", "+14155550143")
-        .sells("US", "TollFree", "+18885550144")
-        .sells("GB", "Mobile", "+447700900145");
+        .offer_number("US", "Local", FOR_SALE)
+        .offer_number("US", "Local", "+14155550143")
+        .offer_number("US", "TollFree", "+18885550144")
+        .offer_number("GB", "Mobile", "+447700900145");
 
     let found = offers(&harbor, "&country=us&area_code=510").await;
     assert_eq!(found.len(), 1, "{found:?}");
@@ -65,7 +65,11 @@ async fn number_is_found_bought_and_receives_texts() {
 
     let order = purchase(&harbor, "(510) 555-0142").await;
     let path = harbor.path("/numbers");
-    let bought = harbor.admin.post(&path, order.clone()).await.is(201);
+    let bought = harbor
+        .admin
+        .post(&path, order.clone())
+        .await
+        .expect_status(201);
 
     assert_eq!(
         (
@@ -87,7 +91,7 @@ async fn number_is_found_bought_and_receives_texts() {
         .await
         .refused(422, "validation_failed");
     let audit = harbor.path("/audit?action=number_bought");
-    let result = harbor.admin.get(&audit).await.is(200);
+    let result = harbor.admin.get(&audit).await.expect_status(200);
     assert_eq!(result["data"][0]["subject_id"], bought["id"]);
 }
 
@@ -96,14 +100,14 @@ async fn outside_north_america_area_code_is_a_prefix() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     hub.twilio
-        .sells("DE", "Local", "+493055501420")
-        .sells("DE", "Local", "+493055501999")
-        .sells("DE", "Local", "+494230142000")
-        .sells("DE", "Mobile", "+4915123042000");
+        .offer_number("DE", "Local", "+493055501420")
+        .offer_number("DE", "Local", "+493055501999")
+        .offer_number("DE", "Local", "+494230142000")
+        .offer_number("DE", "Mobile", "+4915123042000");
     // More than fit on one page before the match.
     for nth in 0..40 {
         hub.twilio
-            .sells("GB", "Local", &format!("+44207946{nth:04}"));
+            .offer_number("GB", "Local", &format!("+44207946{nth:04}"));
     }
 
     let found = async |query: &str| -> Vec<String> {
@@ -142,17 +146,17 @@ async fn lost_response_buys_once() {
     ];
     for (line, failure) in lost.into_iter().enumerate() {
         let phone = format!("+1510555020{line}");
-        hub.twilio.sells("US", "Local", &phone);
+        hub.twilio.offer_number("US", "Local", &phone);
         hub.twilio.does_one().fails(failure);
         let order = purchase(&harbor, &phone).await;
-        let bought = harbor.admin.post(&path, order).await.is(201);
+        let bought = harbor.admin.post(&path, order).await.expect_status(201);
         assert_eq!(bought["webhook"], "configured");
     }
-    assert_eq!(account.pays_for().len(), 4);
+    assert_eq!(account.billed_numbers().len(), 4);
 
     // The list fails as well: the outcome is reported as unknown, and a repeat resolves it.
     let phone = "+15105550210";
-    hub.twilio.sells("US", "Local", phone);
+    hub.twilio.offer_number("US", "Local", phone);
     hub.twilio
         .does_one()
         .fails(Failure::AcceptThenDrop)
@@ -166,8 +170,12 @@ async fn lost_response_buys_once() {
             .unwrap()
             .contains("never bought twice")
     );
-    harbor.admin.post(&path, order.clone()).await.is(201);
-    assert_eq!(account.pays_for().len(), 5);
+    harbor
+        .admin
+        .post(&path, order.clone())
+        .await
+        .expect_status(201);
+    assert_eq!(account.billed_numbers().len(), 5);
     let buys = ["POST", "IncomingPhoneNumbers.json"];
     assert_eq!(hub.twilio.calls(&buys), 4, "it was found, not bought again");
 
@@ -189,7 +197,7 @@ async fn lost_response_buys_once() {
 async fn concurrent_purchases_of_one_number_pay_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    hub.twilio.sells("US", "Local", FOR_SALE);
+    hub.twilio.offer_number("US", "Local", FOR_SALE);
     let order = purchase(&harbor, FOR_SALE).await;
     let path = harbor.path("/numbers");
 
@@ -204,7 +212,10 @@ async fn concurrent_purchases_of_one_number_pay_once() {
     }
     assert!(one.status == 201 || other.status == 201);
     assert_eq!(hub.count("select count(*) from numbers").await, 2);
-    assert_eq!(hub.twilio.console(&harbor.account).pays_for().len(), 2);
+    assert_eq!(
+        hub.twilio.console(&harbor.account).billed_numbers().len(),
+        2
+    );
 }
 
 #[tokio::test]
@@ -215,10 +226,10 @@ async fn order_is_awaited_and_not_repeated() {
     let credentials = json!({"api_key": KEY, "public_key": customer.public_key()});
     let form = json!({"provider": "telnyx", "credentials": credentials});
     let connected = harbor.admin.post(&harbor.path("/integrations"), form).await;
-    connected.is(201);
+    connected.expect_status(201);
     hub.telnyx
-        .sells(FOR_SALE)
-        .sells("+15105550143")
+        .offer_number(FOR_SALE)
+        .offer_number("+15105550143")
         .orders_take(1);
     let found = offers(&harbor, "&area_code=510&contains=0142").await;
     assert_eq!(
@@ -230,7 +241,7 @@ async fn order_is_awaited_and_not_repeated() {
     hub.telnyx.does(4).fails(Failure::AcceptThenDrop);
     let path = harbor.path("/numbers");
     let order = purchase(&harbor, FOR_SALE).await;
-    let bought = harbor.admin.post(&path, order).await.is(201);
+    let bought = harbor.admin.post(&path, order).await.expect_status(201);
     assert_eq!(
         (&bought["status"], &bought["webhook"]),
         (&json!("active"), &json!("configured"))
@@ -242,7 +253,11 @@ async fn order_is_awaited_and_not_repeated() {
     // A slow order is stored as pending and not placed again.
     hub.telnyx.orders_take(11);
     let order = purchase(&harbor, "+15105550143").await;
-    let slow = harbor.admin.post(&path, order.clone()).await.is(201);
+    let slow = harbor
+        .admin
+        .post(&path, order.clone())
+        .await
+        .expect_status(201);
     assert_eq!(slow["status"], "pending");
     let id = slow["id"].as_str().unwrap();
     let number = harbor.path(&format!("/numbers/{id}"));
@@ -255,19 +270,19 @@ async fn order_is_awaited_and_not_repeated() {
     }
     let sync = integration(&harbor).await["id"].clone();
     let sync = harbor.path(&format!("/integrations/{}/sync", sync.as_str().unwrap()));
-    let synced = harbor.admin.post(&sync, json!({})).await.is(200);
+    let synced = harbor.admin.post(&sync, json!({})).await.expect_status(200);
     assert_eq!(synced["removed"], 0, "a pending order has a day");
-    let again = harbor.admin.post(&path, order).await.is(201);
+    let again = harbor.admin.post(&path, order).await.expect_status(201);
     assert_eq!(
         (&again["id"], &again["status"]),
         (&slow["id"], &json!("active"))
     );
     assert_eq!(hub.telnyx.calls(&["POST /v2/number_orders"]), 2);
-    assert_eq!(customer.pays_for().len(), 2);
+    assert_eq!(customer.billed_numbers().len(), 2);
     assert_eq!(hub.telnyx.calls(&["POST /v2/messaging_profiles"]), 1);
 
-    harbor.admin.delete(&number).await.is(204);
-    assert_eq!(customer.pays_for(), [FOR_SALE]);
+    harbor.admin.delete(&number).await.expect_status(204);
+    assert_eq!(customer.billed_numbers(), [FOR_SALE]);
 }
 
 #[tokio::test]
@@ -275,11 +290,11 @@ async fn released_number_keeps_history_and_sends_nothing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let account = hub.twilio.console(&harbor.account);
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    harbor.credits(&sam, 5).await;
-    let text = harbor.answers(&sam, &maya, "Yes").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    harbor.set_credits(&sam, 5).await;
+    let text = harbor.reply(&sam, &maya, "Yes").await;
     let path = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
 
     hub.twilio.fails(Failure::Drop).fails(Failure::Drop);
@@ -288,16 +303,20 @@ async fn released_number_keeps_history_and_sends_nothing() {
         .delete(&path)
         .await
         .refused(503, "provider_unavailable");
-    assert_eq!(account.pays_for(), [FRONT_DESK]);
+    assert_eq!(account.billed_numbers(), [FRONT_DESK]);
     // The response is lost, and the number is released all the same.
     hub.twilio.fails(Failure::AcceptThenDrop);
-    harbor.admin.delete(&path).await.is(204);
+    harbor.admin.delete(&path).await.expect_status(204);
 
-    assert!(account.pays_for().is_empty());
-    let numbers = harbor.admin.get(&harbor.path("/numbers")).await.is(200);
+    assert!(account.billed_numbers().is_empty());
+    let numbers = harbor
+        .admin
+        .get(&harbor.path("/numbers"))
+        .await
+        .expect_status(200);
     assert!(numbers["data"][0]["gone_at"].is_string());
     assert_eq!(numbers["data"][0]["status"], "inactive");
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     let failed = harbor.message(&text["id"]).await;
     assert_eq!(failed["status"], "failed");
     assert!(
@@ -307,18 +326,18 @@ async fn released_number_keeps_history_and_sends_nothing() {
             .contains("given back")
     );
     let mine = harbor.path(&format!("/credits/{}", sam.id));
-    assert_eq!(sam.get(&mine).await.is(200)["balance"], 5);
+    assert_eq!(sam.get(&mine).await.expect_status(200)["balance"], 5);
     assert_eq!(harbor.thread(&maya).await.len(), 2, "the history stays");
-    harbor.admin.delete(&path).await.is(204);
+    harbor.admin.delete(&path).await.expect_status(204);
     let audit = harbor.path("/audit?action=number_released");
-    let result = harbor.admin.get(&audit).await.is(200);
+    let result = harbor.admin.get(&audit).await.expect_status(200);
     assert_eq!(result["data"].as_array().unwrap().len(), 1);
 
     // The number is for sale again, and the workspace buys it back.
-    hub.twilio.sells("US", "Local", FRONT_DESK);
+    hub.twilio.offer_number("US", "Local", FRONT_DESK);
     let order = purchase(&harbor, FRONT_DESK).await;
     let back = harbor.admin.post(&harbor.path("/numbers"), order).await;
-    let back = back.is(201);
+    let back = back.expect_status(201);
     assert_eq!(
         (&back["id"], &back["status"], &back["gone_at"]),
         (&maya["number_id"], &json!("active"), &Value::Null)
@@ -358,13 +377,13 @@ async fn sandbox_sells_fictional_numbers() {
     let harbor = hub.workspace("Harbor Dental").await;
     let form = json!({"provider": "sandbox"});
     let made = harbor.admin.post(&harbor.path("/integrations"), form).await;
-    made.is(201);
+    made.expect_status(201);
     let found = offers(&harbor, "&area_code=415&contains=0142").await;
     assert_eq!(found[0]["phone_number"], "+14155550142");
 
     let path = harbor.path("/numbers");
     let order = purchase(&harbor, "+14155550142").await;
-    let bought = harbor.admin.post(&path, order).await.is(201);
+    let bought = harbor.admin.post(&path, order).await.expect_status(201);
     assert_eq!(bought["status"], "active");
     assert!(
         offers(&harbor, "&area_code=415&contains=0142")
@@ -376,7 +395,7 @@ async fn sandbox_sells_fictional_numbers() {
     refused.refused(422, "provider_refused");
     let id = bought["id"].as_str().unwrap();
     let number = harbor.path(&format!("/numbers/{id}"));
-    harbor.admin.delete(&number).await.is(204);
+    harbor.admin.delete(&number).await.expect_status(204);
 }
 
 #[tokio::test]
@@ -388,7 +407,7 @@ async fn concurrent_defaults_leave_one() {
         .number(FRONT_DESK)
         .number("+16285550101")
         .number("+16285550102");
-    harbor.connects_with(TOKEN).await.is(201);
+    harbor.connect_with(TOKEN).await.expect_status(201);
     let (one, other) = (
         harbor.path(&format!("/numbers/{}", harbor.number("+16285550101").await)),
         harbor.path(&format!("/numbers/{}", harbor.number("+16285550102").await)),
@@ -399,8 +418,8 @@ async fn concurrent_defaults_leave_one() {
             harbor.admin.patch(&one, default.clone()),
             harbor.admin.patch(&other, default.clone())
         );
-        first.is(200);
-        second.is(200);
+        first.expect_status(200);
+        second.expect_status(200);
     }
     assert_eq!(
         hub.count("select count(*) from numbers where is_default")

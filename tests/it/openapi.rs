@@ -12,7 +12,10 @@ use crate::matrix::routes;
 #[tokio::test]
 async fn request_bodies_are_described_completely() {
     let hub = Hub::start().await;
-    let description = Person::nobody(&hub).get("/api/openapi.json").await.is(200);
+    let description = Person::anonymous(&hub)
+        .get("/api/openapi.json")
+        .await
+        .expect_status(200);
     let mut looked_at = 0;
     for route in routes(&hub).await {
         let Some(body) = route.body.as_object().filter(|body| !body.is_empty()) else {
@@ -72,7 +75,10 @@ fn references(value: &Value, found: &mut BTreeSet<String>) {
 #[tokio::test]
 async fn every_operation_has_a_unique_id_and_all_responses() {
     let hub = Hub::start().await;
-    let description = Person::nobody(&hub).get("/api/openapi.json").await.is(200);
+    let description = Person::anonymous(&hub)
+        .get("/api/openapi.json")
+        .await
+        .expect_status(200);
     let declared: BTreeSet<_> = description["tags"]
         .as_array()
         .unwrap()
@@ -141,7 +147,10 @@ async fn every_operation_has_a_unique_id_and_all_responses() {
 #[tokio::test]
 async fn every_reference_resolves_and_every_schema_is_used() {
     let hub = Hub::start().await;
-    let description = Person::nobody(&hub).get("/api/openapi.json").await.is(200);
+    let description = Person::anonymous(&hub)
+        .get("/api/openapi.json")
+        .await
+        .expect_status(200);
     let mut open = BTreeSet::new();
     references(&description["paths"], &mut open);
     let mut reached = BTreeSet::new();
@@ -189,7 +198,7 @@ fn runs(program: &str, arguments: &[&str]) -> Output {
 async fn linters_and_generated_client_accept_the_document() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let description = Person::nobody(&hub).get("/api/openapi.json").await.body;
+    let description = Person::anonymous(&hub).get("/api/openapi.json").await.body;
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("openapi.json");
     std::fs::write(&file, &description).unwrap();
     let (file, base, email) = (

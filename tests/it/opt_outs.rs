@@ -27,7 +27,7 @@ async fn history(harbor: &Workspace<'_>, conversation: &Value) -> Vec<Value> {
         .admin
         .get(&consent_path(harbor, conversation))
         .await
-        .is(200);
+        .expect_status(200);
     history["data"].as_array().unwrap().clone()
 }
 
@@ -36,13 +36,13 @@ async fn help_changes_nothing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for word in ["HELP", "info", "Help"] {
-        let maya = harbor.receives(MAYA, word).await;
+        let maya = harbor.receive_text(MAYA, word).await;
         assert_eq!(maya["opted_out"], false, "{word}");
     }
-    harbor.receives(MAYA, "STOP").await;
-    let maya = harbor.receives(MAYA, "HELP").await;
+    harbor.receive_text(MAYA, "STOP").await;
+    let maya = harbor.receive_text(MAYA, "HELP").await;
     assert_eq!(maya["opted_out"], true, "HELP does not lift a STOP");
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
     assert!(
         hub.twilio.messages().is_empty(),
         "only the provider answers HELP"
@@ -54,14 +54,16 @@ async fn help_changes_nothing() {
 async fn stop_and_start_match_exactly_in_any_case() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     for (stop, start) in [
         ("STOP", "START"),
         ("unsubscribe", "unstop"),
         (" Stop all ", "yes"),
     ] {
-        send_text(&harbor.admin, &harbor, &maya).await.is(202);
-        harbor.receives(MAYA, stop).await;
+        send_text(&harbor.admin, &harbor, &maya)
+            .await
+            .expect_status(202);
+        harbor.receive_text(MAYA, stop).await;
         assert_eq!(
             harbor.conversation_with(MAYA).await["opted_out"],
             true,
@@ -70,14 +72,16 @@ async fn stop_and_start_match_exactly_in_any_case() {
         send_text(&harbor.admin, &harbor, &maya)
             .await
             .refused(409, "contact_opted_out");
-        harbor.receives(MAYA, start).await;
+        harbor.receive_text(MAYA, start).await;
         assert_eq!(
             harbor.conversation_with(MAYA).await["opted_out"],
             false,
             "{start}"
         );
     }
-    send_text(&harbor.admin, &harbor, &maya).await.is(202);
+    send_text(&harbor.admin, &harbor, &maya)
+        .await
+        .expect_status(202);
 
     let history = history(&harbor, &maya).await;
     assert_eq!(history.len(), 6);
@@ -95,9 +99,11 @@ async fn stop_and_start_match_exactly_in_any_case() {
 async fn similar_words_do_not_opt_out() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Please stop texting me").await;
+    let maya = harbor.receive_text(MAYA, "Please stop texting me").await;
     assert_eq!(maya["opted_out"], false);
-    send_text(&harbor.admin, &harbor, &maya).await.is(202);
+    send_text(&harbor.admin, &harbor, &maya)
+        .await
+        .expect_status(202);
     assert!(history(&harbor, &maya).await.is_empty());
 }
 
@@ -106,10 +112,10 @@ async fn near_stop_is_flagged_until_reviewed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.receives(MAYA, "Please stop texting me").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let maya = harbor.receive_text(MAYA, "Please stop texting me").await;
     assert_eq!(maya["near_stop_id"], maya["last_message_id"]);
-    let maya = harbor.receives(MAYA, "I mean it").await;
+    let maya = harbor.receive_text(MAYA, "I mean it").await;
     let flagged_id = harbor.thread(&maya).await[0]["id"].clone();
     assert_eq!(maya["near_stop_id"], flagged_id, "the flag stays");
     let path = harbor.path(&format!(
@@ -120,19 +126,27 @@ async fn near_stop_is_flagged_until_reviewed() {
         .await
         .refused(404, "not_found");
 
-    let reviewed = sam.post(&path, json!({"opt_out": false})).await.is(200);
+    let reviewed = sam
+        .post(&path, json!({"opt_out": false}))
+        .await
+        .expect_status(200);
     assert_eq!(
         (&reviewed["near_stop_id"], &reviewed["opted_out"]),
         (&Value::Null, &json!(false))
     );
-    sam.post(&path, json!({"opt_out": true})).await.is(200);
+    sam.post(&path, json!({"opt_out": true}))
+        .await
+        .expect_status(200);
     assert!(
         history(&harbor, &maya).await.is_empty(),
         "nothing was left to review"
     );
 
-    harbor.receives(MAYA, "take me off this list!!").await;
-    let reviewed = sam.post(&path, json!({"opt_out": true})).await.is(200);
+    harbor.receive_text(MAYA, "take me off this list!!").await;
+    let reviewed = sam
+        .post(&path, json!({"opt_out": true}))
+        .await
+        .expect_status(200);
     assert_eq!(
         (&reviewed["near_stop_id"], &reviewed["opted_out"]),
         (&Value::Null, &json!(true))
@@ -144,12 +158,12 @@ async fn near_stop_is_flagged_until_reviewed() {
     assert_eq!(history[0]["number"], FRONT_DESK);
 
     // An exact keyword settles it as well.
-    harbor.receives(MAYA, "START").await;
-    harbor.receives(MAYA, "Stop. Texting.").await;
-    harbor.receives(MAYA, "Please stop").await;
+    harbor.receive_text(MAYA, "START").await;
+    harbor.receive_text(MAYA, "Stop. Texting.").await;
+    harbor.receive_text(MAYA, "Please stop").await;
     assert!(harbor.conversation_with(MAYA).await["near_stop_id"].is_string());
-    harbor.receives(MAYA, "STOP").await;
-    harbor.receives(MAYA, "START").await;
+    harbor.receive_text(MAYA, "STOP").await;
+    harbor.receive_text(MAYA, "START").await;
     assert_eq!(
         harbor.conversation_with(MAYA).await["near_stop_id"],
         Value::Null
@@ -160,7 +174,7 @@ async fn near_stop_is_flagged_until_reviewed() {
 async fn page_asks_for_review_and_records_the_answer() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Please stop texting me").await;
+    let maya = harbor.receive_text(MAYA, "Please stop texting me").await;
     let page = format!("/w/{}/inbox/{}", harbor.slug, maya["id"].as_str().unwrap());
     let shown = harbor.admin.get(&page).await;
     assert!(
@@ -217,43 +231,46 @@ async fn page_asks_for_review_and_records_the_answer() {
 async fn opt_out_cancels_queued_texts_and_refunds() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let message = harbor.answers(&sam, &maya, "See you on Thursday").await;
-    let later = harbor.answers(&sam, &maya, "Or on Friday").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let message = harbor.reply(&sam, &maya, "See you on Thursday").await;
+    let later = harbor.reply(&sam, &maya, "Or on Friday").await;
     // One text returns from a busy provider after the STOP.
     hub.twilio
         .fails(crate::emulator::Failure::Busy { retry_after: None });
-    hub.executes_sql("update messages set status = 'sending', lease_until = now() + interval '1 minute' where content = 'Or on Friday'")
+    hub.execute_sql("update messages set status = 'sending', lease_until = now() + interval '1 minute' where content = 'Or on Friday'")
         .await;
-    harbor.receives(MAYA, "STOP").await;
+    harbor.receive_text(MAYA, "STOP").await;
 
     let called_off = harbor.message(&message["id"]).await;
     assert_eq!(
         (&called_off["status"], &called_off["error_code"]),
         (&json!("failed"), &json!("contact_opted_out"))
     );
-    hub.executes_sql(
+    hub.execute_sql(
         "update messages set status = 'queued', due_at = now() where content = 'Or on Friday'",
     )
     .await;
     assert_eq!(harbor.message(&later["id"]).await["status"], "failed");
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
     assert!(hub.twilio.messages().is_empty());
     let credits = harbor.path(&format!("/credits/{}", sam.id));
-    assert_eq!(harbor.admin.get(&credits).await.is(200)["balance"], 1000);
+    assert_eq!(
+        harbor.admin.get(&credits).await.expect_status(200)["balance"],
+        1000
+    );
 }
 
 #[tokio::test]
 async fn provider_keyword_overrides_the_text() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let says = async |body: &str, kind: &str| {
         let text = hub
             .twilio
-            .texting(MAYA, FRONT_DESK, body)
+            .inbound_text(MAYA, FRONT_DESK, body)
             .with("OptOutType", kind);
         assert_eq!(text.send().await.status(), 200);
     };
@@ -263,7 +280,9 @@ async fn provider_keyword_overrides_the_text() {
         .refused(409, "contact_opted_out");
     says("STOP", "HELP").await; // the provider's keywords differ from ours
     says("OUI", "START").await;
-    send_text(&harbor.admin, &harbor, &maya).await.is(202);
+    send_text(&harbor.admin, &harbor, &maya)
+        .await
+        .expect_status(202);
     assert_eq!(history(&harbor, &maya).await.len(), 2);
 }
 
@@ -272,14 +291,20 @@ async fn repeated_stop_is_one_consent_change() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sid = "SM00000000000000000000000000000077";
-    join_all((0..50).map(|_| hub.twilio.texting(MAYA, FRONT_DESK, "STOP").sid(sid).send())).await;
+    join_all((0..50).map(|_| {
+        hub.twilio
+            .inbound_text(MAYA, FRONT_DESK, "STOP")
+            .sid(sid)
+            .send()
+    }))
+    .await;
     let maya = harbor.conversation_with(MAYA).await;
     assert_eq!(maya["opted_out"], true);
     assert_eq!(history(&harbor, &maya).await.len(), 1);
     // A late repeat of the STOP does not undo the later START.
-    harbor.receives(MAYA, "START").await;
+    harbor.receive_text(MAYA, "START").await;
     hub.twilio
-        .texting(MAYA, FRONT_DESK, "STOP")
+        .inbound_text(MAYA, FRONT_DESK, "STOP")
         .sid(sid)
         .send()
         .await;
@@ -295,15 +320,15 @@ async fn opt_out_applies_to_the_number_it_was_sent_to() {
         .admin
         .post(&harbor.path("/integrations"), sandbox)
         .await
-        .is(201);
-    harbor.receives(MAYA, "STOP").await;
+        .expect_status(201);
+    harbor.receive_text(MAYA, "STOP").await;
     let number = &other["numbers"][0]["id"];
     let draft = json!({"to": MAYA, "number_id": number, "content": "From another number"});
     harbor
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202);
+        .expect_status(202);
     let draft = json!({"to": MAYA, "number_id": harbor.number(FRONT_DESK).await, "content": "No"});
     harbor
         .admin
@@ -316,9 +341,9 @@ async fn opt_out_applies_to_the_number_it_was_sent_to() {
 async fn agent_records_a_verbal_opt_out() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     let path = consent_path(&harbor, &maya);
     let says = |consent_kind: &str, reason: &str| json!({"number_id": maya["number_id"], "consent_kind": consent_kind, "reason": reason});
 
@@ -335,15 +360,20 @@ async fn agent_records_a_verbal_opt_out() {
             .await
             .refused(422, "validation_failed");
     }
-    send_text(&sam, &harbor, &maya).await.is(202);
+    send_text(&sam, &harbor, &maya).await.expect_status(202);
 
-    let result = sam.post(&path, says("stop", "On the phone")).await.is(200);
+    let result = sam
+        .post(&path, says("stop", "On the phone"))
+        .await
+        .expect_status(200);
     assert_eq!(result["data"][0]["actor_id"], sam.id);
     assert_eq!(result["data"][0]["proof"], "On the phone");
     send_text(&harbor.admin, &harbor, &maya)
         .await
         .refused(409, "contact_opted_out");
-    sam.post(&path, says("stop", "Again")).await.is(200);
+    sam.post(&path, says("stop", "Again"))
+        .await
+        .expect_status(200);
     assert_eq!(
         history(&harbor, &maya).await.len(),
         1,
@@ -352,8 +382,8 @@ async fn agent_records_a_verbal_opt_out() {
 
     sam.post(&path, says("start", "They called back"))
         .await
-        .is(200);
-    send_text(&sam, &harbor, &maya).await.is(202);
+        .expect_status(200);
+    send_text(&sam, &harbor, &maya).await.expect_status(202);
     assert_eq!(history(&harbor, &maya).await.len(), 2);
 }
 
@@ -362,8 +392,8 @@ async fn agent_records_a_verbal_opt_out() {
 async fn yes_lifts_only_opt_outs_by_text() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "STOP").await;
-    let opted_out = async |text: &str| harbor.receives(MAYA, text).await["opted_out"].clone();
+    let maya = harbor.receive_text(MAYA, "STOP").await;
+    let opted_out = async |text: &str| harbor.receive_text(MAYA, text).await["opted_out"].clone();
     assert_eq!(
         opted_out("Yes").await,
         false,
@@ -376,7 +406,7 @@ async fn yes_lifts_only_opt_outs_by_text() {
             .admin
             .post(&consent_path(&harbor, &maya), stop.clone())
             .await
-            .is(200);
+            .expect_status(200);
         let before = history(&harbor, &maya).await.len();
         assert_eq!(opted_out("Yes").await, true, "recorded by an agent");
         assert_eq!(
@@ -387,7 +417,7 @@ async fn yes_lifts_only_opt_outs_by_text() {
         assert_eq!(opted_out(lifting).await, false, "an exact keyword");
     }
 
-    hub.executes_sql("insert into opt_outs (workspace_id, contact_id, number_id, source, proof)
+    hub.execute_sql("insert into opt_outs (workspace_id, contact_id, number_id, source, proof)
                  select workspace_id, contact_id, number_id, 'import', 'old list' from conversations")
         .await;
     assert_eq!(opted_out("yes").await, true, "imported");

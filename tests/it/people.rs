@@ -20,9 +20,9 @@ fn newcomer() -> Value {
 
 /// A second admin, who joined by invitation.
 async fn another_admin(harbor: &Workspace<'_>, email: &str) -> Person {
-    let link = harbor.invites(email, "admin").await;
-    let session = accepts(&Person::nobody(harbor.hub), &link, newcomer()).await;
-    Person::signed_in(harbor.hub, &session.is(200))
+    let link = harbor.invite(email, "admin").await;
+    let session = accepts(&Person::anonymous(harbor.hub), &link, newcomer()).await;
+    Person::signed_in(harbor.hub, &session.expect_status(200))
 }
 
 async fn changes_role(who: &Person, harbor: &Workspace<'_>, user: &str, role: &str) -> Answer {
@@ -42,7 +42,7 @@ async fn roles(harbor: &Workspace<'_>) -> Vec<(String, String)> {
         "select user_id::text, role from workspace_members where workspace_id::text = $1 order by 1",
     )
     .bind(&harbor.id)
-    .fetch_all(&harbor.hub.raw)
+    .fetch_all(&harbor.hub.superuser_pool)
     .await
     .unwrap()
 }
@@ -56,13 +56,13 @@ async fn admins(harbor: &Workspace<'_>) -> usize {
 async fn invited_person_sees_the_offer_and_joins_with_a_new_account() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
     let form = json!({"email": " Sam@Harbor.Test ", "role": "agent"});
     let invited = harbor
         .admin
         .post(&harbor.path("/members"), form)
         .await
-        .is(201)["invitation"]
+        .expect_status(201)["invitation"]
         .clone();
     assert_eq!(
         (&invited["email"], &invited["role"]),
@@ -70,16 +70,16 @@ async fn invited_person_sees_the_offer_and_joins_with_a_new_account() {
     );
     let url = invited["url"].as_str().unwrap();
     assert_eq!(
-        hub.post.mail_to(SAM).await.link(),
+        hub.mail_server.mail_to(SAM).await.link(),
         url,
         "the mail has the same link"
     );
     let token = url.rsplit('/').next().unwrap();
 
-    let offer = nobody
+    let offer = anonymous
         .get(&format!("/api/invitations/{token}"))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(offer["workspace_name"], "Harbor Dental");
     assert_eq!(
         (&offer["email"], &offer["role"]),
@@ -95,21 +95,23 @@ async fn invited_person_sees_the_offer_and_joins_with_a_new_account() {
         ),
         (json!({"name": "Sam", "pass": PASSWORD}), "body"),
     ] {
-        let problem = accepts(&nobody, token, form)
+        let problem = accepts(&anonymous, token, form)
             .await
             .refused(422, "validation_failed");
         assert_eq!(problem["errors"][0]["field"], field);
     }
 
-    let answer = accepts(&nobody, token, newcomer()).await;
+    let answer = accepts(&anonymous, token, newcomer()).await;
     assert_eq!(answer.headers.get_all("set-cookie").iter().count(), 2);
-    let session = answer.is(200);
+    let session = answer.expect_status(200);
     assert_eq!(session["user"]["name"], "Sam Ortiz");
     assert_eq!(session["workspaces"].as_array().unwrap().len(), 1);
     assert_eq!(session["workspaces"][0]["role"], "agent");
     let sam = Person::signed_in(&hub, &session);
-    sam.get(&harbor.path("/conversations")).await.is(200);
-    Person::signs_in(&hub, SAM).await;
+    sam.get(&harbor.path("/conversations"))
+        .await
+        .expect_status(200);
+    Person::sign_in(&hub, SAM).await;
 }
 
 #[tokio::test]
@@ -117,12 +119,12 @@ async fn existing_account_joins_with_its_password_and_keeps_its_name() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
-    let token = harbor.invites(&bay.admin.email, "agent").await;
-    hub.has_verified(&bay.admin.email).await;
-    let nobody = Person::nobody(&hub);
+    let token = harbor.invite(&bay.admin.email, "agent").await;
+    hub.verify_email(&bay.admin.email).await;
+    let anonymous = Person::anonymous(&hub);
 
     let wrong = json!({"name": "Mallory", "password": "not this password"});
-    accepts(&nobody, &token, wrong)
+    accepts(&anonymous, &token, wrong)
         .await
         .refused(401, "unauthenticated");
     bay.admin
@@ -131,11 +133,14 @@ async fn existing_account_joins_with_its_password_and_keeps_its_name() {
         .refused(403, "not_a_member");
 
     let right = json!({"name": "Mallory", "password": PASSWORD});
-    let session = accepts(&nobody, &token, right).await.is(200);
+    let session = accepts(&anonymous, &token, right).await.expect_status(200);
     assert_eq!(session["user"]["id"], bay.admin.id);
     assert_eq!(session["user"]["name"], "Jo Park");
     assert_eq!(session["workspaces"].as_array().unwrap().len(), 2);
-    bay.admin.get(&harbor.path("/conversations")).await.is(200);
+    bay.admin
+        .get(&harbor.path("/conversations"))
+        .await
+        .expect_status(200);
 }
 
 #[tokio::test]
@@ -146,8 +151,8 @@ async fn signed_in_user_joins_only_with_the_invited_address() {
         hub.workspace("Bay Optics").await,
         hub.workspace("Cove Vets").await,
     );
-    let token = harbor.invites(&bay.admin.email, "agent").await;
-    hub.has_verified(&bay.admin.email).await;
+    let token = harbor.invite(&bay.admin.email, "agent").await;
+    hub.verify_email(&bay.admin.email).await;
 
     let problem = accepts(&cove.admin, &token, json!({}))
         .await
@@ -158,9 +163,11 @@ async fn signed_in_user_joins_only_with_the_invited_address() {
         .await
         .refused(403, "not_a_member");
 
-    let session = accepts(&bay.admin, &token, json!({})).await.is(200);
+    let session = accepts(&bay.admin, &token, json!({}))
+        .await
+        .expect_status(200);
     assert_eq!(session["user"]["id"], bay.admin.id);
-    bay.admin.get(&harbor.path("")).await.is(200);
+    bay.admin.get(&harbor.path("")).await.expect_status(200);
     assert_eq!(roles(&harbor).await.len(), 2, "no other user joined");
 }
 
@@ -169,13 +176,19 @@ async fn used_withdrawn_expired_or_forged_links_are_refused() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
 
-    let used = harbor.invites(SAM, "agent").await;
-    accepts(&nobody, &used, newcomer()).await.is(200);
+    let used = harbor.invite(SAM, "agent").await;
+    accepts(&anonymous, &used, newcomer())
+        .await
+        .expect_status(200);
 
-    let withdrawn = harbor.invites("lin@harbor.test", "agent").await;
-    let list = harbor.admin.get(&harbor.path("/invitations")).await.is(200);
+    let withdrawn = harbor.invite("lin@harbor.test", "agent").await;
+    let list = harbor
+        .admin
+        .get(&harbor.path("/invitations"))
+        .await
+        .expect_status(200);
     assert_eq!(list["data"].as_array().unwrap().len(), 1);
     assert_eq!(list["data"][0]["email"], "lin@harbor.test");
     assert!(
@@ -188,13 +201,17 @@ async fn used_withdrawn_expired_or_forged_links_are_refused() {
         .await
         .refused(404, "not_found");
     let path = harbor.path(&format!("/invitations/{id}"));
-    harbor.admin.delete(&path).await.is(204);
+    harbor.admin.delete(&path).await.expect_status(204);
     harbor.admin.delete(&path).await.refused(404, "not_found");
 
-    let expired = harbor.invites("kim@harbor.test", "agent").await;
-    hub.executes_sql("update invitations set expires_at = now() - interval '1 second'")
+    let expired = harbor.invite("kim@harbor.test", "agent").await;
+    hub.execute_sql("update invitations set expires_at = now() - interval '1 second'")
         .await;
-    let list = harbor.admin.get(&harbor.path("/invitations")).await.is(200);
+    let list = harbor
+        .admin
+        .get(&harbor.path("/invitations"))
+        .await
+        .expect_status(200);
     assert_eq!(list["data"], json!([]));
 
     for token in [
@@ -206,11 +223,11 @@ async fn used_withdrawn_expired_or_forged_links_are_refused() {
         &"A".repeat(43),
         &"A".repeat(5_000),
     ] {
-        nobody
+        anonymous
             .get(&format!("/api/invitations/{token}"))
             .await
             .refused(404, "not_found");
-        accepts(&nobody, token, newcomer())
+        accepts(&anonymous, token, newcomer())
             .await
             .refused(404, "not_found");
         accepts(&bay.admin, token, json!({}))
@@ -224,14 +241,16 @@ async fn used_withdrawn_expired_or_forged_links_are_refused() {
 async fn new_invitation_invalidates_the_previous_and_names_the_role() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let nobody = Person::nobody(&hub);
-    let first = harbor.invites(SAM, "admin").await;
-    let second = harbor.invites("SAM@harbor.test", "agent").await;
+    let anonymous = Person::anonymous(&hub);
+    let first = harbor.invite(SAM, "admin").await;
+    let second = harbor.invite("SAM@harbor.test", "agent").await;
 
-    accepts(&nobody, &first, newcomer())
+    accepts(&anonymous, &first, newcomer())
         .await
         .refused(404, "not_found");
-    let session = accepts(&nobody, &second, newcomer()).await.is(200);
+    let session = accepts(&anonymous, &second, newcomer())
+        .await
+        .expect_status(200);
     assert_eq!(session["workspaces"][0]["role"], "agent");
 
     let form = json!({"email": SAM, "role": "admin"});
@@ -251,12 +270,12 @@ async fn concurrent_uses_of_one_link_join_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
 
-    let token = harbor.invites(SAM, "agent").await;
+    let token = harbor.invite(SAM, "agent").await;
     let answers = join_all((0..6).map(|n| {
         let form = json!({"name": format!("Sam {n}"), "password": format!("{PASSWORD} {n}")});
-        accepts(&nobody, &token, form)
+        accepts(&anonymous, &token, form)
     }))
     .await;
     let joined = answers.iter().filter(|answer| answer.status == 200).count();
@@ -268,8 +287,8 @@ async fn concurrent_uses_of_one_link_join_once() {
         1
     );
 
-    let token = harbor.invites(&bay.admin.email, "agent").await;
-    hub.has_verified(&bay.admin.email).await;
+    let token = harbor.invite(&bay.admin.email, "agent").await;
+    hub.verify_email(&bay.admin.email).await;
     let answers = join_all((0..6).map(|_| accepts(&bay.admin, &token, json!({})))).await;
     let joined = answers.iter().filter(|answer| answer.status == 200).count();
     assert_eq!(joined, 1, "{answers:?}");
@@ -281,7 +300,7 @@ async fn invitation_assigns_numbers_of_its_workspace_only() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
-    bay.connects_twilio("+16285550177").await;
+    bay.connect_twilio("+16285550177").await;
     let (ours, theirs) = (
         harbor.number(FRONT_DESK).await,
         bay.number("+16285550177").await,
@@ -293,15 +312,15 @@ async fn invitation_assigns_numbers_of_its_workspace_only() {
         .admin
         .post(&harbor.path("/members"), form)
         .await
-        .is(201);
+        .expect_status(201);
     let url = invited["invitation"]["url"].as_str().unwrap();
     let token = url.rsplit('/').next().unwrap();
-    let session = accepts(&Person::nobody(&hub), token, newcomer())
+    let session = accepts(&Person::anonymous(&hub), token, newcomer())
         .await
-        .is(200);
+        .expect_status(200);
     let sam = Person::signed_in(&hub, &session);
 
-    let numbers = sam.get(&harbor.path("/numbers")).await.is(200);
+    let numbers = sam.get(&harbor.path("/numbers")).await.expect_status(200);
     let ids: Vec<_> = numbers["data"]
         .as_array()
         .unwrap()
@@ -320,19 +339,24 @@ async fn invitation_assigns_numbers_of_its_workspace_only() {
 async fn starting_credits_are_granted_to_new_agents_not_admins() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
     harbor
         .admin
         .patch(&harbor.path(""), json!({"starting_credits": 25}))
         .await
-        .is(200);
-    let agent = harbor.invites(SAM, "agent").await;
-    let sam = Person::signed_in(&hub, &accepts(&nobody, &agent, newcomer()).await.is(200));
+        .expect_status(200);
+    let agent = harbor.invite(SAM, "agent").await;
+    let sam = Person::signed_in(
+        &hub,
+        &accepts(&anonymous, &agent, newcomer())
+            .await
+            .expect_status(200),
+    );
     let lin = another_admin(&harbor, "lin@harbor.test").await;
 
     let path = harbor.path(&format!("/credits/{}", sam.id));
-    assert_eq!(sam.get(&path).await.is(200)["balance"], 25);
-    let ledger = sam.get(&format!("{path}/ledger")).await.is(200);
+    assert_eq!(sam.get(&path).await.expect_status(200)["balance"], 25);
+    let ledger = sam.get(&format!("{path}/ledger")).await.expect_status(200);
     assert_eq!(ledger["data"].as_array().unwrap().len(), 1);
     let entry = &ledger["data"][0];
     assert_eq!(
@@ -340,7 +364,7 @@ async fn starting_credits_are_granted_to_new_agents_not_admins() {
         (&json!(25), &json!(25), &json!("granted"))
     );
     let path = harbor.path(&format!("/credits/{}/ledger", lin.id));
-    assert_eq!(lin.get(&path).await.is(200)["data"], json!([]));
+    assert_eq!(lin.get(&path).await.expect_status(200)["data"], json!([]));
 }
 
 #[tokio::test]
@@ -348,8 +372,12 @@ async fn agents_cannot_manage_members() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    harbor.invites("kim@harbor.test", "agent").await;
-    let list = harbor.admin.get(&harbor.path("/invitations")).await.is(200);
+    harbor.invite("kim@harbor.test", "agent").await;
+    let list = harbor
+        .admin
+        .get(&harbor.path("/invitations"))
+        .await
+        .expect_status(200);
     let invitation = list["data"][0]["id"].as_str().unwrap();
     let before = roles(&harbor).await;
 
@@ -414,40 +442,43 @@ async fn role_change_applies_to_next_request_and_open_sockets() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
     let (mut jo, mut agent) = (
-        harbor.admin.listens(&harbor).await,
-        sam.listens(&harbor).await,
+        harbor.admin.join_workspace(&harbor).await,
+        sam.join_workspace(&harbor).await,
     );
     let integrations = harbor.path("/integrations");
     sam.get(&integrations).await.refused(403, "admin_only");
     hub.twilio.text(MAYA, FRONT_DESK, "Before").await;
-    jo.receives("new_message").await;
+    jo.wait_for("new_message").await;
 
     let member = changes_role(&harbor.admin, &harbor, &sam.id, "admin")
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         (&member["user_id"], &member["role"]),
         (&json!(sam.id), &json!("admin"))
     );
-    sam.get(&integrations).await.is(200);
+    sam.get(&integrations).await.expect_status(200);
     // The next frame of the socket is the resync: no earlier event is sent.
     assert_eq!(agent.next().await["type"], "resync");
     hub.twilio.text(MAYA, FRONT_DESK, "As an admin").await;
     assert_eq!(
-        agent.receives("new_message").await["message"]["content"],
+        agent.wait_for("new_message").await["message"]["content"],
         "As an admin"
     );
-    jo.receives("new_message").await;
+    jo.wait_for("new_message").await;
 
     changes_role(&harbor.admin, &harbor, &sam.id, "agent")
         .await
-        .is(200);
+        .expect_status(200);
     sam.get(&integrations).await.refused(403, "admin_only");
-    let conversations = sam.get(&harbor.path("/conversations")).await.is(200);
+    let conversations = sam
+        .get(&harbor.path("/conversations"))
+        .await
+        .expect_status(200);
     assert_eq!(conversations["data"], json!([]));
-    agent.receives("resync").await;
+    agent.wait_for("resync").await;
     hub.twilio.text(MAYA, FRONT_DESK, "As an agent again").await;
-    jo.receives("new_message").await;
+    jo.wait_for("new_message").await;
     assert!(agent.received_so_far(&harbor).await.is_empty());
 }
 
@@ -487,7 +518,11 @@ async fn unknown_roles_and_unknown_members_get_distinct_errors() {
 }
 
 async fn routes(harbor: &Workspace<'_>) -> Vec<(reqwest::Method, String)> {
-    let description = harbor.admin.get("/api/openapi.json").await.is(200);
+    let description = harbor
+        .admin
+        .get("/api/openapi.json")
+        .await
+        .expect_status(200);
     let some = "01890000-0000-7000-8000-000000000000";
     let mut routes = Vec::new();
     for (path, operations) in description["paths"].as_object().unwrap() {
@@ -513,18 +548,20 @@ async fn removed_member_loses_access_at_once_and_keeps_the_session() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    hub.has_verified(&sam.email).await;
-    let token = bay.invites(&sam.email, "agent").await;
-    accepts(&sam, &token, json!({})).await.is(200);
-    let mut socket = sam.listens(&harbor).await;
-    harbor.receives(MAYA, "Between us: 4711").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    hub.verify_email(&sam.email).await;
+    let token = bay.invite(&sam.email, "agent").await;
+    accepts(&sam, &token, json!({})).await.expect_status(200);
+    let mut socket = sam.join_workspace(&harbor).await;
+    harbor.receive_text(MAYA, "Between us: 4711").await;
     assert_eq!(
-        socket.receives("new_message").await["message"]["content"],
+        socket.wait_for("new_message").await["message"]["content"],
         "Between us: 4711"
     );
 
-    removes(&harbor.admin, &harbor, &sam.id).await.is(204);
+    removes(&harbor.admin, &harbor, &sam.id)
+        .await
+        .expect_status(204);
 
     for (method, path) in routes(&harbor).await {
         let request = sam.request(method.clone(), &path);
@@ -534,19 +571,21 @@ async fn removed_member_loses_access_at_once_and_keeps_the_session() {
         };
         sam.ask(request).await.refused(403, "not_a_member");
     }
-    assert_eq!(socket.closes().await, 1008);
-    let me = sam.get("/api/auth/me").await.is(200);
+    assert_eq!(socket.wait_for_close().await, 1008);
+    let me = sam.get("/api/auth/me").await.expect_status(200);
     assert_eq!(me["workspaces"].as_array().unwrap().len(), 1);
-    sam.get(&bay.path("/conversations")).await.is(200);
+    sam.get(&bay.path("/conversations"))
+        .await
+        .expect_status(200);
     let mut socket = sam.socket().await;
     socket
-        .says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
+        .send(json!({"type": "join_workspace", "workspace_id": harbor.id}))
         .await;
-    assert_eq!(socket.receives("error").await["code"], "not_a_member");
+    assert_eq!(socket.wait_for("error").await["code"], "not_a_member");
     // A returning member starts without numbers.
-    let token = harbor.invites(&sam.email, "agent").await;
-    accepts(&sam, &token, json!({})).await.is(200);
-    let numbers = sam.get(&harbor.path("/numbers")).await.is(200);
+    let token = harbor.invite(&sam.email, "agent").await;
+    accepts(&sam, &token, json!({})).await.expect_status(200);
+    let numbers = sam.get(&harbor.path("/numbers")).await.expect_status(200);
     assert_eq!(numbers["data"], json!([]));
 }
 
@@ -557,7 +596,9 @@ async fn agents_and_all_but_the_last_admin_can_leave() {
     let sam = harbor.agent("Sam").await;
     let lin = another_admin(&harbor, "lin@harbor.test").await;
     for leaver in [&sam, &lin] {
-        removes(leaver, &harbor, &leaver.id).await.is(204);
+        removes(leaver, &harbor, &leaver.id)
+            .await
+            .expect_status(204);
         leaver
             .get(&harbor.path(""))
             .await
@@ -585,7 +626,9 @@ async fn last_admin_cannot_be_demoted_removed_or_leave() {
 
     // With a second admin it is possible, until that one is the last.
     let lin = another_admin(&harbor, "lin@harbor.test").await;
-    changes_role(jo, &harbor, &jo.id, "agent").await.is(200);
+    changes_role(jo, &harbor, &jo.id, "agent")
+        .await
+        .expect_status(200);
     removes(jo, &harbor, &lin.id)
         .await
         .refused(403, "admin_only");
@@ -629,7 +672,7 @@ async fn concurrent_mutual_demotion_leaves_one_admin() {
             );
         }
         assert!(admins(&harbor).await >= 1, "round {round}: {answers:?}");
-        hub.executes_sql("update workspace_members set role = 'admin'")
+        hub.execute_sql("update workspace_members set role = 'admin'")
             .await;
     }
 }
@@ -696,11 +739,11 @@ async fn responses_do_not_reveal_whether_an_account_exists() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
     let addresses = [bay.admin.email.as_str(), "stranger@bay.test"];
     let mut links = Vec::new();
     for email in addresses {
-        links.push(harbor.invites(email, "agent").await);
+        links.push(harbor.invite(email, "agent").await);
     }
     let no_name =
         json!({"workspace_name": "", "name": "Kim", "password": PASSWORD, "email": "EMAIL"});
@@ -746,14 +789,14 @@ async fn responses_do_not_reveal_whether_an_account_exists() {
         let mut answers = Vec::new();
         for (email, link) in addresses.iter().zip(&links) {
             let form = serde_json::from_str(&form.to_string().replace("EMAIL", email)).unwrap();
-            let answer = nobody.post(&path.replace("LINK", link), form).await;
+            let answer = anonymous.post(&path.replace("LINK", link), form).await;
             answers.push(mail_and_status(&answer, email));
         }
         assert_eq!(answers[0], answers[1], "{path} {form}");
     }
     let mut offers = Vec::new();
     for (email, link) in addresses.iter().zip(&links) {
-        let offer = nobody.get(&format!("/api/invitations/{link}")).await;
+        let offer = anonymous.get(&format!("/api/invitations/{link}")).await;
         offers.push(mail_and_status(&offer, email));
     }
     assert_eq!(offers[0], offers[1]);
@@ -766,16 +809,16 @@ async fn repeated_sign_up_is_mailed_to_the_account_owner() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let email = harbor.admin.email.as_str();
-    hub.post.mail_to(email).await; // the confirmation mail
+    hub.mail_server.mail_to(email).await; // the confirmation mail
     let form =
         json!({"workspace_name": "Mine", "name": "Eve", "email": email, "password": PASSWORD});
-    let problem = Person::nobody(&hub)
+    let problem = Person::anonymous(&hub)
         .post("/api/auth/signup", form)
         .await
         .refused(422, "validation_failed");
     let message = problem["errors"][0]["message"].as_str().unwrap();
     assert!(!message.contains("account"), "{message}");
-    let mail = hub.post.mail_to(email).await;
+    let mail = hub.mail_server.mail_to(email).await;
     assert_eq!(mail.subject, "You have an account already");
 }
 
@@ -784,17 +827,19 @@ async fn repeated_sign_up_is_mailed_to_the_account_owner() {
 async fn mail_limit_by_others_does_not_block_joining() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let nobody = Person::nobody(&hub);
-    let token = harbor.invites(SAM, "agent").await;
-    let forgot = || nobody.post("/api/auth/forgot-password", json!({"email": SAM}));
+    let anonymous = Person::anonymous(&hub);
+    let token = harbor.invite(SAM, "agent").await;
+    let forgot = || anonymous.post("/api/auth/forgot-password", json!({"email": SAM}));
     for _ in 0..3 {
-        forgot().await.is(202);
+        forgot().await.expect_status(202);
     }
     forgot().await.refused(429, "rate_limited");
 
-    let session = accepts(&nobody, &token, newcomer()).await.is(200);
+    let session = accepts(&anonymous, &token, newcomer())
+        .await
+        .expect_status(200);
     Person::signed_in(&hub, &session)
         .get(&harbor.path(""))
         .await
-        .is(200);
+        .expect_status(200);
 }

@@ -195,10 +195,10 @@ async fn pages_read_a_bounded_number_of_rows() {
     for line in 1..10 {
         account.number(&format!("+1628555020{line}"));
     }
-    harbor.connects_with(TOKEN).await.is(201);
+    harbor.connect_with(TOKEN).await.expect_status(201);
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
-    harbor.assigns("+16285550209", &lin).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    harbor.assign_number("+16285550209", &lin).await;
     for sql in [
         "set session_replication_role = replica",
         &format!("set archive.workspace = '{}'", harbor.id),
@@ -234,7 +234,7 @@ async fn pages_read_a_bounded_number_of_rows() {
         let newest = who
             .get(&harbor.path("/conversations?limit=1"))
             .await
-            .is(200);
+            .expect_status(200);
         let newest = &newest["data"][0];
         let (talk, number) = (id(newest), newest["number_id"].as_str().unwrap().to_owned());
         let thread: String = sqlx::query_scalar(
@@ -259,7 +259,12 @@ async fn pages_read_a_bounded_number_of_rows() {
         .fetch_all(&mut root)
         .await
         .unwrap();
-        let tag = harbor.admin.get(&harbor.path("/tags")).await.is(200)["data"].clone();
+        let tag = harbor
+            .admin
+            .get(&harbor.path("/tags"))
+            .await
+            .expect_status(200)["data"]
+            .clone();
         let tags: Vec<_> = tag.as_array().unwrap().iter().map(id).collect();
 
         let mut paths: Vec<(String, u64)> = Vec::new();
@@ -315,7 +320,10 @@ async fn pages_read_a_bounded_number_of_rows() {
             // A page far down.
             let mut at = String::new();
             for _ in 0..15 {
-                let page = who.get(&format!("{list}&limit=200{at}")).await.is(200);
+                let page = who
+                    .get(&format!("{list}&limit=200{at}"))
+                    .await
+                    .expect_status(200);
                 match &page["next_cursor"] {
                     Value::String(cursor) => at = format!("&cursor={cursor}"),
                     _ => break,
@@ -442,7 +450,7 @@ async fn pages_read_a_bounded_number_of_rows() {
     let mut at = String::new();
     loop {
         let path = harbor.path(&format!("/messages?direction=outbound&limit=200{at}"));
-        let page = lin.get(&path).await.is(200);
+        let page = lin.get(&path).await.expect_status(200);
         found += page["data"].as_array().unwrap().len();
         pages += 1;
         match &page["next_cursor"] {
@@ -481,10 +489,10 @@ async fn access_checks_cost_the_same_for_any_count_of_numbers() {
     for line in 10..40 {
         account.number(&format!("+162855502{line}"));
     }
-    harbor.connects_with(TOKEN).await.is(201);
+    harbor.connect_with(TOKEN).await.expect_status(201);
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let talk = harbor.receives("+14155550142", "Good morning").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let talk = harbor.receive_text("+14155550142", "Good morning").await;
     let thread = format!("/w/{}/inbox/{}", harbor.slug, talk["id"].as_str().unwrap());
     let paths = [
         format!("/w/{}/inbox", harbor.slug),
@@ -550,7 +558,7 @@ async fn receiving_a_text_reads_few_rows_with_any_statistics() {
     for line in 1..10 {
         account.number(&format!("+1628555020{line}"));
     }
-    harbor.connects_with(TOKEN).await.is(201);
+    harbor.connect_with(TOKEN).await.expect_status(201);
     // Every connection plans its statements on empty tables and keeps the plans.
     for text in 0..40 {
         let from = format!("+141555501{:02}", text % 20);
@@ -689,9 +697,9 @@ async fn search_for_a_frequent_old_word_is_bounded() {
         .account(&harbor.account, TOKEN)
         .number(FRONT_DESK)
         .number(recall);
-    harbor.connects_with(TOKEN).await.is(201);
+    harbor.connect_with(TOKEN).await.expect_status(201);
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(recall, &sam).await;
+    harbor.assign_number(recall, &sam).await;
     for number in [FRONT_DESK, recall] {
         let answer = hub.twilio.text(MAYA, number, "Hello").await;
         assert_eq!(answer.status(), 200);
@@ -711,7 +719,7 @@ async fn search_for_a_frequent_old_word_is_bounded() {
                 let end = log.end();
                 let request = who.request(reqwest::Method::GET, &harbor.path("/search"));
                 let query = [("q", q), ("kind", "messages"), ("cursor", &cursor)];
-                let answer = who.ask(request.query(&query)).await.is(200);
+                let answer = who.ask(request.query(&query)).await.expect_status(200);
                 let statements = log.since(end);
                 let rows: u64 = statements
                     .iter()
@@ -754,7 +762,11 @@ async fn search_for_a_frequent_old_word_is_bounded() {
             ("limit", "200"),
             ("cursor", &cursor),
         ];
-        let answer = harbor.admin.ask(request.query(&query)).await.is(200);
+        let answer = harbor
+            .admin
+            .ask(request.query(&query))
+            .await
+            .expect_status(200);
         let texts = answer["messages"]["data"].as_array().unwrap();
         seen.extend(
             texts

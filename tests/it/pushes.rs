@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::emulator::push::PushService;
-use crate::hub::{FRONT_DESK, Frames, Hub, MAYA, Person, Workspace, empty_database};
+use crate::hub::{FRONT_DESK, Hub, MAYA, Person, SocketClient, Workspace, empty_database};
 
 async fn start() -> (Hub, PushService) {
     let settings = [("PUSH_INSIDE", "127.0.0.1"), ("AWAY_AFTER", "3")];
@@ -16,20 +16,22 @@ impl Workspace<'_> {
     /// Adds a subscription. Its index at the push service is the order of these calls.
     async fn subscribes_to_push(&self, who: &Person, service: &PushService, name: &str) -> Value {
         let path = self.path("/pushes");
-        who.post(&path, service.subscribes(name)).await.is(201)
+        who.post(&path, service.subscribes(name))
+            .await
+            .expect_status(201)
     }
 
     /// Asserts that no further push is pending: that of a last text would come after it.
     async fn assert_no_further_push(&self, service: &PushService, before: usize) {
         let witness = self.agent("Witness").await;
-        self.assigns(FRONT_DESK, &witness).await;
+        self.assign_number(FRONT_DESK, &witness).await;
         let device = self.subscribes_to_push(&witness, service, "Witness").await;
-        self.receives("+14155550199", "Witnessed").await;
+        self.receive_text("+14155550199", "Witnessed").await;
         let received = service.received(before + 1).await;
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         assert_eq!(service.pushes().len(), before + 1, "{received:?}");
         let device = self.path(&format!("/pushes/{}", device["id"].as_str().unwrap()));
-        witness.delete(&device).await.is(204);
+        witness.delete(&device).await.expect_status(204);
     }
 }
 
@@ -38,7 +40,7 @@ async fn push_to_absent_member_announces_a_text_without_content() {
     let (hub, service) = start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     let phone = harbor
         .subscribes_to_push(&sam, &service, "Chrome on Android")
         .await;
@@ -56,7 +58,7 @@ async fn push_to_absent_member_announces_a_text_without_content() {
         "the endpoint is secret: {phone}"
     );
 
-    let maya = harbor.receives(MAYA, "The gate code is 4711").await;
+    let maya = harbor.receive_text(MAYA, "The gate code is 4711").await;
     let received_push = &service.received(1).await[0];
     let id = maya["id"].as_str().unwrap();
     assert_eq!(received_push.browser, 0, "Lin has no access to the number");
@@ -76,10 +78,10 @@ async fn push_to_absent_member_announces_a_text_without_content() {
         json!({"notifications": {"push_preview": true}}),
     )
     .await
-    .is(200);
+    .expect_status(200);
     let answer = hub
         .twilio
-        .texting(MAYA, FRONT_DESK, "It is 4712")
+        .inbound_text(MAYA, FRONT_DESK, "It is 4712")
         .sid("SM4712");
     assert_eq!(answer.send().await.status(), 200);
     let received_push = &service.received(2).await[1];
@@ -93,10 +95,10 @@ async fn push_to_absent_member_announces_a_text_without_content() {
     // A repeated webhook sends no push.
     let answer = hub
         .twilio
-        .texting(MAYA, FRONT_DESK, "It is 4712")
+        .inbound_text(MAYA, FRONT_DESK, "It is 4712")
         .sid("SM4712");
     assert_eq!(answer.send().await.status(), 200);
-    harbor.answers(&harbor.admin, &maya, "Thank you").await;
+    harbor.reply(&harbor.admin, &maya, "Thank you").await;
 
     // Only the assignee is notified.
     let jo = harbor.admin.clone();
@@ -104,20 +106,20 @@ async fn push_to_absent_member_announces_a_text_without_content() {
     let conversation = harbor.path(&format!("/conversations/{id}"));
     jo.patch(&conversation, json!({"assignee_id": jo.id}))
         .await
-        .is(200);
-    harbor.receives(MAYA, "And now?").await;
+        .expect_status(200);
+    harbor.receive_text(MAYA, "And now?").await;
     let received = service.received(3).await;
     assert_eq!(received[2].browser, 2, "Jo alone: {received:?}");
-    let used = sam.get(&harbor.path("/pushes")).await.is(200);
+    let used = sam.get(&harbor.path("/pushes")).await.expect_status(200);
     assert!(used["data"][0]["last_used_at"].is_string(), "{used}");
     jo.patch(&conversation, json!({"assignee_id": null}))
         .await
-        .is(200);
+        .expect_status(200);
 
     // Members with an open inbox get no push.
-    let mut sams = sam.listens(&harbor).await;
-    harbor.receives(MAYA, "Hello?").await;
-    sams.receives("new_message").await;
+    let mut sams = sam.join_workspace(&harbor).await;
+    harbor.receive_text(MAYA, "Hello?").await;
+    sams.wait_for("new_message").await;
     let received = service.received(4).await;
     assert_eq!(
         received[3].browser, 2,
@@ -128,13 +130,13 @@ async fn push_to_absent_member_announces_a_text_without_content() {
 }
 
 /// Sends a `watching` frame and waits until it is processed.
-async fn set_watching(window: &mut Frames, watching: bool) {
+async fn set_watching(window: &mut SocketClient, watching: bool) {
     window
-        .says(json!({"type": "watching", "watching": watching}))
+        .send(json!({"type": "watching", "watching": watching}))
         .await;
     // The error arrives after the frame was processed.
-    window.says_text("?").await;
-    window.receives("error").await;
+    window.send_text("?").await;
+    window.wait_for("error").await;
 }
 
 #[tokio::test]
@@ -146,42 +148,42 @@ async fn member_with_unfocused_windows_is_away_after_a_while() {
     let a_while = std::time::Duration::from_millis(3200);
 
     // A focused window counts as present, and so does a member for `AWAY_AFTER` seconds after that.
-    let mut desk = jo.listens(&harbor).await;
-    let mut tab = jo.listens(&harbor).await;
+    let mut desk = jo.join_workspace(&harbor).await;
+    let mut tab = jo.join_workspace(&harbor).await;
     set_watching(&mut tab, false).await;
     set_watching(&mut desk, true).await;
-    harbor.receives(MAYA, "To a window").await;
-    desk.receives("new_message").await;
+    harbor.receive_text(MAYA, "To a window").await;
+    desk.wait_for("new_message").await;
     set_watching(&mut desk, false).await;
-    harbor.receives(MAYA, "Just looked away").await;
-    desk.receives("new_message").await;
+    harbor.receive_text(MAYA, "Just looked away").await;
+    desk.wait_for("new_message").await;
     tokio::time::sleep(a_while).await;
     assert!(service.pushes().is_empty(), "{:?}", service.pushes());
 
-    harbor.receives(MAYA, "Nobody looks").await;
-    desk.receives("new_message").await;
+    harbor.receive_text(MAYA, "Nobody looks").await;
+    desk.wait_for("new_message").await;
     service.received(1).await;
 
     // Focused again; a suspended window sends nothing more.
     set_watching(&mut tab, true).await;
-    harbor.receives(MAYA, "Somebody looks").await;
-    desk.receives("new_message").await;
+    harbor.receive_text(MAYA, "Somebody looks").await;
+    desk.wait_for("new_message").await;
     tokio::time::sleep(a_while).await;
     assert_eq!(service.pushes().len(), 1);
-    harbor.receives(MAYA, "It sleeps").await;
+    harbor.receive_text(MAYA, "It sleeps").await;
     service.received(2).await;
 
     // A client that never sends `watching` is present while it is connected.
-    let mut program = jo.listens(&harbor).await;
-    harbor.receives(MAYA, "To a program").await;
-    program.receives("new_message").await;
+    let mut program = jo.join_workspace(&harbor).await;
+    harbor.receive_text(MAYA, "To a program").await;
+    program.wait_for("new_message").await;
     // Waits until a push for this text would have been sent.
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     program
-        .says(json!({"type": "leave_workspace", "workspace_id": harbor.id}))
+        .send(json!({"type": "leave_workspace", "workspace_id": harbor.id}))
         .await;
-    program.receives("workspace_left").await;
-    harbor.receives("+14155550177", "To nobody").await;
+    program.wait_for("workspace_left").await;
+    harbor.receive_text("+14155550177", "To nobody").await;
     service.received(3).await;
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert_eq!(service.pushes().len(), 3);
@@ -197,7 +199,7 @@ async fn push_uses_the_language_of_the_member_or_browser() {
         .header("accept-language", "es-MX")
         .json(&service.subscribes("Teléfono"));
     assert_eq!(in_spanish.send().await.unwrap().status(), 201);
-    harbor.receives(MAYA, "One").await;
+    harbor.receive_text(MAYA, "One").await;
     assert_eq!(
         service.received(1).await[0].payload["title"],
         "Nuevo mensaje"
@@ -205,8 +207,8 @@ async fn push_uses_the_language_of_the_member_or_browser() {
     // A chosen language takes precedence.
     jo.patch("/api/auth/me", json!({"language": "en"}))
         .await
-        .is(200);
-    harbor.receives(MAYA, "Two").await;
+        .expect_status(200);
+    harbor.receive_text(MAYA, "Two").await;
     assert_eq!(service.received(2).await[1].payload["title"], "New text");
 }
 
@@ -223,13 +225,15 @@ async fn hanging_push_service_blocks_no_other() {
             .await;
     }
     for nth in 0..5 {
-        harbor.receives(&format!("+1415555017{nth}"), "Hello").await;
+        harbor
+            .receive_text(&format!("+1415555017{nth}"), "Hello")
+            .await;
     }
     // 95 pushes are queued there, of which 16 are in flight: the limit per service.
     slow.received(16).await;
     harbor.subscribes_to_push(&jo, &service, "Phone").await;
     let since = std::time::Instant::now();
-    harbor.receives(MAYA, "Is anybody there?").await;
+    harbor.receive_text(MAYA, "Is anybody there?").await;
     service.received(1).await;
     assert!(since.elapsed().as_secs() < 8, "not in time");
     assert_eq!(slow.pushes().len(), 16);
@@ -240,9 +244,9 @@ async fn revoked_access_ends_pushes_at_once() {
     let (hub, service) = start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     harbor.subscribes_to_push(&sam, &service, "Old phone").await;
-    harbor.receives(MAYA, "One").await;
+    harbor.receive_text(MAYA, "One").await;
     service.received(1).await;
 
     let number = harbor.number(FRONT_DESK).await;
@@ -250,37 +254,39 @@ async fn revoked_access_ends_pushes_at_once() {
         .admin
         .delete(&harbor.path(&format!("/numbers/{number}/members/{}", sam.id)))
         .await
-        .is(204);
-    harbor.receives(MAYA, "Two").await;
+        .expect_status(204);
+    harbor.receive_text(MAYA, "Two").await;
     harbor.assert_no_further_push(&service, 1).await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    harbor.receives(MAYA, "Three").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    harbor.receive_text(MAYA, "Three").await;
     service.received(3).await;
 
     // The workspace requires a second factor, which Sam does not have.
-    hub.executes_sql("update workspaces set require_two_factor = true")
+    hub.execute_sql("update workspaces set require_two_factor = true")
         .await;
     let answer = hub.twilio.text(MAYA, FRONT_DESK, "Locked").await;
     assert_eq!(answer.status(), 200);
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert_eq!(service.pushes().len(), 3);
-    hub.executes_sql("update workspaces set require_two_factor = false")
+    hub.execute_sql("update workspaces set require_two_factor = false")
         .await;
 
     // Ending a session ends its subscriptions only.
-    let again = Person::signs_in(&hub, &sam.email).await;
+    let again = Person::sign_in(&hub, &sam.email).await;
     let phone = harbor
         .subscribes_to_push(&again, &service, "New phone")
         .await;
     assert_eq!(
-        again.get(&harbor.path("/pushes")).await.is(200)["data"]
+        again.get(&harbor.path("/pushes")).await.expect_status(200)["data"]
             .as_array()
             .unwrap()
             .len(),
         2
     );
-    sam.post("/api/auth/logout", json!({})).await.is(204);
-    harbor.receives(MAYA, "Four").await;
+    sam.post("/api/auth/logout", json!({}))
+        .await
+        .expect_status(204);
+    harbor.receive_text(MAYA, "Four").await;
     let received = service.received(4).await;
     assert_eq!(received[3].browser, 2, "the new phone alone: {received:?}");
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
@@ -289,7 +295,7 @@ async fn revoked_access_ends_pushes_at_once() {
     // Removing a subscription, which others cannot.
     let path = harbor.path(&format!("/pushes/{}", phone["id"].as_str().unwrap()));
     harbor.admin.delete(&path).await.refused(404, "not_found");
-    again.delete(&path).await.is(204);
+    again.delete(&path).await.expect_status(204);
     again.delete(&path).await.refused(404, "not_found");
 
     harbor
@@ -299,7 +305,7 @@ async fn revoked_access_ends_pushes_at_once() {
         .admin
         .delete(&harbor.path(&format!("/members/{}", sam.id)))
         .await
-        .is(204);
+        .expect_status(204);
     let left = hub.count("select count(*) from push_subscriptions s join users u on u.id = s.user_id where u.name = 'Sam'").await;
     assert_eq!(left, 0);
 }
@@ -313,7 +319,7 @@ async fn failed_push_is_retried_and_gone_subscription_is_deleted() {
         .await;
 
     service.answers(&[503, 429]);
-    harbor.receives(MAYA, "One").await;
+    harbor.receive_text(MAYA, "One").await;
     let received = service.received(2).await;
     assert_eq!(received[0].answered, 503);
     assert_eq!(
@@ -322,7 +328,7 @@ async fn failed_push_is_retried_and_gone_subscription_is_deleted() {
     );
 
     service.answers(&[410]);
-    harbor.receives("+14155550177", "Two").await;
+    harbor.receive_text("+14155550177", "Two").await;
     let since = std::time::Instant::now();
     while hub.count("select count(*) from push_subscriptions").await > 0 {
         assert!(
@@ -344,7 +350,7 @@ async fn push_requires_an_external_https_service_and_valid_keys() {
         for (name, value) in change.as_object().unwrap() {
             draft[name] = value.clone();
         }
-        let problem = harbor.admin.post(&path, draft).await.is(422);
+        let problem = harbor.admin.post(&path, draft).await.expect_status(422);
         assert_eq!(problem["errors"][0]["field"], field, "{problem}");
     };
     for endpoint in [
@@ -398,17 +404,24 @@ async fn push_requires_an_external_https_service_and_valid_keys() {
     )
     .await;
     wrong(json!({"name": "x".repeat(81)}), "name").await;
-    assert_eq!(harbor.admin.get(&path).await.is(200)["data"], json!([]));
+    assert_eq!(
+        harbor.admin.get(&path).await.expect_status(200)["data"],
+        json!([])
+    );
 
-    let first = harbor.admin.post(&path, good.clone()).await.is(201);
+    let first = harbor
+        .admin
+        .post(&path, good.clone())
+        .await
+        .expect_status(201);
     let mut renamed = good.clone();
     renamed["name"] = json!("My laptop");
-    let second = harbor.admin.post(&path, renamed).await.is(201);
+    let second = harbor.admin.post(&path, renamed).await.expect_status(201);
     assert_eq!(
         (&first["id"], &second["name"]),
         (&second["id"], &json!("My laptop"))
     );
-    let mine = harbor.admin.get(&path).await.is(200);
+    let mine = harbor.admin.get(&path).await.expect_status(200);
     assert_eq!(mine["data"].as_array().unwrap().len(), 1);
     assert_eq!(mine["public_key"].as_str().unwrap().len(), 87);
     for nth in 1..20 {
@@ -416,12 +429,12 @@ async fn push_requires_an_external_https_service_and_valid_keys() {
             .admin
             .post(&path, service.subscribes(&nth.to_string()))
             .await
-            .is(201);
+            .expect_status(201);
     }
     let problem = harbor
         .admin
         .post(&path, service.subscribes("Too many"))
         .await
-        .is(422);
+        .expect_status(422);
     assert_eq!(problem["errors"][0]["field"], "endpoint");
 }

@@ -6,14 +6,18 @@ use serde_json::{Value, json};
 use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace, serve};
 
 async fn quarantined_calls(harbor: &Workspace<'_>) -> Vec<Value> {
-    let page = harbor.admin.get(&harbor.path("/quarantine")).await.is(200);
+    let page = harbor
+        .admin
+        .get(&harbor.path("/quarantine"))
+        .await
+        .expect_status(200);
     page["data"].as_array().unwrap().clone()
 }
 
 async fn settle(harbor: &Workspace<'_>, call: &Value, how: &str) -> Value {
     let id = call["id"].as_str().unwrap();
     let path = harbor.path(&format!("/quarantine/{id}/{how}"));
-    harbor.admin.post(&path, json!({})).await.is(200)
+    harbor.admin.post(&path, json!({})).await.expect_status(200)
 }
 
 async fn inbound_path(harbor: &Workspace<'_>) -> String {
@@ -21,13 +25,17 @@ async fn inbound_path(harbor: &Workspace<'_>) -> String {
         .admin
         .get(&harbor.path("/integrations"))
         .await
-        .is(200);
+        .expect_status(200);
     let id = integrations["data"][0]["id"].as_str().unwrap();
     format!("/webhooks/twilio/{id}/inbound")
 }
 
 async fn texts(harbor: &Workspace<'_>) -> i64 {
-    let page = harbor.admin.get(&harbor.path("/messages")).await.is(200);
+    let page = harbor
+        .admin
+        .get(&harbor.path("/messages"))
+        .await
+        .expect_status(200);
     page["data"].as_array().unwrap().len() as i64
 }
 
@@ -36,7 +44,9 @@ async fn unverified_call_waits_and_is_released_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let text = || {
-        let text = hub.twilio.texting(MAYA, FRONT_DESK, "Is 3:30 still free?");
+        let text = hub
+            .twilio
+            .inbound_text(MAYA, FRONT_DESK, "Is 3:30 still free?");
         text.sid("SM000000000000000000000000000000aa")
     };
     for _ in 0..3 {
@@ -66,7 +76,7 @@ async fn unverified_call_waits_and_is_released_once() {
     let result = call["parameters"].as_array().unwrap();
     assert!(result.contains(&json!({"name": "Body", "value": "Is 3:30 still free?"})));
     assert!(!call.to_string().contains(TOKEN));
-    let mut live = harbor.admin.listens(&harbor).await;
+    let mut live = harbor.admin.join_workspace(&harbor).await;
 
     let released = settle(&harbor, call, "release").await;
 
@@ -76,7 +86,7 @@ async fn unverified_call_waits_and_is_released_once() {
         json!([]),
         "it is stored in the inbox"
     );
-    let received = live.receives("new_message").await;
+    let received = live.wait_for("new_message").await;
     assert_eq!(received["message"]["content"], "Is 3:30 still free?");
     let created_at = call["created_at"].as_str().unwrap();
     assert_eq!(
@@ -94,7 +104,7 @@ async fn unverified_call_waits_and_is_released_once() {
         .admin
         .get(&harbor.path("/audit?action=quarantine_released"))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(audit["data"].as_array().unwrap().len(), 1);
     assert_eq!(audit["data"][0]["actor_id"], harbor.admin.id);
 }
@@ -114,7 +124,7 @@ async fn wrong_base_url_is_diagnosed() {
         ),
         (format!("{path}?x=1"), vec![origin.as_str()]),
     ] {
-        let text = hub.twilio.texting(MAYA, FRONT_DESK, &at);
+        let text = hub.twilio.inbound_text(MAYA, FRONT_DESK, &at);
         let answer = text.at(&format!("{origin}{at}")).send().await;
         assert_eq!(answer.status(), 403);
         let kept = quarantined_calls(&harbor).await;
@@ -124,7 +134,7 @@ async fn wrong_base_url_is_diagnosed() {
     // Without a signature.
     let answer = hub
         .twilio
-        .texting(MAYA, FRONT_DESK, "slash")
+        .inbound_text(MAYA, FRONT_DESK, "slash")
         .at(&format!("{origin}{path}"));
     let answer = answer.with_signature("").send().await;
     assert_eq!(answer.status(), 403);
@@ -140,16 +150,20 @@ async fn wrong_base_url_is_diagnosed() {
 async fn waiting_calls_are_released_unchanged_or_discarded() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Before").await;
+    harbor.receive_text(MAYA, "Before").await;
     for body in ["One", "Two", "Three", "STOP"] {
-        let text = hub.twilio.texting(MAYA, FRONT_DESK, body);
+        let text = hub.twilio.inbound_text(MAYA, FRONT_DESK, body);
         text.signed_with("the token before").send().await;
     }
     hub.twilio.text(MAYA, FRONT_DESK, "After").await;
     assert_eq!(harbor.conversation_with(MAYA).await["opted_out"], false);
 
     let release = harbor.path("/quarantine/release");
-    let settled = harbor.admin.post(&release, json!({})).await.is(200);
+    let settled = harbor
+        .admin
+        .post(&release, json!({}))
+        .await
+        .expect_status(200);
     assert_eq!(settled, json!({"settled": 4, "failed": 0, "waiting": 0}));
 
     let maya = harbor.conversation_with(MAYA).await;
@@ -163,11 +177,11 @@ async fn waiting_calls_are_released_unchanged_or_discarded() {
     assert_eq!(maya["unread_count"], 6);
     assert_eq!(maya["opted_out"], true, "a released STOP applies");
 
-    let text = hub.twilio.texting(MAYA, FRONT_DESK, "Forged");
+    let text = hub.twilio.inbound_text(MAYA, FRONT_DESK, "Forged");
     text.signed_with("nonsense").send().await;
     let discard = harbor.path("/quarantine/discard");
     let number = json!({"number_id": harbor.number(FRONT_DESK).await});
-    let settled = harbor.admin.post(&discard, number).await.is(200);
+    let settled = harbor.admin.post(&discard, number).await.expect_status(200);
     assert_eq!(settled["settled"], 1);
     assert_eq!(texts(&harbor).await, 6);
     assert_eq!(
@@ -179,7 +193,7 @@ async fn waiting_calls_are_released_unchanged_or_discarded() {
         .admin
         .get(&harbor.path("/quarantine?state=discarded"))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(discarded["data"][0]["parameters"], json!([]));
 }
 
@@ -188,13 +202,13 @@ async fn unverified_calls_are_rate_limited() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let forged = |nth: usize, body: &str| {
-        let text = hub.twilio.texting(MAYA, FRONT_DESK, body);
+        let text = hub.twilio.inbound_text(MAYA, FRONT_DESK, body);
         text.sid(&format!("SM{nth:032x}")).signed_with("a guess")
     };
     assert_eq!(forged(0, &"x".repeat(20_000)).send().await.status(), 403);
     assert_eq!(hub.count("select count(*) from quarantine").await, 0);
-    let nobody = forged(0, "Hi").with("To", "+16285550999").send().await;
-    assert_eq!(nobody.status(), 403);
+    let unknown_number = forged(0, "Hi").with("To", "+16285550999").send().await;
+    assert_eq!(unknown_number.status(), 403);
     assert_eq!(hub.count("select count(*) from quarantine").await, 0);
 
     // The limit per minute.
@@ -203,10 +217,10 @@ async fn unverified_calls_are_rate_limited() {
     let kept = hub.count("select count(*) from quarantine").await;
     assert!((100..=120).contains(&kept), "{kept}");
     // Valid calls are accepted meanwhile.
-    harbor.receives(MAYA, "I am real").await;
+    harbor.receive_text(MAYA, "I am real").await;
 
     // The limit per number: 1,000.
-    hub.executes_sql(
+    hub.execute_sql(
         "insert into quarantine (workspace_id, integration_id, number_id, provider, kind, provider_sid, method, url, body, cause, fingerprint)
          select q.workspace_id, q.integration_id, q.number_id, q.provider, q.kind, n::text, q.method, q.url, q.body, q.cause, int4send(n)
            from (select * from quarantine limit 1) q, generate_series(1, 1000) n",
@@ -225,9 +239,9 @@ async fn unverified_calls_are_rate_limited() {
 async fn reports_can_be_quarantined() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    let message = harbor.answers(&harbor.admin, &maya, "Hello").await;
-    hub.sends().await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    let message = harbor.reply(&harbor.admin, &maya, "Hello").await;
+    hub.run_sender().await;
     let sent = hub.twilio.sent("Hello")[0].clone();
     let form: Vec<(String, String)> = [
         ("MessageSid", sent.sid.as_str()),
@@ -248,7 +262,7 @@ async fn reports_can_be_quarantined() {
         .admin
         .post(&harbor.path("/quarantine/release"), json!({}))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(released["settled"], 2);
     assert_eq!(harbor.message(&message["id"]).await["status"], "delivered");
 }
@@ -266,8 +280,8 @@ async fn telnyx_mismatch_distinguishes_clock_and_stranger() {
         .admin
         .post(&harbor.path("/integrations"), form)
         .await
-        .is(201);
-    let text = |body: &str| hub.telnyx.texting(MAYA, FRONT_DESK, body);
+        .expect_status(201);
+    let text = |body: &str| hub.telnyx.inbound_text(MAYA, FRONT_DESK, body);
 
     let late = text("Late").signed_seconds_ago(301).send().await;
     assert_eq!(late.status(), 403);
@@ -304,36 +318,44 @@ async fn telnyx_mismatch_distinguishes_clock_and_stranger() {
 async fn unreleasable_calls_do_not_block_others() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let forged = hub.twilio.texting("+14155550170", FRONT_DESK, "Old");
+    let forged = hub.twilio.inbound_text("+14155550170", FRONT_DESK, "Old");
     assert_eq!(
         forged.signed_with("the token before").send().await.status(),
         403
     );
     // 250 calls to a number that was removed.
-    hub.executes_sql("insert into quarantine (workspace_id, integration_id, provider, kind, provider_sid, sender, method, url, content_type, body, cause, fingerprint)
+    hub.execute_sql("insert into quarantine (workspace_id, integration_id, provider, kind, provider_sid, sender, method, url, content_type, body, cause, fingerprint)
                  select q.workspace_id, q.integration_id, q.provider, q.kind, 'SM' || n, q.sender, q.method, q.url, q.content_type,
                         replace(convert_from(q.body, 'UTF8'), '6285550100', '6285550999')::bytea, q.cause, decode(md5(n::text), 'hex')
                    from quarantine q, generate_series(1, 250) n")
         .await;
-    hub.executes_sql("delete from quarantine where number_id is not null")
+    hub.execute_sql("delete from quarantine where number_id is not null")
         .await;
-    let newest = hub.twilio.texting(MAYA, FRONT_DESK, "New");
+    let newest = hub.twilio.inbound_text(MAYA, FRONT_DESK, "New");
     assert_eq!(
         newest.signed_with("the token before").send().await.status(),
         403
     );
 
     let release = harbor.path("/quarantine/release");
-    let first = harbor.admin.post(&release, json!({})).await.is(200);
+    let first = harbor
+        .admin
+        .post(&release, json!({}))
+        .await
+        .expect_status(200);
     assert_eq!(first, json!({"settled": 0, "failed": 200, "waiting": 251}));
-    let second = harbor.admin.post(&release, json!({})).await.is(200);
+    let second = harbor
+        .admin
+        .post(&release, json!({}))
+        .await
+        .expect_status(200);
     assert_eq!(second, json!({"settled": 1, "failed": 199, "waiting": 250}));
     assert_eq!(
         harbor.conversation_with(MAYA).await["last_message_preview"],
         "New"
     );
     let audit = harbor.path("/audit?action=quarantine_released");
-    let audit = harbor.admin.get(&audit).await.is(200);
+    let audit = harbor.admin.get(&audit).await.expect_status(200);
     assert_eq!(audit["data"].as_array().unwrap().len(), 1);
     assert_eq!(audit["data"][0]["after"]["sender"], MAYA);
 }

@@ -9,12 +9,12 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN};
 async fn fifty_concurrent_copies_store_one_text_and_get_200() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let mut live = harbor.admin.listens(&harbor).await;
+    let mut live = harbor.admin.join_workspace(&harbor).await;
     let sid = "SM000000000000000000000000000000aa";
 
     let copies = (0..50).map(|_| {
         hub.twilio
-            .texting(MAYA, FRONT_DESK, "Hello?")
+            .inbound_text(MAYA, FRONT_DESK, "Hello?")
             .sid(sid)
             .send()
     });
@@ -23,11 +23,11 @@ async fn fifty_concurrent_copies_store_one_text_and_get_200() {
     assert!(answers.iter().all(|answer| answer.status() == 200));
     assert_eq!(hub.count("select count(*) from messages").await, 1);
     assert_eq!(harbor.conversation_with(MAYA).await["unread_count"], 1);
-    live.receives("new_message").await;
+    live.wait_for("new_message").await;
     // A second event of the first text would arrive before this one.
     hub.twilio.text(MAYA, FRONT_DESK, "Anyone there?").await;
     assert_eq!(
-        live.receives("new_message").await["message"]["content"],
+        live.wait_for("new_message").await["message"]["content"],
         "Anyone there?"
     );
 }
@@ -83,18 +83,18 @@ async fn one_url_serves_every_workspace() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
-    bay.connects_twilio("+16285550177").await;
+    bay.connect_twilio("+16285550177").await;
 
     let url = hub.url("/twilio/webhook");
     let to_harbor = hub
         .twilio
-        .texting(MAYA, FRONT_DESK, "For Harbor")
+        .inbound_text(MAYA, FRONT_DESK, "For Harbor")
         .at(&url)
         .send()
         .await;
     let to_bay = hub
         .twilio
-        .texting(MAYA, "+16285550177", "For Bay")
+        .inbound_text(MAYA, "+16285550177", "For Bay")
         .at(&url)
         .send()
         .await;
@@ -117,7 +117,7 @@ async fn one_url_serves_every_workspace() {
 async fn wrong_signature_gets_403_and_unknown_number_404() {
     let hub = Hub::start().await;
     let _harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let text = || hub.twilio.texting(MAYA, FRONT_DESK, "Hi");
+    let text = || hub.twilio.inbound_text(MAYA, FRONT_DESK, "Hi");
 
     for at in [hub.url("/twilio/webhook"), String::new()] {
         let aimed = |text: crate::emulator::Text| if at.is_empty() { text } else { text.at(&at) };
@@ -165,7 +165,7 @@ async fn unusual_texts_are_stored_unchanged() {
         (long.as_str(), long.as_str()),
     ];
     for (sent, stored) in cases {
-        let conversation = harbor.receives(MAYA, sent).await;
+        let conversation = harbor.receive_text(MAYA, sent).await;
         let thread = harbor.thread(&conversation).await;
         assert_eq!(thread.last().unwrap()["content"], stored);
     }
@@ -178,7 +178,7 @@ async fn unusual_parameters_are_harmless() {
     for media in ["-1", "99999999999999999999", "many", ""] {
         let text = hub
             .twilio
-            .texting(MAYA, FRONT_DESK, "Hi")
+            .inbound_text(MAYA, FRONT_DESK, "Hi")
             .with("NumMedia", media)
             .with("FutureParameter", "1");
         assert_eq!(text.send().await.status(), 200, "NumMedia={media}");
@@ -192,7 +192,7 @@ async fn unanswerable_senders_are_stored_and_replies_refused() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for sender in ["262966", "ACME Dental"] {
-        let conversation = harbor.receives(sender, "Your code is 1234").await;
+        let conversation = harbor.receive_text(sender, "Your code is 1234").await;
         let draft = json!({"conversation_id": conversation["id"], "content": "Thanks"});
         harbor
             .admin
@@ -200,7 +200,7 @@ async fn unanswerable_senders_are_stored_and_replies_refused() {
             .await
             .refused(409, "contact_unreachable");
     }
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn media_arrives_with_its_text_and_is_proxied() {
     ];
     assert_eq!(
         hub.twilio
-            .texting(MAYA, FRONT_DESK, "")
+            .inbound_text(MAYA, FRONT_DESK, "")
             .media(&urls)
             .send()
             .await
@@ -230,7 +230,7 @@ async fn media_arrives_with_its_text_and_is_proxied() {
     assert_eq!(picture["url"], ours, "the provider's URL is not disclosed");
     let source_url: String =
         sqlx::query_scalar("select source_url from message_media where position = 1")
-            .fetch_one(&hub.raw)
+            .fetch_one(&hub.superuser_pool)
             .await
             .unwrap();
     assert_eq!(source_url, urls[1]);
@@ -252,7 +252,7 @@ async fn media_arrives_with_its_text_and_is_proxied() {
 async fn inbound_text_reopens_a_done_conversation() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Thanks!").await;
+    let conversation = harbor.receive_text(MAYA, "Thanks!").await;
     let path = harbor.path(&format!(
         "/conversations/{}",
         conversation["id"].as_str().unwrap()
@@ -262,12 +262,12 @@ async fn inbound_text_reopens_a_done_conversation() {
             .admin
             .patch(&path, json!({"status": "done"}))
             .await
-            .is(200)["status"],
+            .expect_status(200)["status"],
         "done"
     );
 
     assert_eq!(
-        harbor.receives(MAYA, "One more thing").await["status"],
+        harbor.receive_text(MAYA, "One more thing").await["status"],
         "open"
     );
 }
@@ -324,7 +324,7 @@ async fn other_methods_and_content_types_get_clear_errors() {
 async fn reaction_is_shown_without_notification() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let path = harbor.path(&format!("/conversations/{}", maya["id"].as_str().unwrap()));
     harbor.admin.post(&format!("{path}/read"), json!({})).await;
     let until = (chrono::Utc::now() + chrono::TimeDelta::days(30)).to_rfc3339();
@@ -336,13 +336,13 @@ async fn reaction_is_shown_without_notification() {
             json!({"status": "snoozed", "snoozed_until": until}),
         ),
     ] {
-        harbor.admin.patch(&path, change).await.is(200);
+        harbor.admin.patch(&path, change).await.expect_status(200);
         for reaction in [
             "Liked “Harbor Dental: see you Tue 9:00. Reply STOP to opt out.”",
             "Le gustó “Responda STOP”",
             "\u{200b}👍\u{200b} to “\u{200a}Reply STOP to opt out.\u{200a}”",
         ] {
-            let maya = harbor.receives(MAYA, reaction).await;
+            let maya = harbor.receive_text(MAYA, reaction).await;
             assert_eq!(maya["status"], status, "{reaction}");
             assert_eq!(maya["unread_count"], 0, "{reaction}");
             assert_eq!(maya["near_stop_id"], json!(null), "{reaction}");
@@ -357,7 +357,7 @@ async fn reaction_is_shown_without_notification() {
 
     // Other texts still reopen the conversation, count as unread, and are flagged.
     let maya = harbor
-        .receives(MAYA, "Loved the visit, but please stop texting me")
+        .receive_text(MAYA, "Loved the visit, but please stop texting me")
         .await;
     assert_eq!(
         (&maya["status"], &maya["unread_count"]),

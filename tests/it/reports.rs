@@ -15,11 +15,11 @@ async fn accepted_texts(harbor: &Workspace<'_>, texts: usize) -> Vec<String> {
             .admin
             .post(&harbor.path("/messages"), draft)
             .await
-            .is(202);
+            .expect_status(202);
     }
     harbor
         .hub
-        .executes_sql(
+        .execute_sql(
             "update messages m set status = 'sent', due_at = null, provider_sid = 'SM' || lpad(to_hex(t.nth - 1), 32, '0')
                from (select id, row_number() over (order by id) as nth from messages) t
               where m.id = t.id",
@@ -39,7 +39,7 @@ impl<'a> Callbacks<'a> {
             .admin
             .get(&harbor.path("/integrations"))
             .await
-            .is(200);
+            .expect_status(200);
         let id = integrations["data"][0]["id"].as_str().unwrap();
         let url = harbor.hub.url(&format!("/webhooks/twilio/{id}/status"));
         Self { harbor, url }
@@ -67,7 +67,7 @@ async fn at(harbor: &Workspace<'_>, sid: &str) -> Value {
         .admin
         .get(&harbor.path("/messages?limit=200"))
         .await
-        .is(200);
+        .expect_status(200);
     let mut messages = page["data"].as_array().unwrap().iter();
     let found = messages.find(|message| message["provider_sid"] == sid);
     found.expect("there is such a text").clone()
@@ -115,7 +115,7 @@ async fn concurrent_reports_share_transactions_and_apply_correctly() {
                 .admin
                 .get(&harbor.path("/conversations"))
                 .await
-                .is(200);
+                .expect_status(200);
         }
     };
     let (answers, ()) = tokio::join!(flood, browse);
@@ -203,7 +203,11 @@ async fn opt_out_is_recorded_from_report_and_send_response() {
         "/contacts/{}/consent",
         conversation["contact_id"].as_str().unwrap()
     );
-    let history = harbor.admin.get(&harbor.path(&path)).await.is(200);
+    let history = harbor
+        .admin
+        .get(&harbor.path(&path))
+        .await
+        .expect_status(200);
     assert_eq!(history["data"].as_array().unwrap().len(), 1);
     assert_eq!(
         (&history["data"][0]["source"], &history["data"][0]["proof"]),
@@ -224,13 +228,13 @@ async fn price_and_segments_are_filled_in_from_late_reports() {
         .admin
         .post(&harbor.path("/integrations"), form)
         .await
-        .is(201);
+        .expect_status(201);
     assert_eq!(hub.telnyx.text(MAYA, FRONT_DESK, "Hi").await.status(), 200);
     let maya = harbor.conversation_with(MAYA).await;
-    let message = harbor.answers(&harbor.admin, &maya, "Hello").await;
-    hub.sends().await;
+    let message = harbor.reply(&harbor.admin, &maya, "Hello").await;
+    hub.run_sender().await;
     let id = hub.telnyx.sent("Hello")[0].id.clone();
-    hub.executes_sql("update messages set price = null, price_unit = null, segments = 1 where direction = 'outbound'")
+    hub.execute_sql("update messages set price = null, price_unit = null, segments = 1 where direction = 'outbound'")
         .await;
 
     let result = |status: &str, cost: Value, parts: Value| {

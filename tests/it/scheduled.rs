@@ -21,7 +21,7 @@ fn tomorrow() -> String {
 /// Makes every scheduled text due and releases them; returns how many.
 async fn release_all(hub: &Hub) -> usize {
     sqlx::query("update messages set due_at = now() where status = 'scheduled'")
-        .execute(&hub.raw)
+        .execute(&hub.superuser_pool)
         .await
         .unwrap();
     schedule::release_due(&hub.server.app.db).await.unwrap()
@@ -29,18 +29,18 @@ async fn release_all(hub: &Hub) -> usize {
 
 async fn balance(harbor: &Workspace<'_>, agent: &Person) -> Value {
     let path = harbor.path(&format!("/credits/{}", agent.id));
-    harbor.admin.get(&path).await.is(200)["balance"].clone()
+    harbor.admin.get(&path).await.expect_status(200)["balance"].clone()
 }
 
 #[tokio::test]
 async fn text_is_sent_at_its_time() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let at = tomorrow();
     let message = schedule_text(&harbor.admin, &harbor, &maya, &at)
         .await
-        .is(202)["message"]
+        .expect_status(202)["message"]
         .clone();
     assert_eq!(message["status"], "scheduled");
     assert_eq!(
@@ -51,21 +51,21 @@ async fn text_is_sent_at_its_time() {
             .unwrap(),
         at.parse::<chrono::DateTime<Utc>>().unwrap()
     );
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
     assert_eq!(schedule::release_due(&hub.server.app.db).await.unwrap(), 0);
     let shown = harbor.conversation_with(MAYA).await;
     assert_eq!(
         (&shown["last_message_preview"], &shown["unread_count"]),
         (&json!("Hi"), &json!(1))
     );
-    harbor.answers(&harbor.admin, &maya, "Right away").await;
-    assert_eq!(hub.sends().await, 1);
-    let mut live = harbor.admin.listens(&harbor).await;
+    harbor.reply(&harbor.admin, &maya, "Right away").await;
+    assert_eq!(hub.run_sender().await, 1);
+    let mut live = harbor.admin.join_workspace(&harbor).await;
 
     assert_eq!(release_all(&hub).await, 1);
 
-    assert_eq!(live.receives("message_status").await["status"], "queued");
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(live.wait_for("message_status").await["status"], "queued");
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(hub.twilio.sent("See you tomorrow").len(), 1);
     assert_eq!(
         harbor.conversation_with(MAYA).await["last_message_preview"],
@@ -78,17 +78,17 @@ async fn text_is_sent_at_its_time() {
 async fn scheduled_text_can_be_changed_and_canceled_before() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
-    harbor.credits(&sam, 5).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    harbor.set_credits(&sam, 5).await;
     let one = schedule_text(&sam, &harbor, &maya, &tomorrow())
         .await
-        .is(202)["message"]
+        .expect_status(202)["message"]
         .clone();
     let other = schedule_text(&sam, &harbor, &maya, &tomorrow())
         .await
-        .is(202)["message"]
+        .expect_status(202)["message"]
         .clone();
     assert_eq!(balance(&harbor, &sam).await, 3, "credits are taken at once");
     let path =
@@ -110,7 +110,7 @@ async fn scheduled_text_can_be_changed_and_canceled_before() {
     let changed = sam
         .patch(&path(&one), json!({"content": "See you at 9"}))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         (&changed["content"], &changed["scheduled_at"]),
         (&json!("See you at 9"), &one["scheduled_at"])
@@ -118,7 +118,7 @@ async fn scheduled_text_can_be_changed_and_canceled_before() {
     let called_off = sam
         .post(&format!("{}/cancel", path(&other)), json!({}))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(called_off["status"], "canceled");
     assert_eq!(balance(&harbor, &sam).await, 4);
 
@@ -126,7 +126,7 @@ async fn scheduled_text_can_be_changed_and_canceled_before() {
     sam.patch(&path(&one), json!({"content": "Too late"}))
         .await
         .refused(409, "too_late");
-    hub.sends().await;
+    hub.run_sender().await;
     assert_eq!(hub.twilio.sent("See you at 9").len(), 1);
     assert_eq!(hub.twilio.messages().len(), 1);
 }
@@ -135,15 +135,15 @@ async fn scheduled_text_can_be_changed_and_canceled_before() {
 async fn scheduled_text_forbidden_at_its_time_fails_and_refunds() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let number = harbor.number(FRONT_DESK).await;
     let sam = harbor.agent("Sam").await;
     let scheduled = async || {
-        harbor.assigns(FRONT_DESK, &sam).await;
-        harbor.credits(&sam, 5).await;
+        harbor.assign_number(FRONT_DESK, &sam).await;
+        harbor.set_credits(&sam, 5).await;
         schedule_text(&sam, &harbor, &maya, &tomorrow())
             .await
-            .is(202)["message"]
+            .expect_status(202)["message"]
             .clone()
     };
     let stopped = async |message: &Value, code: &str| {
@@ -155,17 +155,17 @@ async fn scheduled_text_forbidden_at_its_time_fails_and_refunds() {
         );
         assert!(stopped["error_message"].as_str().unwrap().len() > 20);
         assert_eq!(balance(&harbor, &sam).await, 5, "{code}");
-        assert_eq!(hub.sends().await, 0);
+        assert_eq!(hub.run_sender().await, 0);
     };
 
     let message = scheduled().await;
-    harbor.receives(MAYA, "STOP").await;
+    harbor.receive_text(MAYA, "STOP").await;
     stopped(&message, "contact_opted_out").await;
-    harbor.receives(MAYA, "START").await;
+    harbor.receive_text(MAYA, "START").await;
 
     let message = scheduled().await;
     let assignment = harbor.path(&format!("/numbers/{number}/members/{}", sam.id));
-    harbor.admin.delete(&assignment).await.is(204);
+    harbor.admin.delete(&assignment).await.expect_status(204);
     stopped(&message, "number_not_assigned").await;
 
     let message = scheduled().await;
@@ -174,7 +174,7 @@ async fn scheduled_text_forbidden_at_its_time_fails_and_refunds() {
         .admin
         .patch(&harbor.path(&format!("/numbers/{number}")), inactive)
         .await
-        .is(200);
+        .expect_status(200);
     stopped(&message, "integration_not_configured").await;
     assert!(hub.twilio.messages().is_empty());
 }
@@ -183,20 +183,20 @@ async fn scheduled_text_forbidden_at_its_time_fails_and_refunds() {
 async fn two_servers_release_each_text_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     for _ in 0..20 {
         schedule_text(&harbor.admin, &harbor, &maya, &tomorrow())
             .await
-            .is(202);
+            .expect_status(202);
     }
     sqlx::query("update messages set due_at = now() where status = 'scheduled'")
-        .execute(&hub.raw)
+        .execute(&hub.superuser_pool)
         .await
         .unwrap();
     let db = &hub.server.app.db;
     let (one, other) = tokio::join!(schedule::release_due(db), schedule::release_due(db));
     assert_eq!(one.unwrap() + other.unwrap(), 20);
-    assert_eq!(hub.sends().await, 20);
+    assert_eq!(hub.run_sender().await, 20);
     assert_eq!(hub.twilio.messages().len(), 20);
 }
 
@@ -204,7 +204,7 @@ async fn two_servers_release_each_text_once() {
 async fn invalid_times_are_refused() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     for at in [
         "2020-01-01T00:00:00Z",
         "2199-01-01T00:00:00Z",
@@ -227,20 +227,23 @@ async fn invalid_times_are_refused() {
 async fn scheduled_texts_are_listed_by_time_and_access_and_can_be_sent_now() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     let at = |days| (Utc::now() + Duration::days(days)).to_rfc3339();
-    let later = schedule_text(&sam, &harbor, &maya, &at(3)).await.is(202)["message"]["id"].clone();
+    let later = schedule_text(&sam, &harbor, &maya, &at(3))
+        .await
+        .expect_status(202)["message"]["id"]
+        .clone();
     let sooner = schedule_text(&harbor.admin, &harbor, &maya, &at(2))
         .await
-        .is(202)["message"]["id"]
+        .expect_status(202)["message"]["id"]
         .clone();
     let scheduled_ids = async |who: &Person, query: &str| -> Vec<Value> {
         let found = who
             .get(&harbor.path(&format!("/scheduled{query}")))
             .await
-            .is(200);
+            .expect_status(200);
         let found = found["data"].as_array().unwrap().clone();
         found
             .iter()
@@ -254,7 +257,10 @@ async fn scheduled_texts_are_listed_by_time_and_access_and_can_be_sent_now() {
     let mine = vec![later.clone()];
     assert_eq!(scheduled_ids(&sam, "?mine=true").await, mine);
     assert!(scheduled_ids(&lin, "").await.is_empty());
-    let first = sam.get(&harbor.path("/scheduled?limit=1")).await.is(200);
+    let first = sam
+        .get(&harbor.path("/scheduled?limit=1"))
+        .await
+        .expect_status(200);
     let cursor = first["next_cursor"].as_str().unwrap();
     assert_eq!(
         scheduled_ids(&sam, &format!("?limit=1&cursor={cursor}")).await,
@@ -263,9 +269,9 @@ async fn scheduled_texts_are_listed_by_time_and_access_and_can_be_sent_now() {
 
     let path = harbor.path(&format!("/messages/{}/send-now", later.as_str().unwrap()));
     lin.post(&path, json!({})).await.refused(404, "not_found");
-    sam.post(&path, json!({})).await.is(200);
+    sam.post(&path, json!({})).await.expect_status(200);
     assert_eq!(schedule::release_due(&hub.server.app.db).await.unwrap(), 1);
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     sam.post(&path, json!({})).await.refused(409, "too_late");
     assert_eq!(scheduled_ids(&sam, "").await, [sooner]);
 }
@@ -303,7 +309,7 @@ async fn preview_is_the_same_in_rust_and_sql() {
     )
     .bind(&contents)
     .bind(&types)
-    .fetch_all(&hub.raw)
+    .fetch_all(&hub.superuser_pool)
     .await
     .unwrap();
     assert_eq!(shown.len(), contents.len());
@@ -316,13 +322,13 @@ async fn preview_is_the_same_in_rust_and_sql() {
 async fn released_text_becomes_the_preview_of_its_conversation() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let draft = json!({"conversation_id": maya["id"], "content": format!("See  you\n\n{}", "x".repeat(200)), "scheduled_at": tomorrow()});
     harbor
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202);
+        .expect_status(202);
     assert_eq!(release_all(&hub).await, 1);
     let shown = harbor.conversation_with(MAYA).await;
     let expected = format!("See you {}", "x".repeat(152));

@@ -21,7 +21,7 @@ impl Workspace<'_> {
     }
 
     async fn finds(&self, who: &Person, q: &str) -> Value {
-        self.searched_by(who, &[("q", q)]).await.is(200)
+        self.searched_by(who, &[("q", q)]).await.expect_status(200)
     }
 
     async fn texts_found(&self, who: &Person, q: &str) -> Vec<String> {
@@ -47,12 +47,10 @@ async fn messages_are_found_by_words() {
         "Thanks a lot 👍👍 see https://harbor.test/map?a=1",
         "ПРИВЕТ, доктор",
     ] {
-        harbor.receives(MAYA, text).await;
+        harbor.receive_text(MAYA, text).await;
     }
-    let maya = harbor.receives(TOM, "Thursday is fine, thanks").await;
-    harbor
-        .answers(&harbor.admin, &maya, "See you Thursday")
-        .await;
+    let maya = harbor.receive_text(TOM, "Thursday is fine, thanks").await;
+    harbor.reply(&harbor.admin, &maya, "See you Thursday").await;
 
     for (q, found) in [
         (
@@ -98,8 +96,8 @@ async fn messages_are_found_by_words() {
 async fn people_are_found_by_any_part_of_name_or_number() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hello").await;
-    harbor.receives(TOM, "Hello").await;
+    let maya = harbor.receive_text(MAYA, "Hello").await;
+    harbor.receive_text(TOM, "Hello").await;
     let card = harbor.path(&format!(
         "/contacts/{}",
         maya["contact_id"].as_str().unwrap()
@@ -111,13 +109,13 @@ async fn people_are_found_by_any_part_of_name_or_number() {
             json!({"name": "Maya Okafor-Núñez", "email": "maya@okafor.test"}),
         )
         .await
-        .is(200);
+        .expect_status(200);
     let by_hand = json!({"phone_number": "+4930123456", "name": "Jörg Weiß"});
     harbor
         .admin
         .post(&harbor.path("/contacts"), by_hand)
         .await
-        .is(201);
+        .expect_status(201);
 
     let people = async |q: &str| -> Vec<(String, bool)> {
         let found = harbor.finds(&harbor.admin, q).await;
@@ -163,7 +161,11 @@ async fn people_are_found_by_any_part_of_name_or_number() {
     );
     assert_eq!(people("jorg").await, [("+4930123456".into(), false)]);
     assert_eq!(people("0177 maya").await, []);
-    harbor.admin.patch(&card, json!({"name": ""})).await.is(200);
+    harbor
+        .admin
+        .patch(&card, json!({"name": ""}))
+        .await
+        .expect_status(200);
     assert_eq!(people("kafor").await, []);
 }
 
@@ -179,19 +181,19 @@ async fn search_respects_access() {
         .admin
         .get(&harbor.path("/integrations"))
         .await
-        .is(200);
+        .expect_status(200);
     let id = integrations["data"][0]["id"].as_str().unwrap();
     harbor
         .admin
         .post(&harbor.path(&format!("/integrations/{id}/sync")), json!({}))
         .await
-        .is(200);
-    let maya = harbor.receives(MAYA, "The secret is 4711").await;
+        .expect_status(200);
+    let maya = harbor.receive_text(MAYA, "The secret is 4711").await;
     harbor.name_contact(&maya, "Maya Okafor").await;
     let answer = hub.twilio.text(TOM, BILLING, "An invoice over 4711").await;
     assert_eq!(answer.status(), 200);
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    harbor.assigns(BILLING, &sam).await;
+    harbor.assign_number(BILLING, &sam).await;
 
     let all = async |who: &Person, q: &str| -> [usize; 3] {
         let found = harbor.finds(who, q).await;
@@ -212,7 +214,7 @@ async fn search_respects_access() {
     assert_eq!(texts(&other.finds(&other.admin, "4711").await), [""; 0]);
 
     // An assigned number is searched from then on, and an unassigned one no longer.
-    harbor.assigns(FRONT_DESK, &lin).await;
+    harbor.assign_number(FRONT_DESK, &lin).await;
     assert_eq!(all(&lin, "secret").await, [0, 0, 1]);
     assert_eq!(all(&lin, "okafor").await, [1, 1, 0]);
     let path = harbor.path(&format!(
@@ -220,7 +222,7 @@ async fn search_respects_access() {
         harbor.number(FRONT_DESK).await,
         lin.id
     ));
-    harbor.admin.delete(&path).await.is(204);
+    harbor.admin.delete(&path).await.expect_status(204);
     assert_eq!(all(&lin, "secret").await, [0, 0, 0]);
     // An agent finds contacts they created until those have texts with other numbers.
     lin.post(
@@ -228,10 +230,10 @@ async fn search_respects_access() {
         json!({"phone_number": "+14155550133", "name": "Quentin"}),
     )
     .await
-    .is(201);
+    .expect_status(201);
     assert_eq!(all(&lin, "quent").await, [1, 0, 0]);
     assert_eq!(all(&sam, "quent").await, [0, 0, 0]);
-    harbor.receives("+14155550133", "It is me").await;
+    harbor.receive_text("+14155550133", "It is me").await;
     assert_eq!(all(&lin, "quent").await, [0, 0, 0]);
     assert_eq!(all(&harbor.admin, "quent").await, [1, 1, 0]);
 }
@@ -242,7 +244,10 @@ impl Workspace<'_> {
             "/contacts/{}",
             conversation["contact_id"].as_str().unwrap()
         ));
-        self.admin.patch(&path, json!({"name": name})).await.is(200);
+        self.admin
+            .patch(&path, json!({"name": name}))
+            .await
+            .expect_status(200);
     }
 }
 
@@ -252,7 +257,7 @@ async fn results_are_paginated() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for nth in 1..=7 {
         harbor
-            .receives(
+            .receive_text(
                 &format!("+1415555020{nth}"),
                 &format!("Number {nth} asks for a visit"),
             )
@@ -269,7 +274,10 @@ async fn results_are_paginated() {
                 ("limit", "2"),
                 ("cursor", &cursor),
             ];
-            let found = harbor.searched_by(&harbor.admin, &query).await.is(200);
+            let found = harbor
+                .searched_by(&harbor.admin, &query)
+                .await
+                .expect_status(200);
             let page = found[kind]["data"].as_array().unwrap();
             let phone = |hit: &Value| {
                 let contact = if hit["contact"].is_object() {
@@ -293,7 +301,10 @@ async fn results_are_paginated() {
         assert_eq!(seen, expected, "{kind}: each once, the newest first");
     }
     let refused = async |query: &[(&str, &str)], field: &str| {
-        let answer = harbor.searched_by(&harbor.admin, query).await.is(422);
+        let answer = harbor
+            .searched_by(&harbor.admin, query)
+            .await
+            .expect_status(422);
         assert_eq!(answer["errors"][0]["field"], field, "{query:?}: {answer}");
     };
     refused(&[("q", " ")], "q").await;
@@ -312,7 +323,7 @@ async fn results_are_paginated() {
             &[("q", "visit"), ("kind", "messages"), ("limit", "1")],
         )
         .await
-        .is(200);
+        .expect_status(200);
     let cursor = first["messages"]["next_cursor"].as_str().unwrap();
     refused(&[("q", "visit"), ("cursor", cursor)], "kind").await;
 }
@@ -322,10 +333,10 @@ async fn old_messages_are_found_by_index() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor
-        .receives(MAYA, "The oldest text speaks of a zeppelin")
+        .receive_text(MAYA, "The oldest text speaks of a zeppelin")
         .await;
     // More rows than a search reads from the newest.
-    hub.executes_sql(
+    hub.execute_sql(
         "insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction, content, status,
                                provider, provider_sid)
          select m.workspace_id, new_id(), m.conversation_id, m.contact_id, m.number_id, m.integration_id, 'inbound', 'Hello ' || n,
@@ -354,7 +365,7 @@ async fn old_messages_are_found_by_index() {
             &[("q", "hello"), ("kind", "messages"), ("limit", "3")],
         )
         .await
-        .is(200);
+        .expect_status(200);
     let found = texts(&found);
     assert!(
         found.len() == 3 && found.iter().all(|text| text.starts_with("Hello")),
@@ -366,7 +377,7 @@ async fn old_messages_are_found_by_index() {
 async fn any_query_gets_an_answer() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Hello there").await;
+    harbor.receive_text(MAYA, "Hello there").await;
     let mut runner = TestRunner::deterministic();
     let anything = (
         any::<String>(),
@@ -445,7 +456,7 @@ impl Window {
 async fn context_pages_around_a_result_join_without_gaps() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Text number 0.").await;
+    let maya = harbor.receive_text(MAYA, "Text number 0.").await;
     let id = maya["id"].as_str().unwrap();
     let path = harbor.path(&format!("/conversations/{id}"));
     let set_status = async |status: &str| {
@@ -453,19 +464,21 @@ async fn context_pages_around_a_result_join_without_gaps() {
             .admin
             .patch(&path, json!({"status": status}))
             .await
-            .is(200);
+            .expect_status(200);
     };
     for nth in 1..130 {
-        harbor.receives(MAYA, &format!("Text number {nth}.")).await;
+        harbor
+            .receive_text(MAYA, &format!("Text number {nth}."))
+            .await;
         // After any message, so also at the ends of a frame.
         match nth % 3 {
             0 => set_status("pending").await,
             1 => set_status("done").await, // the next text reopens it
-            _ if nth % 7 == 0 => drop(harbor.notes(&maya, "Seen").await),
+            _ if nth % 7 == 0 => drop(harbor.add_note(&maya, "Seen").await),
             _ => {}
         }
     }
-    harbor.receives(MAYA, "STOP").await;
+    harbor.receive_text(MAYA, "STOP").await;
     set_status("done").await;
     let texts = harbor.thread(&maya).await;
     let lines = harbor.activity(&maya).await;

@@ -7,9 +7,9 @@ use crate::emulator::Failure;
 use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
 async fn end_pauses(hub: &Hub) {
-    hub.executes_sql("update messages set due_at = now() where status = 'queued'")
+    hub.execute_sql("update messages set due_at = now() where status = 'queued'")
         .await;
-    hub.executes_sql("update integrations set held_until = now()")
+    hub.execute_sql("update integrations set held_until = now()")
         .await;
 }
 
@@ -17,7 +17,7 @@ async fn expire_leases(hub: &Hub) {
     sqlx::query(
         "update messages set lease_until = now() - interval '1 second' where status = 'sending'",
     )
-    .execute(&hub.raw)
+    .execute(&hub.superuser_pool)
     .await
     .unwrap();
 }
@@ -33,46 +33,47 @@ async fn status(harbor: &Workspace<'_>, message: &Value) -> String {
 async fn repeated_idempotency_key_sends_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let draft = json!({"conversation_id": conversation["id"], "content": "Hello Maya"});
 
-    let answers = join_all((0..20).map(|_| harbor.admin.sends(&harbor, "one-key", &draft))).await;
+    let answers =
+        join_all((0..20).map(|_| harbor.admin.send_with_key(&harbor, "one-key", &draft))).await;
 
     let ids: std::collections::HashSet<String> = answers
         .into_iter()
-        .map(|answer| answer.is(202)["message"]["id"].to_string())
+        .map(|answer| answer.expect_status(202)["message"]["id"].to_string())
         .collect();
     assert_eq!(ids.len(), 1);
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(hub.twilio.sent("Hello Maya").len(), 1);
     let other = json!({"conversation_id": conversation["id"], "content": "Something else"});
     harbor
         .admin
-        .sends(&harbor, "one-key", &other)
+        .send_with_key(&harbor, "one-key", &other)
         .await
         .refused(422, "idempotency_key_reused");
     harbor
         .admin
-        .sends(&harbor, "another-key", &draft)
+        .send_with_key(&harbor, "another-key", &draft)
         .await
-        .is(202);
-    assert_eq!(hub.sends().await, 1, "another key is another text");
+        .expect_status(202);
+    assert_eq!(hub.run_sender().await, 1, "another key is another text");
 }
 
 #[tokio::test]
 async fn texts_of_a_conversation_keep_their_order() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let texts: Vec<_> = (0..12).map(|n| format!("Part {n}")).collect();
     for text in &texts {
-        harbor.answers(&harbor.admin, &conversation, text).await;
+        harbor.reply(&harbor.admin, &conversation, text).await;
     }
     // The first is refused as busy: those behind it wait.
     hub.twilio.is_busy(Some(1));
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     end_pauses(&hub).await;
-    assert_eq!(hub.sends().await, 12);
+    assert_eq!(hub.run_sender().await, 12);
     let sent: Vec<_> = hub
         .twilio
         .messages()
@@ -86,17 +87,17 @@ async fn texts_of_a_conversation_keep_their_order() {
 async fn unsent_text_is_retried_after_its_pause() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let message = harbor
-        .answers(&harbor.admin, &conversation, "See you at 3:30")
+        .reply(&harbor.admin, &conversation, "See you at 3:30")
         .await;
 
     hub.twilio.is_busy(None);
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(status(&harbor, &message).await, "queued");
-    assert_eq!(hub.sends().await, 0, "not before the pause ends");
+    assert_eq!(hub.run_sender().await, 0, "not before the pause ends");
     end_pauses(&hub).await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
     assert_eq!(hub.twilio.sent("See you at 3:30").len(), 1);
 }
@@ -105,10 +106,10 @@ async fn unsent_text_is_retried_after_its_pause() {
 async fn permanent_refusal_fails_at_once_with_reason() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
-    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
+    let message = harbor.reply(&harbor.admin, &conversation, "Hello").await;
     hub.twilio.refuses(21614, 400);
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
 
     let failed = harbor.message(&message["id"]).await;
     assert_eq!(
@@ -120,7 +121,7 @@ async fn permanent_refusal_fails_at_once_with_reason() {
         "a sentence"
     );
     end_pauses(&hub).await;
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
     assert_eq!(
         harbor.conversation_with(MAYA).await["last_message_status"],
         "failed"
@@ -131,10 +132,10 @@ async fn permanent_refusal_fails_at_once_with_reason() {
 async fn contact_opted_out_at_provider_is_not_texted_again() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
-    harbor.answers(&harbor.admin, &conversation, "Hello").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
+    harbor.reply(&harbor.admin, &conversation, "Hello").await;
     hub.twilio.refuses(21610, 400);
-    hub.sends().await;
+    hub.run_sender().await;
 
     assert_eq!(harbor.conversation_with(MAYA).await["opted_out"], true);
     let draft = json!({"conversation_id": conversation["id"], "content": "Hello?"});
@@ -150,7 +151,7 @@ async fn contact_opted_out_at_provider_is_not_texted_again() {
 async fn unknown_outcome_is_not_resent_and_settled_by_callback() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let failures = [
         Failure::AcceptThenDrop,
         Failure::AcceptThenGarble,
@@ -159,13 +160,13 @@ async fn unknown_outcome_is_not_resent_and_settled_by_callback() {
     ];
     for (n, failure) in failures.into_iter().enumerate() {
         let text = format!("Text {n}");
-        let message = harbor.answers(&harbor.admin, &conversation, &text).await;
+        let message = harbor.reply(&harbor.admin, &conversation, &text).await;
         hub.twilio.fails(failure);
-        assert_eq!(hub.sends().await, 1);
+        assert_eq!(hub.run_sender().await, 1);
         assert_eq!(status(&harbor, &message).await, "unconfirmed", "{text}");
         end_pauses(&hub).await;
         expire_leases(&hub).await;
-        assert_eq!(hub.sends().await, 0, "it is not resent");
+        assert_eq!(hub.run_sender().await, 0, "it is not resent");
 
         let sent = hub.twilio.sent(&text);
         assert_eq!(sent.len(), 1);
@@ -188,22 +189,22 @@ async fn unknown_outcome_is_not_resent_and_settled_by_callback() {
 async fn in_flight_text_after_a_crash_is_unconfirmed_not_resent() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let message = harbor
-        .answers(&harbor.admin, &conversation, "In flight")
+        .reply(&harbor.admin, &conversation, "In flight")
         .await;
     let next = harbor
-        .answers(&harbor.admin, &conversation, "Waits behind it")
+        .reply(&harbor.admin, &conversation, "Waits behind it")
         .await;
     // The state after a `kill -9` during the request.
     sqlx::query("update messages set status = 'sending', attempts = 1, lease_until = now() + interval '1 minute' where content = 'In flight'")
-        .execute(&hub.raw)
+        .execute(&hub.superuser_pool)
         .await
         .unwrap();
-    assert_eq!(hub.sends().await, 0, "the lease still runs");
+    assert_eq!(hub.run_sender().await, 0, "the lease still runs");
     expire_leases(&hub).await;
 
-    assert_eq!(hub.sends().await, 1, "the next text is sent");
+    assert_eq!(hub.run_sender().await, 1, "the next text is sent");
     assert_eq!(status(&harbor, &message).await, "unconfirmed");
     assert_eq!(status(&harbor, &next).await, "sent");
     assert!(hub.twilio.sent("In flight").is_empty());
@@ -213,9 +214,9 @@ async fn in_flight_text_after_a_crash_is_unconfirmed_not_resent() {
 async fn status_never_goes_backwards() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
-    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
-    hub.sends().await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
+    let message = harbor.reply(&harbor.admin, &conversation, "Hello").await;
+    hub.run_sender().await;
     let sid = hub.twilio.sent("Hello")[0].sid.clone();
     for (report, expected) in [
         ("queued", "sent"),
@@ -234,9 +235,9 @@ async fn status_never_goes_backwards() {
 async fn failure_has_a_readable_reason() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
-    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
-    hub.sends().await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
+    let message = harbor.reply(&harbor.admin, &conversation, "Hello").await;
+    hub.run_sender().await;
     let sid = hub.twilio.sent("Hello")[0].sid.clone();
     assert!(
         hub.twilio
@@ -254,30 +255,30 @@ async fn failure_has_a_readable_reason() {
 async fn rejected_credentials_pause_the_queue_until_replaced() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
-    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
+    let message = harbor.reply(&harbor.admin, &conversation, "Hello").await;
     // Both the send and the check of the account are refused.
     hub.twilio.refuses(20003, 401).refuses(20003, 401);
-    hub.sends().await;
+    hub.run_sender().await;
 
     let integration = harbor
         .admin
         .get(&harbor.path("/integrations"))
         .await
-        .is(200)["data"][0]
+        .expect_status(200)["data"][0]
         .clone();
     assert_eq!(integration["status"], "unhealthy");
     assert!(integration["status_reason"].as_str().unwrap().len() > 10);
-    let mail = hub.post.mail_to(&harbor.admin.email).await;
+    let mail = hub.mail_server.mail_to(&harbor.admin.email).await;
     let mail = if mail.subject.contains("wait") {
         mail
     } else {
-        hub.post.mail_to(&harbor.admin.email).await
+        hub.mail_server.mail_to(&harbor.admin.email).await
     };
     assert!(mail.subject.contains("needs attention"), "{}", mail.subject);
     assert!(mail.link().contains("/admin/integrations"), "{}", mail.text);
     end_pauses(&hub).await;
-    assert_eq!(hub.sends().await, 0, "the queue waits");
+    assert_eq!(hub.run_sender().await, 0, "the queue waits");
     assert_eq!(status(&harbor, &message).await, "queued");
 
     let path = harbor.path(&format!(
@@ -285,11 +286,11 @@ async fn rejected_credentials_pause_the_queue_until_replaced() {
         integration["id"].as_str().unwrap()
     ));
     assert_eq!(
-        harbor.admin.post(&path, json!({})).await.is(200)["status"],
+        harbor.admin.post(&path, json!({})).await.expect_status(200)["status"],
         "healthy"
     );
     end_pauses(&hub).await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
 }
 
@@ -298,10 +299,10 @@ async fn stale_reply_is_refused() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let conversation = harbor.receives(MAYA, "Any time today?").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let conversation = harbor.receive_text(MAYA, "Any time today?").await;
     let seen = harbor.thread(&conversation).await[0]["id"].clone();
-    harbor.answers(&sam, &conversation, "3:30 is free").await;
+    harbor.reply(&sam, &conversation, "3:30 is free").await;
 
     let stale = json!({"conversation_id": conversation["id"], "content": "4:15 is free", "seen_message_id": seen});
     harbor
@@ -317,14 +318,14 @@ async fn stale_reply_is_refused() {
         .admin
         .post(&harbor.path("/messages"), anyway)
         .await
-        .is(202);
+        .expect_status(202);
 }
 
 #[tokio::test]
 async fn invalid_drafts_are_refused_with_reasons() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Hi").await["id"].clone();
+    let conversation = harbor.receive_text(MAYA, "Hi").await["id"].clone();
     let messages = harbor.path("/messages");
     let emoji = "👋".repeat(801);
     let cases = [
@@ -417,13 +418,13 @@ async fn text_to_a_new_number_creates_its_contact() {
         .admin
         .post(&harbor.path("/messages"), draft.clone())
         .await
-        .is(202)["message"]
+        .expect_status(202)["message"]
         .clone();
     let again = harbor
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202)["message"]
+        .expect_status(202)["message"]
         .clone();
     assert_eq!(message["conversation_id"], again["conversation_id"]);
     assert_eq!(
@@ -436,11 +437,14 @@ async fn text_to_a_new_number_creates_its_contact() {
 async fn accents_are_composed_before_counting_storing_and_sending() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Hola").await;
+    let conversation = harbor.receive_text(MAYA, "Hola").await;
     let jo = &harbor.admin;
     let (composed, decomposed) = ("é".repeat(70), "e\u{301}".repeat(70));
     let sends = async |draft: Value| {
-        jo.post(&harbor.path("/messages"), draft).await.is(202)["message"].clone()
+        jo.post(&harbor.path("/messages"), draft)
+            .await
+            .expect_status(202)["message"]
+            .clone()
     };
     let to = |content: &str| json!({"conversation_id": conversation["id"], "content": content});
     for content in [&composed, &decomposed] {
@@ -449,7 +453,7 @@ async fn accents_are_composed_before_counting_storing_and_sending() {
             (&message["content"], &message["segments"]),
             (&json!(composed), &json!(1))
         );
-        hub.sends().await;
+        hub.run_sender().await;
         assert_eq!(hub.twilio.messages().last().unwrap().body, composed);
     }
     // 1,600 letters of two code points each fit.
@@ -458,11 +462,16 @@ async fn accents_are_composed_before_counting_storing_and_sending() {
     // Signature, template and variables.
     let settings = json!({"signature": "Rene\u{301}"});
     assert_eq!(
-        jo.patch(&harbor.path("/settings"), settings).await.is(200)["signature"],
+        jo.patch(&harbor.path("/settings"), settings)
+            .await
+            .expect_status(200)["signature"],
         "René"
     );
     let template = json!({"name": "Cafe\u{301}", "content": "Hola {{quien}}: cafe\u{301}"});
-    let template = jo.post(&harbor.path("/templates"), template).await.is(201);
+    let template = jo
+        .post(&harbor.path("/templates"), template)
+        .await
+        .expect_status(201);
     assert_eq!(
         (&template["name"], &template["content"]),
         (&json!("Café"), &json!("Hola {{quien}}: café"))
@@ -478,7 +487,7 @@ async fn accents_are_composed_before_counting_storing_and_sending() {
     let changed = jo
         .patch(&path, json!({"content": decomposed}))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         (&changed["content"], &changed["segments"]),
         (&json!(composed), &json!(1))
@@ -493,10 +502,10 @@ async fn accents_are_composed_before_counting_storing_and_sending() {
                 .json(&json!({"content": decomposed})),
         )
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(saved["content"], composed);
     assert_eq!(
-        harbor.notes(&conversation, "cafe\u{301}").await["content"],
+        harbor.add_note(&conversation, "cafe\u{301}").await["content"],
         "café"
     );
 }

@@ -14,13 +14,19 @@ async fn three_numbers(hub: &Hub) -> Workspace<'_> {
     for number in NUMBERS {
         customer.number(number);
     }
-    harbor.connects_with(crate::hub::TOKEN).await.is(201);
+    harbor
+        .connect_with(crate::hub::TOKEN)
+        .await
+        .expect_status(201);
     harbor
 }
 
 async fn send_spread(harbor: &Workspace<'_>, who: &Person, to: &str) -> String {
     let draft = json!({"to": to, "content": "Your visit is due", "spread": true});
-    let sent = who.post(&harbor.path("/messages"), draft).await.is(202);
+    let sent = who
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .expect_status(202);
     sent["message"]["number_id"].as_str().unwrap().to_owned()
 }
 
@@ -39,10 +45,10 @@ async fn pool_distributes_texts_and_keeps_the_number_of_a_contact() {
             .or_default() += 1;
         // Some are sent in between, some stay queued.
         if n % 2 == 0 {
-            hub.sends().await;
+            hub.run_sender().await;
         }
     }
-    hub.sends().await;
+    hub.run_sender().await;
     let mut counts: Vec<_> = chosen.values().copied().collect();
     counts.sort_unstable();
     assert!(counts.len() == 3 && counts[0] >= 2, "{chosen:?}");
@@ -51,7 +57,7 @@ async fn pool_distributes_texts_and_keeps_the_number_of_a_contact() {
     for _ in 0..4 {
         assert_eq!(send_spread(&harbor, &harbor.admin, &phone(0)).await, first);
     }
-    harbor.receives(MAYA, "Hello, front desk").await;
+    harbor.receive_text(MAYA, "Hello, front desk").await;
     let front_desk = harbor.number(FRONT_DESK).await;
     assert_eq!(send_spread(&harbor, &harbor.admin, MAYA).await, front_desk);
 }
@@ -67,7 +73,7 @@ async fn slow_number_gets_fewer_texts_and_a_disabled_one_none() {
     ];
     let change = async |number: &str, change| {
         let path = harbor.path(&format!("/numbers/{number}"));
-        harbor.admin.patch(&path, change).await.is(200);
+        harbor.admin.patch(&path, change).await.expect_status(200);
     };
     change(&numbers[0], json!({"messages_per_second": 1})).await;
     change(&numbers[1], json!({"messages_per_second": 3})).await;
@@ -93,7 +99,7 @@ async fn pool_respects_opt_outs_and_access() {
     let hub = Hub::start().await;
     let harbor = three_numbers(&hub).await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(NUMBERS[1], &sam).await;
+    harbor.assign_number(NUMBERS[1], &sam).await;
     let own = harbor.number(NUMBERS[1]).await;
     for n in 0..4 {
         assert_eq!(send_spread(&harbor, &sam, &phone(n)).await, own);
@@ -132,10 +138,10 @@ async fn repeated_request_keeps_its_number() {
             .request(reqwest::Method::POST, &harbor.path("/messages"))
             .header("Idempotency-Key", "one")
             .json(&draft);
-        harbor.admin.ask(request).await.is(202)["message"]["id"].clone()
+        harbor.admin.ask(request).await.expect_status(202)["message"]["id"].clone()
     };
     let first = sends().await;
-    hub.sends().await;
+    hub.run_sender().await;
     for _ in 0..3 {
         assert_eq!(sends().await, first);
     }

@@ -14,26 +14,31 @@ async fn two_numbers<'a>(hub: &'a Hub) -> (Workspace<'a>, Person) {
         .account(&harbor.account, TOKEN)
         .number(FRONT_DESK)
         .number(RECALL);
-    harbor.connects_with(TOKEN).await.is(201);
+    harbor.connect_with(TOKEN).await.expect_status(201);
     let number = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
     harbor
         .admin
         .patch(&number, json!({"is_default": true}))
         .await
-        .is(200);
+        .expect_status(200);
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    harbor.assigns(RECALL, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    harbor.assign_number(RECALL, &sam).await;
     (harbor, sam)
 }
 
 async fn change_settings(who: &Person, harbor: &Workspace<'_>, change: Value) -> Value {
-    who.patch(&harbor.path("/settings"), change).await.is(200)
+    who.patch(&harbor.path("/settings"), change)
+        .await
+        .expect_status(200)
 }
 
 /// The number that a text to a new contact is sent from.
 async fn chosen_number(who: &Person, harbor: &Workspace<'_>, draft: Value) -> String {
-    let sent = who.post(&harbor.path("/messages"), draft).await.is(202);
+    let sent = who
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .expect_status(202);
     sent["message"]["number_id"].as_str().unwrap().into()
 }
 
@@ -42,17 +47,20 @@ async fn settings_are_per_member_and_workspace() {
     let hub = Hub::start().await;
     let (harbor, sam) = two_numbers(&hub).await;
     let bay = hub.workspace("Bay Optics").await;
-    let link = bay.invites(&sam.email, "agent").await;
-    hub.has_verified(&sam.email).await;
+    let link = bay.invite(&sam.email, "agent").await;
+    hub.verify_email(&sam.email).await;
     sam.post(&format!("/api/invitations/{link}/accept"), json!({}))
         .await
-        .is(200);
+        .expect_status(200);
     let untouched = json!({
         "default_number_id": null, "signature": "",
         "notifications": {"desktop": false, "sound": false, "push_preview": false, "mail_when_credits_low": true},
         "single_key_shortcuts": true,
     });
-    assert_eq!(sam.get(&harbor.path("/settings")).await.is(200), untouched);
+    assert_eq!(
+        sam.get(&harbor.path("/settings")).await.expect_status(200),
+        untouched
+    );
 
     let recall = harbor.number(RECALL).await;
     change_settings(&sam, &harbor, json!({"signature": "Sam\n"})).await;
@@ -78,10 +86,20 @@ async fn settings_are_per_member_and_workspace() {
         after,
         "nothing given, nothing changed"
     );
-    assert_eq!(sam.get(&harbor.path("/settings")).await.is(200), after);
-    assert_eq!(sam.get(&bay.path("/settings")).await.is(200), untouched);
     assert_eq!(
-        harbor.admin.get(&harbor.path("/settings")).await.is(200),
+        sam.get(&harbor.path("/settings")).await.expect_status(200),
+        after
+    );
+    assert_eq!(
+        sam.get(&bay.path("/settings")).await.expect_status(200),
+        untouched
+    );
+    assert_eq!(
+        harbor
+            .admin
+            .get(&harbor.path("/settings"))
+            .await
+            .expect_status(200),
         untouched
     );
 
@@ -129,48 +147,49 @@ async fn invalid_values_are_refused_and_change_nothing() {
             .refused(422, "validation_failed");
         assert_eq!(problem["errors"][0]["field"], field, "{change}");
     }
-    assert_eq!(sam.get(&harbor.path("/settings")).await.is(200), before);
+    assert_eq!(
+        sam.get(&harbor.path("/settings")).await.expect_status(200),
+        before
+    );
 }
 
 #[tokio::test]
 async fn signature_is_appended_once() {
     let hub = Hub::start().await;
     let (harbor, sam) = two_numbers(&hub).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     change_settings(&sam, &harbor, json!({"signature": "Sam, front desk"})).await;
     let draft = json!({"conversation_id": conversation["id"], "content": "3:30 is free \n"});
 
-    let answers = join_all((0..5).map(|_| sam.sends(&harbor, "a-key", &draft))).await;
+    let answers = join_all((0..5).map(|_| sam.send_with_key(&harbor, "a-key", &draft))).await;
     for answer in answers {
         assert_eq!(
-            answer.is(202)["message"]["content"],
+            answer.expect_status(202)["message"]["content"],
             "3:30 is free\nSam, front desk"
         );
     }
     // Refused as busy at first, and sent on the second try.
     hub.twilio.is_busy(None);
-    hub.sends().await;
-    hub.executes_sql("update messages set due_at = now() where status = 'queued'")
+    hub.run_sender().await;
+    hub.execute_sql("update messages set due_at = now() where status = 'queued'")
         .await;
-    hub.sends().await;
+    hub.run_sender().await;
     assert_eq!(hub.twilio.messages().len(), 1);
     assert_eq!(
         hub.twilio.messages()[0].body,
         "3:30 is free\nSam, front desk"
     );
 
-    let mut live = sam.listens(&harbor).await;
-    live.says(json!({"type": "send_message", "workspace_id": harbor.id, "conversation_id": conversation["id"],
+    let mut live = sam.join_workspace(&harbor).await;
+    live.send(json!({"type": "send_message", "workspace_id": harbor.id, "conversation_id": conversation["id"],
                      "content": "See you", "client_ref": "ref-1"}))
         .await;
-    let sent = live.receives("message_sent").await;
+    let sent = live.wait_for("message_sent").await;
     assert_eq!(sent["message"]["content"], "See you\nSam, front desk");
-    let message = harbor
-        .answers(&harbor.admin, &conversation, "Jo here")
-        .await;
+    let message = harbor.reply(&harbor.admin, &conversation, "Jo here").await;
     assert_eq!(message["content"], "Jo here", "signatures are per member");
     change_settings(&sam, &harbor, json!({"signature": " \n "})).await;
-    let message = harbor.answers(&sam, &conversation, "Bye").await;
+    let message = harbor.reply(&sam, &conversation, "Bye").await;
     assert_eq!(message["content"], "Bye");
 }
 
@@ -178,16 +197,16 @@ async fn signature_is_appended_once() {
 async fn resent_text_keeps_one_signature() {
     let hub = Hub::start().await;
     let (harbor, sam) = two_numbers(&hub).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     change_settings(&sam, &harbor, json!({"signature": "Sam"})).await;
     change_settings(&harbor.admin, &harbor, json!({"signature": "Jo"})).await;
-    let message = harbor.answers(&sam, &conversation, "3:30 is free").await;
+    let message = harbor.reply(&sam, &conversation, "3:30 is free").await;
     let mut id = message["id"].clone();
     for who in [&sam, &harbor.admin] {
         hub.twilio.refuses(21614, 400);
-        hub.sends().await;
+        hub.run_sender().await;
         let path = harbor.path(&format!("/messages/{}/retry", id.as_str().unwrap()));
-        let again = who.post(&path, json!({})).await.is(202)["message"].clone();
+        let again = who.post(&path, json!({})).await.expect_status(202)["message"].clone();
         assert_eq!(again["content"], "3:30 is free\nSam");
         id = again["id"].clone();
     }
@@ -197,22 +216,31 @@ async fn resent_text_keeps_one_signature() {
 async fn signature_counts_for_limit_and_segments() {
     let hub = Hub::start().await;
     let (harbor, sam) = two_numbers(&hub).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let sends = async |length: usize| {
         let draft = json!({"conversation_id": conversation["id"], "content": "a".repeat(length)});
         sam.post(&harbor.path("/messages"), draft).await
     };
-    assert_eq!(sends(160).await.is(202)["message"]["segments"], 1);
-    let sent = sends(1_600).await.is(202);
+    assert_eq!(
+        sends(160).await.expect_status(202)["message"]["segments"],
+        1
+    );
+    let sent = sends(1_600).await.expect_status(202);
     change_settings(&sam, &harbor, json!({"signature": "1234567890"})).await;
-    assert_eq!(sends(149).await.is(202)["message"]["segments"], 1);
-    assert_eq!(sends(150).await.is(202)["message"]["segments"], 2);
+    assert_eq!(
+        sends(149).await.expect_status(202)["message"]["segments"],
+        1
+    );
+    assert_eq!(
+        sends(150).await.expect_status(202)["message"]["segments"],
+        2
+    );
 
-    let last = sends(1_589).await.is(202);
+    let last = sends(1_589).await.expect_status(202);
     assert_eq!(last["message"]["content"].as_str().unwrap().len(), 1_600);
     let problem = sends(1_590).await.refused(422, "validation_failed");
     assert_eq!(problem["errors"][0]["field"], "content");
-    let next = sends(1).await.is(202);
+    let next = sends(1).await.expect_status(202);
     assert_eq!(
         next["credits_remaining"].as_i64().unwrap(),
         last["credits_remaining"].as_i64().unwrap() - 1,
@@ -240,31 +268,31 @@ async fn new_conversation_uses_the_members_default_number() {
     let mut draft = to(4);
     draft["number_id"] = json!(desk);
     assert_eq!(chosen_number(&sam, &harbor, draft).await, desk);
-    let conversation = harbor.receives(MAYA, "Hi").await;
-    let answer = harbor.answers(&sam, &conversation, "Hello").await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
+    let answer = harbor.reply(&sam, &conversation, "Hello").await;
     assert_eq!(answer["number_id"], desk);
 
     let number = harbor.path(&format!("/numbers/{recall}"));
     let status = |status: &str| harbor.admin.patch(&number, json!({"status": status}));
-    status("inactive").await.is(200);
+    status("inactive").await.expect_status(200);
     assert_eq!(
         chosen_number(&sam, &harbor, to(5)).await,
         desk,
         "the number cannot send"
     );
-    status("active").await.is(200);
+    status("active").await.expect_status(200);
     assert_eq!(chosen_number(&sam, &harbor, to(6)).await, recall);
     harbor
         .admin
         .delete(&format!("{number}/members/{}", sam.id))
         .await
-        .is(204);
+        .expect_status(204);
     assert_eq!(
         chosen_number(&sam, &harbor, to(7)).await,
         desk,
         "the number was unassigned"
     );
-    harbor.assigns(RECALL, &sam).await;
+    harbor.assign_number(RECALL, &sam).await;
     assert_eq!(chosen_number(&sam, &harbor, to(8)).await, recall);
 }
 
@@ -273,9 +301,9 @@ async fn default_number_requires_access() {
     let hub = Hub::start().await;
     let (harbor, _) = two_numbers(&hub).await;
     let bay = hub.workspace("Bay Optics").await;
-    bay.connects_twilio("+16285550177").await;
+    bay.connect_twilio("+16285550177").await;
     let lin = harbor.agent("Lin").await;
-    harbor.assigns(FRONT_DESK, &lin).await;
+    harbor.assign_number(FRONT_DESK, &lin).await;
     let (recall, theirs) = (
         harbor.number(RECALL).await,
         bay.number("+16285550177").await,
@@ -305,17 +333,17 @@ async fn default_number_requires_access() {
         .admin
         .patch(&member, json!({"default_number_id": recall}))
         .await
-        .is(200);
+        .expect_status(200);
     let to = |n: u32| json!({"to": format!("+141555502{n:02}"), "content": "Hello"});
     let desk = harbor.number(FRONT_DESK).await;
     assert_eq!(chosen_number(&lin, &harbor, to(1)).await, desk);
-    harbor.assigns(RECALL, &lin).await;
+    harbor.assign_number(RECALL, &lin).await;
     assert_eq!(chosen_number(&lin, &harbor, to(2)).await, recall);
     harbor
         .admin
         .patch(&member, json!({"default_number_id": null}))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(chosen_number(&lin, &harbor, to(3)).await, desk);
 }
 

@@ -13,25 +13,25 @@ const WRONG: &str = "not this password";
 
 async fn log_in(hub: &Hub, email: &str, password: &str) -> Answer {
     let form = json!({"email": email, "password": password});
-    Person::nobody(hub).post("/api/auth/login", form).await
+    Person::anonymous(hub).post("/api/auth/login", form).await
 }
 
 async fn log_in_with_code(hub: &Hub, email: &str, code: &str) -> Answer {
     let form = json!({"email": email, "password": PASSWORD, "code": code});
-    Person::nobody(hub).post("/api/auth/login", form).await
+    Person::anonymous(hub).post("/api/auth/login", form).await
 }
 
 /// Moves all throttles half a minute forward.
 async fn advance_31_seconds(hub: &Hub) {
-    hub.executes_sql("update throttles set paid_until = paid_until - interval '31 seconds'")
+    hub.execute_sql("update throttles set paid_until = paid_until - interval '31 seconds'")
         .await;
 }
 
 /// Resets all throttles and the last TOTP step.
 pub async fn advance_a_day(hub: &Hub) {
-    hub.executes_sql("update throttles set paid_until = paid_until - interval '1 day'")
+    hub.execute_sql("update throttles set paid_until = paid_until - interval '1 day'")
         .await;
-    hub.executes_sql("update users set totp_step = 0").await;
+    hub.execute_sql("update users set totp_step = 0").await;
 }
 
 #[tokio::test]
@@ -57,11 +57,13 @@ async fn ten_wrong_passwords_lock_the_account_for_their_network() {
     log_in(&hub, &format!(" {} ", email.to_uppercase()), PASSWORD)
         .await
         .refused(429, "rate_limited");
-    log_in(&hub, &bay.admin.email, PASSWORD).await.is(200);
+    log_in(&hub, &bay.admin.email, PASSWORD)
+        .await
+        .expect_status(200);
 
     advance_31_seconds(&hub).await;
-    log_in(&hub, email, PASSWORD).await.is(200);
-    log_in(&hub, email, PASSWORD).await.is(200);
+    log_in(&hub, email, PASSWORD).await.expect_status(200);
+    log_in(&hub, email, PASSWORD).await.expect_status(200);
     log_in(&hub, email, WRONG)
         .await
         .refused(401, "unauthenticated");
@@ -86,7 +88,9 @@ async fn correct_passwords_never_lock() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     for _ in 0..100 {
-        log_in(&hub, &harbor.admin.email, PASSWORD).await.is(200);
+        log_in(&hub, &harbor.admin.email, PASSWORD)
+            .await
+            .expect_status(200);
     }
 }
 
@@ -113,9 +117,11 @@ async fn wrong_passwords_from_one_address_lock_it_for_all_accounts() {
     log_in(&hub, &harbor.admin.email, PASSWORD)
         .await
         .refused(429, "rate_limited");
-    harbor.admin.get("/api/auth/me").await.is(200);
+    harbor.admin.get("/api/auth/me").await.expect_status(200);
     advance_31_seconds(&hub).await;
-    log_in(&hub, &harbor.admin.email, PASSWORD).await.is(200);
+    log_in(&hub, &harbor.admin.email, PASSWORD)
+        .await
+        .expect_status(200);
 }
 
 #[tokio::test]
@@ -143,10 +149,10 @@ async fn wrong_passwords_count_at_sign_in_and_invitation_together() {
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
     let jo = &harbor.admin;
-    let link = bay.invites(&jo.email, "agent").await;
+    let link = bay.invite(&jo.email, "agent").await;
     let accept = format!("/api/invitations/{link}/accept");
-    let nobody = Person::nobody(&hub);
-    let joins = |password: &str| nobody.post(&accept, json!({"password": password}));
+    let anonymous = Person::anonymous(&hub);
+    let joins = |password: &str| anonymous.post(&accept, json!({"password": password}));
     for _ in 0..5 {
         log_in(&hub, &jo.email, WRONG)
             .await
@@ -164,7 +170,7 @@ async fn wrong_password_in_a_session_counts_for_that_session_only() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
-    let elsewhere = Person::signs_in(&hub, &jo.email).await;
+    let elsewhere = Person::sign_in(&hub, &jo.email).await;
     let change = |current: &str| json!({"current_password": current, "new_password": NEW});
     for _ in 0..5 {
         change_password(&elsewhere, change(WRONG))
@@ -189,7 +195,9 @@ async fn wrong_password_in_a_session_counts_for_that_session_only() {
     log_in(&hub, &jo.email, PASSWORD)
         .await
         .refused(429, "rate_limited");
-    change_password(jo, change(PASSWORD)).await.is(204);
+    change_password(jo, change(PASSWORD))
+        .await
+        .expect_status(204);
 }
 
 /// Tries wrong passwords from one address, one after the other; returns the statuses.
@@ -229,12 +237,12 @@ async fn attacker_is_locked_out_and_owner_is_not() {
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains(" seconds and try again"), "{detail}");
 
-    log_in(&hub, email, PASSWORD).await.is(200);
+    log_in(&hub, email, PASSWORD).await.expect_status(200);
     let traveller = Person::anonymous_at(&hub, "203.0.113.9");
     traveller
         .post("/api/auth/login", login(email, PASSWORD))
         .await
-        .is(200);
+        .expect_status(200);
 }
 
 #[tokio::test]
@@ -257,9 +265,9 @@ async fn distributed_guessing_is_slowed_and_locks_only_unknown_networks() {
         .await;
     assert!(answer.headers.contains_key("retry-after"));
     answer.refused(429, "rate_limited");
-    log_in(&hub, email, PASSWORD).await.is(200);
+    log_in(&hub, email, PASSWORD).await.expect_status(200);
     // A few thousand guesses a day, from any number of addresses.
-    hub.executes_sql("update throttles set paid_until = paid_until - interval '10 minutes'")
+    hub.execute_sql("update throttles set paid_until = paid_until - interval '10 minutes'")
         .await;
     let mut checked = 0;
     for n in 100..140 {
@@ -298,10 +306,14 @@ async fn valid_second_factor_passes_a_locked_network() {
     signs_in(email, WRONG, &codes[0])
         .await
         .refused(401, "unauthenticated");
-    signs_in(email, PASSWORD, &codes[1]).await.is(200);
+    signs_in(email, PASSWORD, &codes[1])
+        .await
+        .expect_status(200);
     // The owner can still sign in later.
     advance_a_day(&hub).await;
-    log_in_with_code(&hub, email, &app.code_at(0)).await.is(200);
+    log_in_with_code(&hub, email, &app.code_at(0))
+        .await
+        .expect_status(200);
 }
 
 #[tokio::test]
@@ -329,7 +341,7 @@ async fn password_reset_by_mail_passes_a_lock() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let email = &harbor.admin.email;
-    hub.post.mail_to(email).await; // to confirm the address
+    hub.mail_server.mail_to(email).await; // to confirm the address
     for n in 0..4 {
         guesses_from(&hub, &format!("198.51.100.{n}"), email, 10).await;
     }
@@ -344,11 +356,11 @@ async fn password_reset_by_mail_passes_a_lock() {
     traveller
         .post("/api/auth/reset-password", reset)
         .await
-        .is(204);
+        .expect_status(204);
     traveller
         .post("/api/auth/login", login(email, NEW))
         .await
-        .is(200);
+        .expect_status(200);
     // Networks known from before the reset are trusted no more.
     for n in 10..14 {
         guesses_from(&hub, &format!("198.51.100.{n}"), email, 10).await;
@@ -363,7 +375,7 @@ async fn known_browser_passes_a_lock_of_its_network() {
     let harbor = hub.workspace("Harbor Dental").await;
     let email = &harbor.admin.email;
     let signs_in = async |cookies: &str| {
-        let browser = Person::nobody(&hub);
+        let browser = Person::anonymous(&hub);
         let request = browser
             .request(Method::POST, "/login")
             .header("cookie", cookies)
@@ -389,7 +401,7 @@ async fn known_browser_passes_a_lock_of_its_network() {
 
     for n in 0..70 {
         let form = login(&format!("guess{n}@harbor.test"), WRONG);
-        Person::nobody(&hub).post("/api/auth/login", form).await;
+        Person::anonymous(&hub).post("/api/auth/login", form).await;
         log_in(&hub, email, WRONG).await;
     }
     let page = signs_in("").await;
@@ -458,8 +470,11 @@ impl Authenticator {
 }
 
 async fn start_enrolment(hub: &Hub, person: &Person) -> Authenticator {
-    hub.has_verified(&person.email).await;
-    let enrolment = person.post("/api/auth/two-factor", json!({})).await.is(201);
+    hub.verify_email(&person.email).await;
+    let enrolment = person
+        .post("/api/auth/two-factor", json!({}))
+        .await
+        .expect_status(201);
     Authenticator::from_enrolment(&enrolment)
 }
 
@@ -475,7 +490,9 @@ async fn confirm_enrolment(person: &Person, code: &str) -> Answer {
 /// Enables the second factor; returns the app and the recovery codes.
 pub async fn enable_second_factor(hub: &Hub, person: &Person) -> (Authenticator, Vec<String>) {
     let app = start_enrolment(hub, person).await;
-    let answer = confirm_enrolment(person, &app.code_at(0)).await.is(200);
+    let answer = confirm_enrolment(person, &app.code_at(0))
+        .await
+        .expect_status(200);
     let codes = answer["recovery_codes"].as_array().unwrap();
     let codes = codes
         .iter()
@@ -501,17 +518,20 @@ async fn second_factor_is_required_once_confirmed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
-    let state = async || jo.get("/api/auth/two-factor").await.is(200);
+    let state = async || jo.get("/api/auth/two-factor").await.expect_status(200);
     assert_eq!(
         state().await,
         json!({"enabled": false, "recovery_codes": 0})
     );
-    hub.has_verified(&jo.email).await;
+    hub.verify_email(&jo.email).await;
     confirm_enrolment(jo, "123456")
         .await
         .refused(422, "validation_failed");
 
-    let enrolment = jo.post("/api/auth/two-factor", json!({})).await.is(201);
+    let enrolment = jo
+        .post("/api/auth/two-factor", json!({}))
+        .await
+        .expect_status(201);
     let secret = enrolment["secret"].as_str().unwrap();
     let url = enrolment["otpauth_url"].as_str().unwrap();
     assert!(
@@ -524,9 +544,11 @@ async fn second_factor_is_required_once_confirmed() {
             .await
             .refused(422, "validation_failed");
     }
-    log_in(&hub, &jo.email, PASSWORD).await.is(200);
+    log_in(&hub, &jo.email, PASSWORD).await.expect_status(200);
 
-    let answer = confirm_enrolment(jo, &app.code_at(0)).await.is(200);
+    let answer = confirm_enrolment(jo, &app.code_at(0))
+        .await
+        .expect_status(200);
     let codes = answer["recovery_codes"].as_array().unwrap();
     let different: std::collections::HashSet<_> = codes.iter().map(Value::to_string).collect();
     assert_eq!((codes.len(), different.len()), (10, 10));
@@ -554,7 +576,7 @@ async fn second_factor_is_required_once_confirmed() {
         .refused(401, "unauthenticated");
     log_in_with_code(&hub, &jo.email, &app.code_at(0))
         .await
-        .is(200);
+        .expect_status(200);
 }
 
 #[tokio::test]
@@ -614,15 +636,20 @@ async fn recovery_code_is_single_use_in_any_format() {
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
     let (_, codes) = enable_second_factor(&hub, jo).await;
-    let left = async || jo.get("/api/auth/two-factor").await.is(200)["recovery_codes"].clone();
+    let left =
+        async || jo.get("/api/auth/two-factor").await.expect_status(200)["recovery_codes"].clone();
 
-    log_in_with_code(&hub, &jo.email, &codes[0]).await.is(200);
+    log_in_with_code(&hub, &jo.email, &codes[0])
+        .await
+        .expect_status(200);
     log_in_with_code(&hub, &jo.email, &codes[0])
         .await
         .refused(401, "unauthenticated");
     assert_eq!(left().await, 9);
     let typed = codes[1].to_uppercase().replace('-', " ");
-    log_in_with_code(&hub, &jo.email, &typed).await.is(200);
+    log_in_with_code(&hub, &jo.email, &typed)
+        .await
+        .expect_status(200);
     assert_eq!(left().await, 8);
     let answers = join_all((0..5).map(|_| log_in_with_code(&hub, &jo.email, &codes[2]))).await;
     let accepted = answers.iter().filter(|answer| answer.status == 200);
@@ -646,8 +673,8 @@ async fn disabling_second_factor_requires_the_password_and_deletes_recovery_code
         .await
         .refused(401, "code_required");
 
-    disable(PASSWORD).await.is(204);
-    log_in(&hub, &jo.email, PASSWORD).await.is(200);
+    disable(PASSWORD).await.expect_status(204);
+    log_in(&hub, &jo.email, PASSWORD).await.expect_status(200);
 
     let (anew, _) = enable_second_factor(&hub, jo).await;
     for old in [&app.code_at(0), &codes[0]] {
@@ -657,7 +684,7 @@ async fn disabling_second_factor_requires_the_password_and_deletes_recovery_code
     }
     log_in_with_code(&hub, &jo.email, &anew.code_at(0))
         .await
-        .is(200);
+        .expect_status(200);
 }
 
 #[tokio::test]
@@ -682,10 +709,12 @@ async fn five_wrong_codes_lock_the_second_factor_for_a_time() {
     }
     log_in_with_code(&hub, &bay.admin.email, &other.code_at(0))
         .await
-        .is(200);
-    hub.executes_sql("update throttles set paid_until = paid_until - interval '61 seconds'")
+        .expect_status(200);
+    hub.execute_sql("update throttles set paid_until = paid_until - interval '61 seconds'")
         .await;
-    log_in_with_code(&hub, email, &codes[0]).await.is(200);
+    log_in_with_code(&hub, email, &codes[0])
+        .await
+        .expect_status(200);
 }
 
 #[tokio::test]
@@ -693,7 +722,7 @@ async fn workspace_can_require_the_second_factor() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     let itself = harbor.path("");
     let send = |on: bool| {
         harbor
@@ -702,14 +731,19 @@ async fn workspace_can_require_the_second_factor() {
     };
     let problem = send(true).await.refused(422, "validation_failed");
     assert_eq!(problem["errors"][0]["field"], "require_two_factor");
-    sam.get(&harbor.path("/conversations")).await.is(200);
+    sam.get(&harbor.path("/conversations"))
+        .await
+        .expect_status(200);
 
     enable_second_factor(&hub, &harbor.admin).await;
     enable_second_factor(&hub, &lin).await;
-    let (mut agents, mut lins) = (sam.listens(&harbor).await, lin.listens(&harbor).await);
-    send(true).await.is(200);
+    let (mut agents, mut lins) = (
+        sam.join_workspace(&harbor).await,
+        lin.join_workspace(&harbor).await,
+    );
+    send(true).await.expect_status(200);
 
-    assert_eq!(agents.closes().await, 1008);
+    assert_eq!(agents.wait_for_close().await, 1008);
     assert_eq!(
         lins.next().await["type"],
         "resync",
@@ -719,7 +753,7 @@ async fn workspace_can_require_the_second_factor() {
         sam.get(&harbor.path(path))
             .await
             .refused(403, "two_factor_required");
-        lin.get(&harbor.path(path)).await.is(200);
+        lin.get(&harbor.path(path)).await.expect_status(200);
     }
     sam.post(
         &harbor.path("/messages"),
@@ -729,22 +763,26 @@ async fn workspace_can_require_the_second_factor() {
     .refused(403, "two_factor_required");
     let mut agents = sam.socket().await;
     agents
-        .says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
+        .send(json!({"type": "join_workspace", "workspace_id": harbor.id}))
         .await;
-    agents.receives("error").await;
+    agents.wait_for("error").await;
 
     enable_second_factor(&hub, &sam).await;
-    sam.get(&harbor.path("/conversations")).await.is(200);
-    let mut agents = sam.listens(&harbor).await;
+    sam.get(&harbor.path("/conversations"))
+        .await
+        .expect_status(200);
+    let mut agents = sam.join_workspace(&harbor).await;
     sam.delete_with("/api/auth/two-factor", json!({"password": PASSWORD}))
         .await
-        .is(204);
-    assert_eq!(agents.closes().await, 1008);
+        .expect_status(204);
+    assert_eq!(agents.wait_for_close().await, 1008);
     sam.get(&harbor.path("/conversations"))
         .await
         .refused(403, "two_factor_required");
-    send(false).await.is(200);
-    sam.get(&harbor.path("/conversations")).await.is(200);
+    send(false).await.expect_status(200);
+    sam.get(&harbor.path("/conversations"))
+        .await
+        .expect_status(200);
 }
 
 // ── passwords and sessions ──
@@ -756,7 +794,7 @@ async fn change_password(who: &Person, form: Value) -> Answer {
 
 async fn refresh(hub: &Hub, token: &str) -> Answer {
     let form = json!({"refresh_token": token});
-    Person::nobody(hub).post("/api/auth/refresh", form).await
+    Person::anonymous(hub).post("/api/auth/refresh", form).await
 }
 
 const NEW: &str = "another good one";
@@ -766,9 +804,12 @@ async fn password_change_ends_all_other_sessions() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
-    hub.post.mail_to(&jo.email).await; // to confirm the address
-    let elsewhere = Person::signs_in(&hub, &jo.email).await;
-    let (mut here, mut there) = (jo.listens(&harbor).await, elsewhere.listens(&harbor).await);
+    hub.mail_server.mail_to(&jo.email).await; // to confirm the address
+    let elsewhere = Person::sign_in(&hub, &jo.email).await;
+    let (mut here, mut there) = (
+        jo.join_workspace(&harbor).await,
+        elsewhere.join_workspace(&harbor).await,
+    );
     for (form, field) in [
         (
             json!({"current_password": WRONG, "new_password": NEW}),
@@ -789,12 +830,12 @@ async fn password_change_ends_all_other_sessions() {
             .refused(422, "validation_failed");
         assert_eq!(problem["errors"][0]["field"], field);
     }
-    elsewhere.get("/api/auth/me").await.is(200);
+    elsewhere.get("/api/auth/me").await.expect_status(200);
 
     let form = json!({"current_password": PASSWORD, "new_password": NEW});
-    change_password(jo, form).await.is(204);
+    change_password(jo, form).await.expect_status(204);
 
-    assert_eq!(there.closes().await, 1008);
+    assert_eq!(there.wait_for_close().await, 1008);
     elsewhere
         .get("/api/auth/me")
         .await
@@ -803,13 +844,13 @@ async fn password_change_ends_all_other_sessions() {
         .await
         .refused(401, "unauthenticated");
     assert_eq!(here.received_so_far(&harbor).await, Vec::<Value>::new());
-    jo.get("/api/auth/me").await.is(200);
-    refresh(&hub, &jo.refresh_token).await.is(200);
+    jo.get("/api/auth/me").await.expect_status(200);
+    refresh(&hub, &jo.refresh_token).await.expect_status(200);
     log_in(&hub, &jo.email, PASSWORD)
         .await
         .refused(401, "unauthenticated");
-    log_in(&hub, &jo.email, NEW).await.is(200);
-    let mail = hub.post.mail_to(&jo.email).await;
+    log_in(&hub, &jo.email, NEW).await.expect_status(200);
+    let mail = hub.mail_server.mail_to(&jo.email).await;
     assert_eq!(mail.subject, "Your password was changed");
 }
 
@@ -819,15 +860,15 @@ async fn sessions_are_listed_and_ended_singly_or_together() {
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
     let jo = &harbor.admin;
-    let phone = Person::nobody(&hub);
+    let phone = Person::anonymous(&hub);
     let login = phone
         .request(Method::POST, "/api/auth/login")
         .header("user-agent", "Phone/1.0")
         .json(&json!({"email": jo.email, "password": PASSWORD}));
-    let phone = Person::signed_in(&hub, &phone.ask(login).await.is(200));
-    let tablet = Person::signs_in(&hub, &jo.email).await;
+    let phone = Person::signed_in(&hub, &phone.ask(login).await.expect_status(200));
+    let tablet = Person::sign_in(&hub, &jo.email).await;
 
-    let list = jo.get("/api/auth/sessions").await.is(200);
+    let list = jo.get("/api/auth/sessions").await.expect_status(200);
     let sessions = list["data"].as_array().unwrap();
     assert_eq!(sessions.len(), 3);
     assert_eq!(
@@ -849,9 +890,9 @@ async fn sessions_are_listed_and_ended_singly_or_together() {
     let path = format!("/api/auth/sessions/{}", of_phone["id"].as_str().unwrap());
 
     bay.admin.delete(&path).await.refused(404, "not_found");
-    let mut socket = phone.listens(&harbor).await;
-    jo.delete(&path).await.is(204);
-    assert_eq!(socket.closes().await, 1008);
+    let mut socket = phone.join_workspace(&harbor).await;
+    jo.delete(&path).await.expect_status(204);
+    assert_eq!(socket.wait_for_close().await, 1008);
     phone
         .get("/api/auth/me")
         .await
@@ -860,7 +901,7 @@ async fn sessions_are_listed_and_ended_singly_or_together() {
         .await
         .refused(401, "unauthenticated");
     jo.delete(&path).await.refused(404, "not_found");
-    tablet.get("/api/auth/me").await.is(200);
+    tablet.get("/api/auth/me").await.expect_status(200);
 
     let answer = jo.delete("/api/auth/sessions").await;
     let cleared: Vec<_> = answer
@@ -875,7 +916,7 @@ async fn sessions_are_listed_and_ended_singly_or_together() {
         cleared.iter().all(|cookie| cookie.contains("Max-Age=0")),
         "{cleared:?}"
     );
-    answer.is(204);
+    answer.expect_status(204);
     for person in [jo, &tablet] {
         person
             .get("/api/auth/me")
@@ -885,7 +926,7 @@ async fn sessions_are_listed_and_ended_singly_or_together() {
             .await
             .refused(401, "unauthenticated");
     }
-    bay.admin.get("/api/auth/me").await.is(200);
+    bay.admin.get("/api/auth/me").await.expect_status(200);
 }
 
 // ── mailed links ──
@@ -896,11 +937,11 @@ fn token(link: &str) -> String {
 
 /// Requests a password reset; returns the token of the mailed link.
 pub async fn request_reset(hub: &Hub, email: &str) -> String {
-    Person::nobody(hub)
+    Person::anonymous(hub)
         .post("/api/auth/forgot-password", json!({"email": email}))
         .await
-        .is(202);
-    let mail = hub.post.mail_to(email).await;
+        .expect_status(202);
+    let mail = hub.mail_server.mail_to(email).await;
     assert_eq!(mail.subject, "Set a new password");
     assert!(mail.link().starts_with(&hub.url("/reset-password/")));
     token(&mail.link())
@@ -908,7 +949,7 @@ pub async fn request_reset(hub: &Hub, email: &str) -> String {
 
 pub async fn reset_password(hub: &Hub, token: &str, password: &str) -> Answer {
     let form = json!({"token": token, "password": password});
-    Person::nobody(hub)
+    Person::anonymous(hub)
         .post("/api/auth/reset-password", form)
         .await
 }
@@ -922,18 +963,18 @@ async fn password_reset_link_is_single_use() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
-    hub.post.mail_to(&jo.email).await; // to confirm the address
+    hub.mail_server.mail_to(&jo.email).await; // to confirm the address
     let (first, second) = (
         request_reset(&hub, &jo.email).await,
         request_reset(&hub, &jo.email).await,
     );
-    let mut socket = jo.listens(&harbor).await;
+    let mut socket = jo.join_workspace(&harbor).await;
     for (link, password) in [(first.as_str(), "short"), ("", NEW), ("made-up", NEW)] {
         reset_password(&hub, link, password)
             .await
             .refused(422, "validation_failed");
     }
-    jo.get("/api/auth/me").await.is(200);
+    jo.get("/api/auth/me").await.expect_status(200);
 
     let answers = join_all((0..10).map(|n| {
         let (hub, first) = (&hub, &first);
@@ -947,7 +988,7 @@ async fn password_reset_link_is_single_use() {
     assert_eq!(answers.iter().filter(|status| **status == 204).count(), 1);
     let set = answers.iter().position(|status| *status == 204).unwrap();
 
-    assert_eq!(socket.closes().await, 1008);
+    assert_eq!(socket.wait_for_close().await, 1008);
     jo.get("/api/auth/me").await.refused(401, "unauthenticated");
     refresh(&hub, &jo.refresh_token)
         .await
@@ -962,12 +1003,12 @@ async fn password_reset_link_is_single_use() {
         .refused(401, "unauthenticated");
     let session = log_in(&hub, &jo.email, &format!("{NEW} {set}"))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         session["user"]["email_verified"], true,
         "the reset verifies the address"
     );
-    let mail = hub.post.mail_to(&jo.email).await;
+    let mail = hub.mail_server.mail_to(&jo.email).await;
     assert_eq!(mail.subject, "Your password was changed");
 }
 
@@ -976,13 +1017,13 @@ async fn password_reset_link_expires_after_an_hour_or_a_password_change() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
-    hub.post.mail_to(&jo.email).await; // to confirm the address
+    hub.mail_server.mail_to(&jo.email).await; // to confirm the address
     let late = request_reset(&hub, &jo.email).await;
     assert_eq!(
         hub.count("select extract(epoch from expires_at - created_at)::bigint from mailed_tokens where purpose = 'reset'").await,
         60 * 60
     );
-    hub.executes_sql("update mailed_tokens set expires_at = now() - interval '1 second'")
+    hub.execute_sql("update mailed_tokens set expires_at = now() - interval '1 second'")
         .await;
     reset_password(&hub, &late, NEW)
         .await
@@ -990,33 +1031,33 @@ async fn password_reset_link_expires_after_an_hour_or_a_password_change() {
 
     let overtaken = request_reset(&hub, &jo.email).await;
     let form = json!({"current_password": PASSWORD, "new_password": NEW});
-    change_password(jo, form).await.is(204);
+    change_password(jo, form).await.expect_status(204);
     reset_password(&hub, &overtaken, PASSWORD)
         .await
         .refused(422, "validation_failed");
-    log_in(&hub, &jo.email, NEW).await.is(200);
+    log_in(&hub, &jo.email, NEW).await.expect_status(200);
 }
 
 #[tokio::test]
 async fn mails_are_limited_to_three_per_period() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    hub.post.mail_to(&harbor.admin.email).await; // to confirm the address
+    hub.mail_server.mail_to(&harbor.admin.email).await; // to confirm the address
     for email in [harbor.admin.email.as_str(), "nobody@harbor.test"] {
-        let nobody = Person::nobody(&hub);
+        let anonymous = Person::anonymous(&hub);
         let form = json!({"email": email.to_uppercase()});
-        let send = || nobody.post("/api/auth/forgot-password", form.clone());
+        let send = || anonymous.post("/api/auth/forgot-password", form.clone());
         for _ in 0..3 {
-            send().await.is(202);
+            send().await.expect_status(202);
         }
         send().await.refused(429, "rate_limited");
     }
     while !hub.server.app.background.is_empty() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    hub.server.app.mail.all_gone().await;
-    assert_eq!(hub.post.unread_of(&harbor.admin.email), 3);
-    assert_eq!(hub.post.unread_of("nobody@harbor.test"), 0);
+    hub.server.app.mail.wait_until_empty().await;
+    assert_eq!(hub.mail_server.unread_mails(&harbor.admin.email), 3);
+    assert_eq!(hub.mail_server.unread_mails("nobody@harbor.test"), 0);
 }
 
 /// The account is looked up after the answer, so the response time reveals nothing.
@@ -1025,25 +1066,25 @@ async fn forgotten_password_response_is_independent_of_the_account() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let email = &harbor.admin.email;
-    hub.post.mail_to(email).await; // to confirm the address
-    let mut busy = hub.raw.begin().await.unwrap();
+    hub.mail_server.mail_to(email).await; // to confirm the address
+    let mut busy = hub.superuser_pool.begin().await.unwrap();
     sqlx::query("lock table users in access exclusive mode")
         .execute(&mut *busy)
         .await
         .unwrap();
     for address in [email.as_str(), "nobody@harbor.test"] {
-        let nobody = Person::nobody(&hub);
-        let request = nobody.post("/api/auth/forgot-password", json!({"email": address}));
+        let anonymous = Person::anonymous(&hub);
+        let request = anonymous.post("/api/auth/forgot-password", json!({"email": address}));
         let soon = std::time::Duration::from_secs(3);
         tokio::time::timeout(soon, request)
             .await
             .expect("the answer does not wait for the account")
-            .is(202);
+            .expect_status(202);
     }
-    hub.server.app.mail.all_gone().await;
-    assert_eq!(hub.post.unread_of(email), 0);
+    hub.server.app.mail.wait_until_empty().await;
+    assert_eq!(hub.mail_server.unread_mails(email), 0);
     busy.rollback().await.unwrap();
-    let mail = hub.post.mail_to(email).await;
+    let mail = hub.mail_server.mail_to(email).await;
     assert_eq!(mail.subject, "Set a new password");
 }
 
@@ -1052,17 +1093,17 @@ async fn address_confirmation_link_is_single_use() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
     let is_verified =
-        async || jo.get("/api/auth/me").await.is(200)["user"]["email_verified"].clone();
+        async || jo.get("/api/auth/me").await.expect_status(200)["user"]["email_verified"].clone();
     assert_eq!(is_verified().await, false);
-    let first = token(&hub.post.mail_to(&jo.email).await.link());
-    verify_email(jo, json!({})).await.is(202);
-    let second = token(&hub.post.mail_to(&jo.email).await.link());
-    verify_email(&nobody, json!({}))
+    let first = token(&hub.mail_server.mail_to(&jo.email).await.link());
+    verify_email(jo, json!({})).await.expect_status(202);
+    let second = token(&hub.mail_server.mail_to(&jo.email).await.link());
+    verify_email(&anonymous, json!({}))
         .await
         .refused(401, "unauthenticated");
-    verify_email(&nobody, json!({"token": "made-up"}))
+    verify_email(&anonymous, json!({"token": "made-up"}))
         .await
         .refused(422, "validation_failed");
     // Links of one kind do not work as the other.
@@ -1070,21 +1111,23 @@ async fn address_confirmation_link_is_single_use() {
         .await
         .refused(422, "validation_failed");
     let reset = request_reset(&hub, &jo.email).await;
-    verify_email(&nobody, json!({"token": reset}))
+    verify_email(&anonymous, json!({"token": reset}))
         .await
         .refused(422, "validation_failed");
     assert_eq!(is_verified().await, false);
 
-    verify_email(&nobody, json!({"token": first})).await.is(204);
+    verify_email(&anonymous, json!({"token": first}))
+        .await
+        .expect_status(204);
     assert_eq!(is_verified().await, true);
     for used in [&first, &second] {
-        verify_email(&nobody, json!({"token": used}))
+        verify_email(&anonymous, json!({"token": used}))
             .await
             .refused(422, "validation_failed");
     }
-    verify_email(jo, json!({})).await.is(202);
-    hub.server.app.mail.all_gone().await;
-    assert_eq!(hub.post.unread_of(&jo.email), 0);
+    verify_email(jo, json!({})).await.expect_status(202);
+    hub.server.app.mail.wait_until_empty().await;
+    assert_eq!(hub.mail_server.unread_mails(&jo.email), 0);
 }
 
 /// An attacker who signs up with another user's address keeps no access once its owner resets the password.
@@ -1095,11 +1138,11 @@ async fn password_reset_revokes_what_preceded_the_verification() {
     let bay = hub.workspace("Bay Optics").await;
     let (jo, kim) = (&harbor.admin, &bay.admin);
     for (who, place) in [(jo, &harbor), (kim, &bay)] {
-        hub.post.mail_to(&who.email).await; // to confirm the address
+        hub.mail_server.mail_to(&who.email).await; // to confirm the address
         enable_second_factor(&hub, who).await;
-        who.post(&place.path("/pushes"), crate::matrix::a_browser())
+        who.post(&place.path("/pushes"), crate::matrix::push_subscription())
             .await
-            .is(201);
+            .expect_status(201);
     }
     // As on a server that sent no mail until yesterday: one enabled the second factor before the verification, the
     // other after it.
@@ -1107,22 +1150,22 @@ async fn password_reset_revokes_what_preceded_the_verification() {
         "update users set two_factor_at = email_verified_at - interval '1 day' where id = $1";
     sqlx::query(before)
         .bind(uuid::Uuid::parse_str(&jo.id).unwrap())
-        .execute(&hub.raw)
+        .execute(&hub.superuser_pool)
         .await
         .unwrap();
     for who in [jo, kim] {
         let link = request_reset(&hub, &who.email).await;
-        reset_password(&hub, &link, NEW).await.is(204);
+        reset_password(&hub, &link, NEW).await.expect_status(204);
     }
     assert_eq!(
         hub.count("select count(*) from push_subscriptions").await,
         0
     );
     advance_a_day(&hub).await;
-    let session = log_in(&hub, &jo.email, NEW).await.is(200);
+    let session = log_in(&hub, &jo.email, NEW).await.expect_status(200);
     let jo = Person::signed_in(&hub, &session);
     assert_eq!(
-        jo.get("/api/auth/two-factor").await.is(200),
+        jo.get("/api/auth/two-factor").await.expect_status(200),
         json!({"enabled": false, "recovery_codes": 0})
     );
     log_in(&hub, &kim.email, NEW)
@@ -1135,10 +1178,10 @@ async fn password_reset_discards_an_unconfirmed_second_factor() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
-    hub.post.mail_to(&jo.email).await; // to confirm the address
+    hub.mail_server.mail_to(&jo.email).await; // to confirm the address
     start_enrolment(&hub, jo).await;
     let link = request_reset(&hub, &jo.email).await;
-    reset_password(&hub, &link, NEW).await.is(204);
+    reset_password(&hub, &link, NEW).await.expect_status(204);
     assert_eq!(
         hub.count("select count(*) from users where totp_secret is not null")
             .await,
@@ -1152,8 +1195,8 @@ async fn unverified_address_cannot_enable_a_second_factor_or_join() {
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
     let jo = &harbor.admin;
-    let mail = hub.post.mail_to(&jo.email).await; // to confirm the address
-    let link = bay.invites(&jo.email, "agent").await;
+    let mail = hub.mail_server.mail_to(&jo.email).await; // to confirm the address
+    let link = bay.invite(&jo.email, "agent").await;
     let accept = format!("/api/invitations/{link}/accept");
     let code = json!({"code": "123456", "password": PASSWORD});
     jo.post("/api/auth/two-factor", json!({}))
@@ -1165,27 +1208,29 @@ async fn unverified_address_cannot_enable_a_second_factor_or_join() {
     jo.post(&accept, json!({}))
         .await
         .refused(403, "email_not_verified");
-    let nobody = Person::nobody(&hub);
-    nobody
+    let anonymous = Person::anonymous(&hub);
+    anonymous
         .post(&accept, json!({"password": PASSWORD}))
         .await
         .refused(403, "email_not_verified");
     // Without the password the answer does not reveal that there is an account.
-    nobody
+    anonymous
         .post(&accept, json!({"password": WRONG}))
         .await
         .refused(401, "unauthenticated");
     jo.get(&bay.path("")).await.refused(403, "not_a_member");
     jo.patch(&harbor.path(""), json!({"name": "Harbor"}))
         .await
-        .is(200);
-    harbor.invites("sam@harbor.test", "agent").await;
+        .expect_status(200);
+    harbor.invite("sam@harbor.test", "agent").await;
 
-    verify_email(&nobody, json!({"token": token(&mail.link())}))
+    verify_email(&anonymous, json!({"token": token(&mail.link())}))
         .await
-        .is(204);
-    jo.post("/api/auth/two-factor", json!({})).await.is(201);
-    jo.post(&accept, json!({})).await.is(200);
+        .expect_status(204);
+    jo.post("/api/auth/two-factor", json!({}))
+        .await
+        .expect_status(201);
+    jo.post(&accept, json!({})).await.expect_status(200);
 }
 
 #[tokio::test]
@@ -1196,14 +1241,16 @@ async fn server_without_mail_requires_no_verification() {
     let bay = hub.workspace("Bay Optics").await;
     let jo = &harbor.admin;
     assert_eq!(
-        jo.get("/api/auth/me").await.is(200)["user"]["email_verified"],
+        jo.get("/api/auth/me").await.expect_status(200)["user"]["email_verified"],
         false
     );
-    jo.post("/api/auth/two-factor", json!({})).await.is(201);
-    let link = bay.invites(&jo.email, "agent").await;
+    jo.post("/api/auth/two-factor", json!({}))
+        .await
+        .expect_status(201);
+    let link = bay.invite(&jo.email, "agent").await;
     jo.post(&format!("/api/invitations/{link}/accept"), json!({}))
         .await
-        .is(200);
+        .expect_status(200);
 }
 
 // ── load ──
@@ -1212,7 +1259,7 @@ async fn server_without_mail_requires_no_verification() {
 async fn forged_links_cost_no_hash() {
     let hub = Hub::start().await;
     hub.workspace("Harbor Dental").await;
-    let made = hub.server.app.passwords.made();
+    let made = hub.server.app.passwords.hashes_computed();
     let answers = join_all((0..100).map(|n| {
         let hub = &hub;
         async move { reset_password(hub, &format!("made-up-{n}"), NEW).await }
@@ -1221,7 +1268,7 @@ async fn forged_links_cost_no_hash() {
     for answer in answers {
         answer.refused(422, "validation_failed");
     }
-    assert_eq!(hub.server.app.passwords.made(), made);
+    assert_eq!(hub.server.app.passwords.hashes_computed(), made);
 }
 
 #[tokio::test]
@@ -1240,10 +1287,10 @@ async fn concurrent_sign_ins_are_bounded_in_memory_and_delay() {
     let quick = async {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         let began = std::time::Instant::now();
-        log_in(&hub, email, PASSWORD).await.is(200);
+        log_in(&hub, email, PASSWORD).await.expect_status(200);
         began.elapsed()
     };
-    let made = hub.server.app.passwords.made();
+    let made = hub.server.app.passwords.hashes_computed();
     let (answers, waited) = tokio::join!(flood, quick);
     // A second on an idle machine; tests run in parallel.
     assert!(waited.as_secs() < 10, "{waited:?}");
@@ -1259,7 +1306,7 @@ async fn concurrent_sign_ins_are_bounded_in_memory_and_delay() {
         assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
     }
     // Each thread keeps one block of 19 MiB: the number of hashes bounds the memory.
-    let made = hub.server.app.passwords.made() - made;
+    let made = hub.server.app.passwords.hashes_computed() - made;
     assert!(made <= 70, "{made}");
 }
 
@@ -1267,12 +1314,12 @@ async fn concurrent_sign_ins_are_bounded_in_memory_and_delay() {
 async fn concurrent_sign_ups_from_one_address_are_limited() {
     let hub = Hub::start().await;
     let sign_up = |n: usize| {
-        let nobody = Person::anonymous_at(&hub, "198.51.100.7");
+        let anonymous = Person::anonymous_at(&hub, "198.51.100.7");
         let form = json!({"workspace_name": "Harbor", "name": "Jo", "email": format!("new{n}@harbor.test"), "password": PASSWORD});
-        async move { nobody.post("/api/auth/signup", form).await }
+        async move { anonymous.post("/api/auth/signup", form).await }
     };
     for answer in join_all((0..30).map(sign_up)).await {
-        answer.is(201);
+        answer.expect_status(201);
     }
     let mut later = 30;
     let refused = loop {
@@ -1293,7 +1340,7 @@ async fn concurrent_sign_ups_from_one_address_are_limited() {
 async fn people_role_cannot_access_authentication_secrets() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    harbor.invites("sam@harbor.test", "agent").await;
+    harbor.invite("sam@harbor.test", "agent").await;
     enable_second_factor(&hub, &harbor.admin).await;
     for statement in [
         "select totp_secret from users",
@@ -1340,21 +1387,24 @@ async fn tokens_and_secrets_are_stored_hashed_or_sealed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
-    let confirm = token(&hub.post.mail_to(&jo.email).await.link());
+    let confirm = token(&hub.mail_server.mail_to(&jo.email).await.link());
     let reset = request_reset(&hub, &jo.email).await;
-    let invitation = harbor.invites("sam@harbor.test", "agent").await;
-    hub.has_verified(&jo.email).await;
-    let enrolment = jo.post("/api/auth/two-factor", json!({})).await.is(201);
+    let invitation = harbor.invite("sam@harbor.test", "agent").await;
+    hub.verify_email(&jo.email).await;
+    let enrolment = jo
+        .post("/api/auth/two-factor", json!({}))
+        .await
+        .expect_status(201);
     let secret = enrolment["secret"].as_str().unwrap().to_owned();
     let codes = confirm_enrolment(jo, &Authenticator::from_enrolment(&enrolment).code_at(0))
         .await
-        .is(200)["recovery_codes"]
+        .expect_status(200)["recovery_codes"]
         .clone();
     let recovery = codes[0].as_str().unwrap().to_owned();
     let tables: Vec<String> = sqlx::query_scalar(
         "select c.relname::text from pg_class c where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace",
     )
-    .fetch_all(&hub.raw)
+    .fetch_all(&hub.superuser_pool)
     .await
     .unwrap();
     assert!(tables.len() > 15, "{tables:?}");
@@ -1362,7 +1412,7 @@ async fn tokens_and_secrets_are_stored_hashed_or_sealed() {
         // Bytes that are text are dumped as hexadecimal digits.
         let sql = format!("select coalesce(string_agg(t::text, ' '), '') from {table} t");
         let dump: String = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
-            .fetch_one(&hub.raw)
+            .fetch_one(&hub.superuser_pool)
             .await
             .unwrap();
         for secret in [
@@ -1397,6 +1447,10 @@ async fn enabling_second_factor_requires_the_password() {
         .await
         .refused(422, "validation_failed");
     assert_eq!(problem["errors"][0]["field"], "password");
-    let state = harbor.admin.get("/api/auth/two-factor").await.is(200);
+    let state = harbor
+        .admin
+        .get("/api/auth/two-factor")
+        .await
+        .expect_status(200);
     assert_eq!(state["enabled"], false);
 }

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use crate::hub::{
-    FRONT_DESK, Frames, Hub, KEYS, MAYA, PASSWORD, Person, TOKEN, empty_database, superuser,
+    FRONT_DESK, Hub, KEYS, MAYA, PASSWORD, Person, SocketClient, TOKEN, empty_database, superuser,
 };
 use crate::process::{DataDir, Process};
 
@@ -124,14 +124,14 @@ async fn close_frame_is_answered_before_disconnect() {
         assert_eq!(closed_with(&mut stream).await, code);
     }
     // As a client library sees it.
-    let mut frames = harbor.admin.listens(&harbor).await;
+    let mut frames = harbor.admin.join_workspace(&harbor).await;
     frames
-        .closes_with(CloseFrame {
+        .send_close(CloseFrame {
             code: 1000.into(),
             reason: "done".into(),
         })
         .await;
-    assert_eq!(frames.closes().await, 1000);
+    assert_eq!(frames.wait_for_close().await, 1000);
 }
 
 #[tokio::test]
@@ -228,47 +228,50 @@ async fn sockets_are_limited_per_member_and_address() {
     let (sam, kim) = (harbor.agent("Sam").await, harbor.agent("Kim").await);
     let mut mine = Vec::new();
     for _ in 0..3 {
-        mine.push(harbor.admin.listens(&harbor).await);
+        mine.push(harbor.admin.join_workspace(&harbor).await);
     }
     assert_eq!(
-        harbor.admin.socket().await.closes().await,
+        harbor.admin.socket().await.wait_for_close().await,
         1013,
         "the fourth"
     );
-    let mut others = vec![sam.listens(&harbor).await, kim.listens(&harbor).await];
+    let mut others = vec![
+        sam.join_workspace(&harbor).await,
+        kim.join_workspace(&harbor).await,
+    ];
     assert_eq!(
-        sam.socket().await.closes().await,
+        sam.socket().await.wait_for_close().await,
         1013,
         "the sixth of this address"
     );
     hub.twilio.text(MAYA, FRONT_DESK, "Hi").await;
-    mine[2].receives("new_message").await;
+    mine[2].wait_for("new_message").await;
     // A closed socket frees its place at once.
     let mut gone = others.pop().unwrap();
-    gone.closes_with(CloseFrame {
+    gone.send_close(CloseFrame {
         code: 1000.into(),
         reason: "".into(),
     })
     .await;
-    assert_eq!(gone.closes().await, 1000);
-    sam.listens(&harbor).await;
+    assert_eq!(gone.wait_for_close().await, 1000);
+    sam.join_workspace(&harbor).await;
 }
 
 #[tokio::test]
 async fn commands_are_rate_limited_with_burst() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
-    let mut live = harbor.admin.listens(&harbor).await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
+    let mut live = harbor.admin.join_workspace(&harbor).await;
     let leave = json!({"type": "leave_workspace", "workspace_id": uuid::Uuid::nil()});
     for _ in 0..100 {
-        live.says(leave.clone()).await;
+        live.send(leave.clone()).await;
     }
     for _ in 0..100 {
         assert_eq!(live.next().await["type"], "workspace_left");
     }
     for _ in 0..2_000 {
-        live.says(leave.clone()).await;
+        live.send(leave.clone()).await;
     }
     let mut obeyed = 0;
     for _ in 0..2_000 {
@@ -289,10 +292,10 @@ async fn commands_are_rate_limited_with_burst() {
     let text = json!({"type": "send_message", "workspace_id": harbor.id, "conversation_id": conversation["id"],
                       "content": "One too many", "client_ref": "late"});
     for _ in 0..30 {
-        live.says(leave.clone()).await;
+        live.send(leave.clone()).await;
     }
-    live.says(text.clone()).await;
-    let refused = live.receives("message_error").await;
+    live.send(text.clone()).await;
+    let refused = live.wait_for("message_error").await;
     assert_eq!(
         (
             refused["client_ref"].as_str(),
@@ -301,11 +304,11 @@ async fn commands_are_rate_limited_with_burst() {
         (Some("late"), Some("rate_limited"))
     );
     // The limit recovers with time and applies per socket.
-    harbor.admin.listens(&harbor).await;
+    harbor.admin.join_workspace(&harbor).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    live.says(text).await;
-    assert_eq!(live.receives("message_sent").await["client_ref"], "late");
-    assert_eq!(hub.sends().await, 1);
+    live.send(text).await;
+    assert_eq!(live.wait_for("message_sent").await["client_ref"], "late");
+    assert_eq!(hub.run_sender().await, 1);
 }
 
 /// The log of PostgreSQL and its length by now.
@@ -337,14 +340,14 @@ async fn access_change_costs_one_query_for_all_sockets() {
     let hub = Hub::start_on(database).await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    let mut sockets: Vec<Frames> = Vec::new();
+    let mut sockets: Vec<SocketClient> = Vec::new();
     for _ in 0..50 {
-        sockets.push(harbor.admin.listens(&harbor).await);
-        sockets.push(sam.listens(&harbor).await);
+        sockets.push(harbor.admin.join_workspace(&harbor).await);
+        sockets.push(sam.join_workspace(&harbor).await);
     }
     let (log, began) = statements(&mut root).await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    join_all(sockets.iter_mut().map(|socket| socket.receives("resync"))).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    join_all(sockets.iter_mut().map(|socket| socket.wait_for("resync"))).await;
     let text = std::fs::read(&log).unwrap();
     let text = String::from_utf8_lossy(&text[began as usize..]).into_owned();
     let asked = text.split("LOG:  ").filter(|entry| {
@@ -356,7 +359,7 @@ async fn access_change_costs_one_query_for_all_sockets() {
     join_all(
         sockets
             .iter_mut()
-            .map(|socket| socket.receives("new_message")),
+            .map(|socket| socket.wait_for("new_message")),
     )
     .await;
     root.close().await.unwrap();
@@ -368,15 +371,15 @@ async fn access_recheck_does_not_interrupt_other_subscribers() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let conversation = harbor.receives(MAYA, "Hi").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
     let (mut jo, mut agent) = (
-        harbor.admin.listens(&harbor).await,
-        sam.listens(&harbor).await,
+        harbor.admin.join_workspace(&harbor).await,
+        sam.join_workspace(&harbor).await,
     );
-    let mut other = bay.admin.listens(&bay).await;
+    let mut other = bay.admin.join_workspace(&bay).await;
     // A slow access check: the table of number access is locked.
-    let mut slow = hub.raw.begin().await.unwrap();
+    let mut slow = hub.superuser_pool.begin().await.unwrap();
     sqlx::query("lock table number_members in access exclusive mode")
         .execute(&mut *slow)
         .await
@@ -404,7 +407,7 @@ async fn access_recheck_does_not_interrupt_other_subscribers() {
         workspace: elsewhere,
         user,
     });
-    tokio::time::timeout(Duration::from_secs(2), other.receives("mentions_seen"))
+    tokio::time::timeout(Duration::from_secs(2), other.wait_for("mentions_seen"))
         .await
         .expect("others do not wait for it");
     let received = tokio::time::timeout(Duration::from_millis(300), jo.next()).await;
@@ -415,10 +418,10 @@ async fn access_recheck_does_not_interrupt_other_subscribers() {
     slow.commit().await.unwrap();
     // Members who keep access get a resync and later events. Members who lose it got no event meanwhile and get none
     // later.
-    jo.receives("resync").await;
-    agent.receives("resync").await;
+    jo.wait_for("resync").await;
+    agent.wait_for("resync").await;
     hub.twilio.text(MAYA, FRONT_DESK, "A secret").await;
-    jo.receives("new_message").await;
+    jo.wait_for("new_message").await;
     assert!(agent.received_so_far(&harbor).await.is_empty());
 }
 
@@ -444,7 +447,7 @@ async fn file_descriptors_are_reserved_for_webhooks_and_sign_in() {
     let mut refused = 0;
     for socket in sockets {
         let mut socket = socket.expect("each is answered");
-        match tokio::time::timeout(Duration::from_millis(20), socket.closes()).await {
+        match tokio::time::timeout(Duration::from_millis(20), socket.wait_for_close()).await {
             Ok(code) => {
                 assert_eq!(code, 1013);
                 refused += 1;
@@ -474,10 +477,15 @@ async fn file_descriptors_are_reserved_for_webhooks_and_sign_in() {
     }
     let asked = async {
         let url = server.url("/twilio/webhook");
-        let text = hub.twilio.texting(MAYA, FRONT_DESK, "Is anybody there?");
+        let text = hub
+            .twilio
+            .inbound_text(MAYA, FRONT_DESK, "Is anybody there?");
         assert_eq!(text.at(&url).signed_with(TOKEN).send().await.status(), 200);
         let login = json!({"email": harbor.admin.email, "password": PASSWORD});
-        there.post("/api/auth/login", login).await.is(200);
+        there
+            .post("/api/auth/login", login)
+            .await
+            .expect_status(200);
         there.get("/readyz").await
     };
     let ready = tokio::time::timeout(Duration::from_secs(30), asked).await;
@@ -485,6 +493,6 @@ async fn file_descriptors_are_reserved_for_webhooks_and_sign_in() {
     let maya = harbor.conversation_with(MAYA).await;
     assert_eq!(maya["last_message_preview"], "Is anybody there?");
     let left: Value = json!({"type": "leave_workspace", "workspace_id": harbor.id});
-    open[0].says(left).await;
-    open[0].receives("workspace_left").await;
+    open[0].send(left).await;
+    open[0].wait_for("workspace_left").await;
 }

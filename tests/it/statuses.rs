@@ -35,7 +35,7 @@ fn next_status(now: &str, report: &str) -> String {
 async fn reports_only_move_a_status_forward() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let mut sequences: Vec<Vec<&str>> = Vec::new();
     for first in REPORTS {
         sequences.extend(REPORTS.map(|second| vec![first, second]));
@@ -51,8 +51,8 @@ async fn reports_only_move_a_status_forward() {
     }
     for (n, sequence) in sequences.iter().enumerate() {
         let text = format!("Text {n}");
-        let message = harbor.answers(&harbor.admin, &maya, &text).await;
-        assert_eq!(hub.sends().await, 1);
+        let message = harbor.reply(&harbor.admin, &maya, &text).await;
+        assert_eq!(hub.run_sender().await, 1);
         let sid = hub.twilio.sent(&text)[0].sid.clone();
         let mut expected = "sent".to_owned();
         for report in sequence {

@@ -12,13 +12,13 @@ async fn with_three_numbers(hub: &Hub) -> Workspace<'_> {
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.account(&harbor.account, TOKEN);
     account.number(FRONT_DESK).number(BILLING).number(RECALLS);
-    harbor.connects_with(TOKEN).await.is(201);
+    harbor.connect_with(TOKEN).await.expect_status(201);
     harbor
 }
 
 /// `names` in the order of the page's table.
 async fn shown_order<'a>(who: &Person, path: &str, names: &[&'a str]) -> Vec<&'a str> {
-    let (status, _, html) = who.opens(path, None).await;
+    let (status, _, html) = who.download(path, None).await;
     let html = String::from_utf8(html).unwrap();
     assert_eq!(status, 200, "{html}");
     let (_, table) = html.split_once("<tbody").expect("there is a table");
@@ -55,10 +55,10 @@ async fn members_are_sorted_by_each_column() {
     let abe = harbor.agent("abe").await;
     let bea = harbor.agent("Bea").await;
     for (agent, balance) in [(&cid, 20), (&abe, 30), (&bea, 10)] {
-        harbor.credits(agent, balance).await;
+        harbor.set_credits(agent, balance).await;
     }
     for (number, agent) in [(BILLING, &bea), (RECALLS, &bea), (BILLING, &cid)] {
-        harbor.assigns(number, agent).await;
+        harbor.assign_number(number, agent).await;
     }
     enable_second_factor(&hub, &bea).await;
 
@@ -114,13 +114,13 @@ async fn numbers_and_usage_are_sorted_by_each_column() {
     for (number, name) in named {
         let path = harbor.path(&format!("/numbers/{}", harbor.number(number).await));
         let name = json!({"friendly_name": name});
-        harbor.admin.patch(&path, name).await.is(200);
+        harbor.admin.patch(&path, name).await.expect_status(200);
     }
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     for (number, agent) in [(FRONT_DESK, &sam), (RECALLS, &sam), (RECALLS, &lin)] {
-        harbor.assigns(number, agent).await;
+        harbor.assign_number(number, agent).await;
     }
-    hub.executes_sql(
+    hub.execute_sql(
         "update numbers set compared_until = now() - case friendly_name when 'Recalls' then interval '3 h' when 'billing' then interval '2 h' else interval '1 h' end",
     )
     .await;
@@ -157,14 +157,18 @@ async fn numbers_and_usage_are_sorted_by_each_column() {
         for nth in 0..texts {
             let draft = json!({"to": MAYA, "number_id": from, "content": format!("Hello {nth}")});
             let key = format!("{number}-{nth}");
-            harbor.admin.sends(&harbor, &key, &draft).await.is(202);
+            harbor
+                .admin
+                .send_with_key(&harbor, &key, &draft)
+                .await
+                .expect_status(202);
         }
     }
-    while hub.sends().await > 0 {}
+    while hub.run_sender().await > 0 {}
     for sent in hub.twilio.messages() {
         hub.twilio.delivers(&sent.sid).await;
     }
-    hub.executes_sql("update integrations set usage_due_at = now()")
+    hub.execute_sql("update integrations set usage_due_at = now()")
         .await;
     hub.server.usage_sync.run_once().await.unwrap();
     assert_sorted(

@@ -21,7 +21,9 @@ pub async fn front_desk<'a>(hub: &'a Hub) -> (Workspace<'a>, Customer) {
     let harbor = hub.workspace("Harbor Dental").await;
     let customer = hub.telnyx.account(KEY);
     customer.number(FRONT_DESK);
-    connects(&harbor, KEY, &customer.public_key()).await.is(201);
+    connects(&harbor, KEY, &customer.public_key())
+        .await
+        .expect_status(201);
     (harbor, customer)
 }
 
@@ -32,7 +34,7 @@ async fn connects(harbor: &Workspace<'_>, api_key: &str, public_key: &str) -> An
 }
 
 /// Delivers a text from Maya to the front desk; returns the conversation.
-pub async fn receives(harbor: &Workspace<'_>, text: &str) -> Value {
+pub async fn receive_text(harbor: &Workspace<'_>, text: &str) -> Value {
     let answer = harbor.hub.telnyx.text(MAYA, FRONT_DESK, text).await;
     assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
     harbor.conversation_with(MAYA).await
@@ -47,26 +49,26 @@ async fn status(harbor: &Workspace<'_>, message: &Value) -> String {
 async fn text_is_received_answered_and_delivered() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let mut live = harbor.admin.listens(&harbor).await;
+    let mut live = harbor.admin.join_workspace(&harbor).await;
 
     let text = || {
         let text = hub
             .telnyx
-            .texting(MAYA, FRONT_DESK, "Can I come at 3:30? 😬");
+            .inbound_text(MAYA, FRONT_DESK, "Can I come at 3:30? 😬");
         text.id("0b7a5e52-0000-4000-8000-000000000001").send()
     };
     let answers = join_all((0..50).map(|_| text())).await;
     assert!(answers.iter().all(|answer| answer.status() == 200));
-    let received = live.receives("new_message").await;
+    let received = live.wait_for("new_message").await;
     assert_eq!(received["message"]["content"], "Can I come at 3:30? 😬");
     assert_eq!(received["message"]["provider"], "telnyx");
     assert_eq!(hub.count("select count(*) from messages").await, 1);
     assert_eq!(harbor.conversation_with(MAYA).await["unread_count"], 1);
 
     let message = harbor
-        .answers(&harbor.admin, &received["conversation"], "3:30 works.")
+        .reply(&harbor.admin, &received["conversation"], "3:30 works.")
         .await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     let sent = hub.telnyx.sent("3:30 works.");
     assert_eq!(sent.len(), 1);
     assert_eq!(
@@ -115,7 +117,7 @@ async fn invalid_credentials_are_refused_and_not_stored() {
     assert_eq!(hub.count("select count(*) from integrations").await, 0);
     assert_eq!(hub.count("select count(*) from numbers").await, 0);
 
-    let connected = connects(&harbor, KEY, &public_key).await.is(201);
+    let connected = connects(&harbor, KEY, &public_key).await.expect_status(201);
     let integration = &connected["integration"];
     assert_eq!(integration["name"], "Telnyx");
     assert_eq!(integration["account"], public_key.as_str());
@@ -137,10 +139,12 @@ async fn all_pages_of_numbers_are_read_and_webhooks_are_set_or_overrides_reporte
     customer.moves("+16285550007", "");
     let reminders = customer.profile("Reminders");
     customer.moves("+16285550008", &reminders);
-    customer.points("+16285550008", "https://elsewhere.example/in", "1");
-    customer.points("+16285550000", "https://old.example/sms", "2");
+    customer.set_webhook("+16285550008", "https://elsewhere.example/in", "1");
+    customer.set_webhook("+16285550000", "https://old.example/sms", "2");
 
-    let connected = connects(&harbor, KEY, &customer.public_key()).await.is(201);
+    let connected = connects(&harbor, KEY, &customer.public_key())
+        .await
+        .expect_status(201);
 
     let numbers = connected["numbers"].as_array().unwrap();
     assert_eq!(numbers.len(), 120);
@@ -176,9 +180,9 @@ async fn all_pages_of_numbers_are_read_and_webhooks_are_set_or_overrides_reporte
 async fn two_providers_work_side_by_side() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    harbor.connects_twilio("+16285550177").await;
+    harbor.connect_twilio("+16285550177").await;
 
-    receives(&harbor, "To the front desk").await;
+    receive_text(&harbor, "To the front desk").await;
     let answer = hub
         .twilio
         .text("+14155550193", "+16285550177", "To recall")
@@ -186,9 +190,9 @@ async fn two_providers_work_side_by_side() {
     assert_eq!(answer.status(), 200);
     for who in [MAYA, "+14155550193"] {
         let conversation = harbor.conversation_with(who).await;
-        harbor.answers(&harbor.admin, &conversation, "Hello").await;
+        harbor.reply(&harbor.admin, &conversation, "Hello").await;
     }
-    assert_eq!(hub.sends().await, 2);
+    assert_eq!(hub.run_sender().await, 2);
     assert_eq!(hub.telnyx.sent("Hello")[0].to, MAYA);
     assert_eq!(hub.twilio.sent("Hello")[0].to, "+14155550193");
 }
@@ -197,14 +201,14 @@ async fn two_providers_work_side_by_side() {
 async fn stop_is_recorded_from_any_source() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let conversation = receives(&harbor, "Hi").await;
+    let conversation = receive_text(&harbor, "Hi").await;
     let draft = json!({"conversation_id": conversation["id"], "content": "Hello?"});
     let messages = harbor.path("/messages");
 
     // STOP to another number of the profile: only Telnyx has it.
-    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
+    let message = harbor.reply(&harbor.admin, &conversation, "Hello").await;
     hub.telnyx.refuses(40300, 409);
-    hub.sends().await;
+    hub.run_sender().await;
     let failed = harbor.message(&message["id"]).await;
     assert_eq!(
         (failed["status"].as_str(), failed["error_code"].as_str()),
@@ -219,8 +223,8 @@ async fn stop_is_recorded_from_any_source() {
         .refused(409, "contact_opted_out");
 
     // Maya opts in and out again.
-    assert_eq!(receives(&harbor, "START").await["opted_out"], false);
-    assert_eq!(receives(&harbor, "Stop").await["opted_out"], true);
+    assert_eq!(receive_text(&harbor, "START").await["opted_out"], false);
+    assert_eq!(receive_text(&harbor, "Stop").await["opted_out"], true);
     harbor
         .admin
         .post(&messages, draft.clone())
@@ -228,11 +232,11 @@ async fn stop_is_recorded_from_any_source() {
         .refused(409, "contact_opted_out");
 
     // An error in a report counts as well.
-    receives(&harbor, "start").await;
+    receive_text(&harbor, "start").await;
     let message = harbor
-        .answers(&harbor.admin, &conversation, "Welcome back")
+        .reply(&harbor.admin, &conversation, "Welcome back")
         .await;
-    hub.sends().await;
+    hub.run_sender().await;
     let id = hub.telnyx.sent("Welcome back")[0].id.clone();
     hub.telnyx
         .reports_failure(&id, "sending_failed", 40300)
@@ -248,7 +252,7 @@ async fn media_is_listed_with_its_text() {
     let urls = ["https://media.example/1.jpg", "https://media.example/2.jpg"];
     let answer = hub
         .telnyx
-        .texting(MAYA, FRONT_DESK, "")
+        .inbound_text(MAYA, FRONT_DESK, "")
         .media(&urls)
         .send()
         .await;
@@ -265,7 +269,7 @@ async fn media_is_listed_with_its_text() {
 async fn yes_does_not_opt_in_at_telnyx() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    assert_eq!(receives(&harbor, "STOP").await["opted_out"], true);
-    assert_eq!(receives(&harbor, "Yes").await["opted_out"], true);
-    assert_eq!(receives(&harbor, "UNSTOP").await["opted_out"], false);
+    assert_eq!(receive_text(&harbor, "STOP").await["opted_out"], true);
+    assert_eq!(receive_text(&harbor, "Yes").await["opted_out"], true);
+    assert_eq!(receive_text(&harbor, "UNSTOP").await["opted_out"], false);
 }

@@ -12,7 +12,9 @@ async fn create_template(
     shared: bool,
 ) -> Value {
     let template = json!({"name": "Reminder", "content": content, "shared": shared});
-    who.post(&harbor.path("/templates"), template).await.is(201)
+    who.post(&harbor.path("/templates"), template)
+        .await
+        .expect_status(201)
 }
 
 fn path(harbor: &Workspace<'_>, template: &Value) -> String {
@@ -23,7 +25,7 @@ async fn names(who: &Person, harbor: &Workspace<'_>, query: &str) -> Vec<String>
     let found = who
         .get(&harbor.path(&format!("/templates{query}")))
         .await
-        .is(200);
+        .expect_status(200);
     let found = found["data"].as_array().unwrap().clone();
     found
         .iter()
@@ -65,7 +67,7 @@ async fn templates_are_private_or_shared() {
         json!({"shared": true, "name": " Appointment "}),
     )
     .await
-    .is(200);
+    .expect_status(200);
     assert_eq!(names(&lin, &harbor, "").await, ["Appointment"]);
     lin.patch(&path(&harbor, &own), json!({"name": "Mine"}))
         .await
@@ -77,7 +79,7 @@ async fn templates_are_private_or_shared() {
         .admin
         .patch(&path(&harbor, &own), json!({"content": "See you"}))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         (&changed["name"], &changed["content"]),
         (&json!("Appointment"), &json!("See you"))
@@ -89,11 +91,15 @@ async fn templates_are_private_or_shared() {
         .refused(422, "validation_failed");
     sam.patch(&path(&harbor, &own), json!({"shared": false}))
         .await
-        .is(200);
+        .expect_status(200);
     assert!(names(&lin, &harbor, "").await.is_empty());
 
     // Changes of shared templates are audited, those of private ones are not.
-    let log = harbor.admin.get(&harbor.path("/audit")).await.is(200);
+    let log = harbor
+        .admin
+        .get(&harbor.path("/audit"))
+        .await
+        .expect_status(200);
     let entries: Vec<_> = log["data"]
         .as_array()
         .unwrap()
@@ -112,9 +118,13 @@ async fn templates_are_private_or_shared() {
         .admin
         .delete(&harbor.path(&format!("/members/{}", sam.id)))
         .await
-        .is(204);
+        .expect_status(204);
     assert_eq!(hub.count("select count(*) from templates").await, 1);
-    harbor.admin.delete(&path(&harbor, &shared)).await.is(204);
+    harbor
+        .admin
+        .delete(&path(&harbor, &shared))
+        .await
+        .expect_status(204);
     assert_eq!(hub.count("select count(*) from templates").await, 0);
 }
 
@@ -134,7 +144,7 @@ async fn templates_are_searched_and_paginated() {
                 json!({"name": name, "content": content}),
             )
             .await
-            .is(201);
+            .expect_status(201);
     }
     for (query, found) in [
         ("?q=park", vec!["Parking"]),
@@ -150,7 +160,7 @@ async fn templates_are_searched_and_paginated() {
         .admin
         .get(&harbor.path("/templates?limit=2"))
         .await
-        .is(200);
+        .expect_status(200);
     let cursor = first["next_cursor"].as_str().unwrap();
     assert_eq!(
         names(&harbor.admin, &harbor, &format!("?limit=2&cursor={cursor}")).await,
@@ -187,9 +197,9 @@ async fn send_template(
 async fn template_requires_all_variables() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     let template = create_template(&harbor.admin, &harbor, "Hi {{first_name|there}}, {{doctor}} sees you at {{time}}. {{agent}}, {{workspace}}, {{number}}", true).await;
 
     let refused = send_template(&sam, &harbor, &maya, &template, json!({}))
@@ -207,7 +217,7 @@ async fn template_requires_all_variables() {
     let given = json!({"Doctor": "Dr. Lin", "time": "{{agent}}"});
     let sent = send_template(&sam, &harbor, &maya, &template, given)
         .await
-        .is(202);
+        .expect_status(202);
     let expected = "Hi there, Dr. Lin sees you at {{agent}}. Sam, Harbor Dental, (628) 555-0100";
     assert_eq!(sent["message"]["content"], expected);
     let contact = harbor.path(&format!(
@@ -218,14 +228,14 @@ async fn template_requires_all_variables() {
         .admin
         .patch(&contact, json!({"name": "Maya Okafor"}))
         .await
-        .is(200);
+        .expect_status(200);
     sam.patch(&harbor.path("/settings"), json!({"signature": "– Sam"}))
         .await
-        .is(200);
+        .expect_status(200);
     let greeting = create_template(&sam, &harbor, "Hi {{name}}", false).await;
     let sent = send_template(&sam, &harbor, &maya, &greeting, json!({}))
         .await
-        .is(202);
+        .expect_status(202);
     assert_eq!(sent["message"]["content"], "Hi Maya Okafor\n– Sam");
 
     send_template(&harbor.admin, &harbor, &maya, &greeting, json!({}))
@@ -243,7 +253,7 @@ async fn template_requires_all_variables() {
             .await
             .refused(422, "validation_failed");
     }
-    assert_eq!(hub.sends().await, 2);
+    assert_eq!(hub.run_sender().await, 2);
     assert_eq!(hub.twilio.sent(expected).len(), 1);
 }
 
@@ -251,17 +261,29 @@ async fn template_requires_all_variables() {
 async fn repeated_key_sends_once_after_a_template_change() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let template = create_template(&harbor.admin, &harbor, "At {{time}}", true).await;
     let draft = json!({"conversation_id": maya["id"], "template_id": template["id"], "variables": {"time": "9"}});
-    let first = harbor.admin.sends(&harbor, "once", &draft).await.is(202);
-    harbor.admin.delete(&path(&harbor, &template)).await.is(204);
-    let again = harbor.admin.sends(&harbor, "once", &draft).await.is(202);
+    let first = harbor
+        .admin
+        .send_with_key(&harbor, "once", &draft)
+        .await
+        .expect_status(202);
+    harbor
+        .admin
+        .delete(&path(&harbor, &template))
+        .await
+        .expect_status(204);
+    let again = harbor
+        .admin
+        .send_with_key(&harbor, "once", &draft)
+        .await
+        .expect_status(202);
     assert_eq!(again["message"]["id"], first["message"]["id"]);
     let other = json!({"conversation_id": maya["id"], "template_id": template["id"], "variables": {"time": "10"}});
     harbor
         .admin
-        .sends(&harbor, "once", &other)
+        .send_with_key(&harbor, "once", &other)
         .await
         .refused(422, "idempotency_key_reused");
 }
@@ -280,11 +302,11 @@ async fn save_draft(
 async fn draft_follows_its_author_and_is_private() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     let draft_path = format!("/conversations/{}/draft", maya["id"].as_str().unwrap());
-    let empty = sam.get(&harbor.path(&draft_path)).await.is(200);
+    let empty = sam.get(&harbor.path(&draft_path)).await.expect_status(200);
     assert_eq!(
         (&empty["content"], &empty["updated_at"]),
         (&json!(""), &Value::Null)
@@ -292,11 +314,11 @@ async fn draft_follows_its_author_and_is_private() {
 
     save_draft(&sam, &harbor, &draft_path, json!({"content": "Let me"}))
         .await
-        .is(200);
+        .expect_status(200);
     let upload = sam
-        .uploads_to(&harbor.path("/media"), crate::hub::PNG)
+        .upload_to(&harbor.path("/media"), crate::hub::PNG)
         .await
-        .is(201);
+        .expect_status(201);
     let kept = save_draft(
         &sam,
         &harbor,
@@ -304,12 +326,21 @@ async fn draft_follows_its_author_and_is_private() {
         json!({"content": "Let me look", "media_ids": [upload["id"]]}),
     )
     .await
-    .is(200);
-    save_draft(&sam, &harbor, "/drafts/new", json!({"to": "(415) 555", "content": "Hello", "number_id": harbor.number(FRONT_DESK).await})).await.is(200);
-    let elsewhere = Person::signs_in(&hub, &sam.email).await;
-    assert_eq!(elsewhere.get(&harbor.path(&draft_path)).await.is(200), kept);
+    .expect_status(200);
+    save_draft(&sam, &harbor, "/drafts/new", json!({"to": "(415) 555", "content": "Hello", "number_id": harbor.number(FRONT_DESK).await})).await.expect_status(200);
+    let elsewhere = Person::sign_in(&hub, &sam.email).await;
+    assert_eq!(
+        elsewhere
+            .get(&harbor.path(&draft_path))
+            .await
+            .expect_status(200),
+        kept
+    );
     assert_eq!(kept["media"][0]["id"], upload["id"]);
-    let all = elsewhere.get(&harbor.path("/drafts")).await.is(200);
+    let all = elsewhere
+        .get(&harbor.path("/drafts"))
+        .await
+        .expect_status(200);
     let all: Vec<_> = all["data"]
         .as_array()
         .unwrap()
@@ -328,15 +359,25 @@ async fn draft_follows_its_author_and_is_private() {
         .await
         .refused(409, "draft_moved");
     let same = json!({"content": "Let me look", "media_ids": [upload["id"]], "seen_at": kept["updated_at"]});
-    save_draft(&sam, &harbor, &draft_path, same).await.is(200);
+    save_draft(&sam, &harbor, &draft_path, same)
+        .await
+        .expect_status(200);
 
     // Admins cannot read it; row-level security enforces that.
     assert_eq!(
-        harbor.admin.get(&harbor.path(&draft_path)).await.is(200)["content"],
+        harbor
+            .admin
+            .get(&harbor.path(&draft_path))
+            .await
+            .expect_status(200)["content"],
         ""
     );
     assert_eq!(
-        harbor.admin.get(&harbor.path("/drafts")).await.is(200)["data"],
+        harbor
+            .admin
+            .get(&harbor.path("/drafts"))
+            .await
+            .expect_status(200)["data"],
         json!([])
     );
     let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
@@ -353,31 +394,31 @@ async fn draft_follows_its_author_and_is_private() {
     drop(tx);
 
     // Its files are kept as long as the draft.
-    hub.executes_sql("update message_media set created_at = now() - interval '2 days'")
+    hub.execute_sql("update message_media set created_at = now() - interval '2 days'")
         .await;
     messagehub::domain::media::removed::forget_unused(&hub.server.app.db)
         .await
         .unwrap();
     assert_eq!(
-        sam.get(&harbor.path(&draft_path)).await.is(200)["media"][0]["id"],
+        sam.get(&harbor.path(&draft_path)).await.expect_status(200)["media"][0]["id"],
         upload["id"]
     );
 
     // Without access to the conversation there is no access to the draft.
     let number = harbor.number(FRONT_DESK).await;
     let assignment = harbor.path(&format!("/numbers/{number}/members/{}", sam.id));
-    harbor.admin.delete(&assignment).await.is(204);
+    harbor.admin.delete(&assignment).await.expect_status(204);
     sam.get(&harbor.path(&draft_path))
         .await
         .refused(404, "not_found");
     assert_eq!(
-        sam.get(&harbor.path("/drafts")).await.is(200)["data"]
+        sam.get(&harbor.path("/drafts")).await.expect_status(200)["data"]
             .as_array()
             .unwrap()
             .len(),
         1
     );
-    harbor.admin.put(&assignment).await.is(204);
+    harbor.admin.put(&assignment).await.expect_status(204);
 
     for wrong in [
         json!({"content": "x".repeat(5001)}),
@@ -393,10 +434,12 @@ async fn draft_follows_its_author_and_is_private() {
     assert_eq!(
         save_draft(&sam, &harbor, &draft_path, json!({"content": " "}))
             .await
-            .is(200)["updated_at"],
+            .expect_status(200)["updated_at"],
         Value::Null
     );
-    sam.delete(&harbor.path("/drafts/new")).await.is(204);
+    sam.delete(&harbor.path("/drafts/new"))
+        .await
+        .expect_status(204);
     assert_eq!(hub.count("select count(*) from drafts").await, 0);
     messagehub::domain::media::removed::forget_unused(&hub.server.app.db)
         .await

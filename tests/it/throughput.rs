@@ -17,7 +17,7 @@ async fn queue_texts(harbor: &Workspace<'_>, from: &str, people: usize, bulk: bo
         let draft = json!({"to": format!("+1415555{:04}", 100 + n), "number_id": number, "bulk": bulk,
             "content": format!("Reminder {n} from {from}")});
         let answer = harbor.admin.post(&harbor.path("/messages"), draft).await;
-        queued.push(answer.is(202)["message"].clone());
+        queued.push(answer.expect_status(202)["message"].clone());
     }
     queued
 }
@@ -25,21 +25,21 @@ async fn queue_texts(harbor: &Workspace<'_>, from: &str, people: usize, bulk: bo
 async fn set_rate(harbor: &Workspace<'_>, number: &str, rate: Value) -> Value {
     let path = harbor.path(&format!("/numbers/{}", harbor.number(number).await));
     let change = json!({"messages_per_second": rate});
-    harbor.admin.patch(&path, change).await.is(200)
+    harbor.admin.patch(&path, change).await.expect_status(200)
 }
 
 async fn make_next_due(hub: &Hub) {
-    hub.executes_sql("update number_buckets set refilled_at = now()")
+    hub.execute_sql("update number_buckets set refilled_at = now()")
         .await;
 }
 
 /// Ends the pauses that providers asked for.
 async fn end_pauses(hub: &Hub) {
-    hub.executes_sql("update number_buckets set held_until = now()")
+    hub.execute_sql("update number_buckets set held_until = now()")
         .await;
-    hub.executes_sql("update integrations set held_until = now()")
+    hub.execute_sql("update integrations set held_until = now()")
         .await;
-    hub.executes_sql("update messages set due_at = now() where status = 'queued'")
+    hub.execute_sql("update messages set due_at = now() where status = 'queued'")
         .await;
 }
 
@@ -57,9 +57,9 @@ async fn number_sends_at_its_default_or_configured_rate() {
         .number(FRONT_DESK)
         .number("+18005550100")
         .number("+16285550102");
-    harbor.connects_with(TOKEN).await.is(201);
+    harbor.connect_with(TOKEN).await.expect_status(201);
     // A short code, which Twilio lists elsewhere.
-    hub.executes_sql(
+    hub.execute_sql(
         "update numbers set phone_number = '72345' where phone_number = '+16285550102'",
     )
     .await;
@@ -72,7 +72,7 @@ async fn number_sends_at_its_default_or_configured_rate() {
             .count("select count(*) from claim_queued_messages(1000)")
             .await;
         assert_eq!(room, i64::from(usual), "a second's worth of {number}");
-        hub.executes_sql("update messages set status = 'sent' where status = 'queued'")
+        hub.execute_sql("update messages set status = 'sent' where status = 'queued'")
             .await;
     }
     let shown = set_rate(&harbor, FRONT_DESK, json!(7.5)).await;
@@ -83,7 +83,7 @@ async fn number_sends_at_its_default_or_configured_rate() {
         .patch(&renamed, json!({"friendly_name": "Front desk"}))
         .await;
     assert_eq!(
-        renamed.is(200)["messages_per_second"],
+        renamed.expect_status(200)["messages_per_second"],
         7.5,
         "omitted fields are kept"
     );
@@ -99,7 +99,11 @@ async fn number_sends_at_its_default_or_configured_rate() {
             "{wrong}"
         );
     }
-    let audit = harbor.admin.get(&harbor.path("/audit")).await.is(200);
+    let audit = harbor
+        .admin
+        .get(&harbor.path("/audit"))
+        .await
+        .expect_status(200);
     let entries = audit["data"].as_array().unwrap();
     let result = entries
         .iter()
@@ -116,11 +120,11 @@ async fn sandbox_has_no_rate_limit() {
         .admin
         .post(&harbor.path("/integrations"), sandbox)
         .await
-        .is(201);
+        .expect_status(201);
     let number = made["numbers"][0]["phone_number"].as_str().unwrap();
     set_rate(&harbor, number, Value::Null).await;
     queue_texts(&harbor, number, 25, false).await;
-    assert_eq!(hub.sends().await, 25);
+    assert_eq!(hub.run_sender().await, 25);
 }
 
 #[tokio::test]
@@ -132,12 +136,12 @@ async fn two_servers_share_the_rate_of_a_number() {
     queue_texts(&harbor, FRONT_DESK, 12, false).await;
     for round in 1..=8 {
         make_next_due(&hub).await;
-        let both = tokio::join!(hub.sends(), other.sender.run_once());
+        let both = tokio::join!(hub.run_sender(), other.sender.run_once());
         assert_eq!(both.0 + both.1, 1, "one server sends: round {round}");
-        assert_eq!(hub.sends().await + other.sender.run_once().await, 0);
+        assert_eq!(hub.run_sender().await + other.sender.run_once().await, 0);
     }
     set_rate(&harbor, FRONT_DESK, json!(1000)).await;
-    let both = tokio::join!(hub.sends(), other.sender.run_once());
+    let both = tokio::join!(hub.run_sender(), other.sender.run_once());
     assert_eq!(both.0 + both.1, 4, "the new rate applies at once");
     assert_eq!(hub.twilio.messages().len(), 12);
     other.stop().await;
@@ -149,18 +153,18 @@ async fn slow_number_keeps_order_and_delays_no_other() {
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.account(&harbor.account, TOKEN);
     account.number(FRONT_DESK).number(BILLING);
-    harbor.connects_with(TOKEN).await.is(201);
+    harbor.connect_with(TOKEN).await.expect_status(201);
     set_rate(&harbor, FRONT_DESK, json!(0.01)).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let texts: Vec<_> = (0..4).map(|n| format!("Part {n}")).collect();
     for text in &texts {
-        harbor.answers(&harbor.admin, &maya, text).await;
+        harbor.reply(&harbor.admin, &maya, text).await;
     }
     queue_texts(&harbor, BILLING, 3, false).await;
-    assert_eq!(hub.sends().await, 1 + 3);
+    assert_eq!(hub.run_sender().await, 1 + 3);
     for _ in 1..4 {
         make_next_due(&hub).await;
-        assert_eq!(hub.sends().await, 1);
+        assert_eq!(hub.run_sender().await, 1);
     }
     let mut sent = bodies(&hub);
     sent.retain(|body| body.starts_with("Part"));
@@ -200,22 +204,26 @@ async fn retry_after_of_the_provider_pauses_the_account() {
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.account(&harbor.account, TOKEN);
     account.number(FRONT_DESK).number(BILLING);
-    harbor.connects_with(TOKEN).await.is(201);
+    harbor.connect_with(TOKEN).await.expect_status(201);
     queue_texts(&harbor, FRONT_DESK, 1, false).await;
     hub.twilio.is_busy(Some(60));
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     queue_texts(&harbor, FRONT_DESK, 2, false).await;
     queue_texts(&harbor, BILLING, 2, false).await;
-    hub.executes_sql("update messages set due_at = now() where status = 'queued'")
+    hub.execute_sql("update messages set due_at = now() where status = 'queued'")
         .await;
-    assert_eq!(hub.sends().await, 0, "nothing is sent before Retry-After");
+    assert_eq!(
+        hub.run_sender().await,
+        0,
+        "nothing is sent before Retry-After"
+    );
     assert!(hub.twilio.messages().is_empty());
     let held = "select extract(epoch from held_until - now())::bigint from integrations";
     assert!((50..=63).contains(&hub.count(held).await));
     let tries = "select max(attempts)::bigint from messages";
     assert_eq!(hub.count(tries).await, 1, "waiting costs no attempt");
     end_pauses(&hub).await;
-    assert_eq!(hub.sends().await, 5);
+    assert_eq!(hub.run_sender().await, 5);
 }
 
 #[tokio::test]
@@ -224,29 +232,33 @@ async fn full_queue_of_a_number_pauses_that_number() {
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.account(&harbor.account, TOKEN);
     account.number(FRONT_DESK).number(BILLING);
-    harbor.connects_with(TOKEN).await.is(201);
+    harbor.connect_with(TOKEN).await.expect_status(201);
     queue_texts(&harbor, FRONT_DESK, 1, false).await;
     hub.twilio.refuses(21611, 400);
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     queue_texts(&harbor, FRONT_DESK, 2, false).await;
     queue_texts(&harbor, BILLING, 2, false).await;
-    assert_eq!(hub.sends().await, 2, "the other number sends");
+    assert_eq!(hub.run_sender().await, 2, "the other number sends");
     assert!(bodies(&hub).iter().all(|body| body.contains(BILLING)));
     end_pauses(&hub).await;
-    assert_eq!(hub.sends().await, 3);
+    assert_eq!(hub.run_sender().await, 3);
     // A transient error of the network delays that text only.
     queue_texts(&harbor, FRONT_DESK, 1, false).await;
     hub.twilio.fails(Failure::Busy { retry_after: None });
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     queue_texts(&harbor, FRONT_DESK, 3, false).await;
-    assert_eq!(hub.sends().await, 2, "all but the one of its conversation");
+    assert_eq!(
+        hub.run_sender().await,
+        2,
+        "all but the one of its conversation"
+    );
 }
 
 #[tokio::test]
 async fn direct_messages_precede_bulk_except_within_a_conversation() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     set_rate(&harbor, FRONT_DESK, json!(0.01)).await;
     queue_texts(&harbor, FRONT_DESK, 3, true).await;
     let bulk = json!({"conversation_id": maya["id"], "content": "Closed on Friday", "bulk": true});
@@ -254,19 +266,19 @@ async fn direct_messages_precede_bulk_except_within_a_conversation() {
         .admin
         .post(&harbor.path("/messages"), bulk)
         .await
-        .is(202);
+        .expect_status(202);
     let draft = json!({"to": "+14155550177", "content": "We have 3:30 free"});
     harbor
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202);
+        .expect_status(202);
     harbor
-        .answers(&harbor.admin, &maya, "Of course you can")
+        .reply(&harbor.admin, &maya, "Of course you can")
         .await;
     for _ in 0..6 {
         make_next_due(&hub).await;
-        assert_eq!(hub.sends().await, 1);
+        assert_eq!(hub.run_sender().await, 1);
     }
     let sent = bodies(&hub);
     // The bulk text ahead of Maya's answer does not wait behind other bulk texts.

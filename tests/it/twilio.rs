@@ -25,21 +25,21 @@ async fn harbor() -> (Emulator, Customer, Box<dyn Provider>) {
 }
 
 fn client(url: &str, token: &str) -> Box<dyn Provider> {
-    patient_client(url, token, Duration::from_secs(20))
+    client_with_timeout(url, token, Duration::from_secs(20))
 }
 
 /// Has a short timeout, for calls that are never answered.
 fn impatient_client(url: &str) -> Box<dyn Provider> {
-    patient_client(url, TOKEN, Duration::from_millis(500))
+    client_with_timeout(url, TOKEN, Duration::from_millis(500))
 }
 
-fn patient_client(url: &str, token: &str, patience: Duration) -> Box<dyn Provider> {
+fn client_with_timeout(url: &str, token: &str, timeout: Duration) -> Box<dyn Provider> {
     let hosts = Hosts {
         twilio: url.into(),
         ..Hosts::default()
     };
     let credentials = serde_json::json!({"account_sid": SID, "auth_token": token});
-    Providers::with_patience(hosts, patience)
+    Providers::with_timeout(hosts, timeout)
         .open(Kind::Twilio, &credentials.to_string())
         .unwrap()
 }
@@ -134,9 +134,9 @@ async fn network_errors_are_not_refusals() {
             "{failure:?}: {error}"
         );
     }
-    let nobody = self::client("http://127.0.0.1:1", TOKEN);
+    let unreachable = self::client("http://127.0.0.1:1", TOKEN);
     assert!(matches!(
-        nobody.validate().await,
+        unreachable.validate().await,
         Err(Error::Unreachable(_))
     ));
     assert!(client.validate().await.is_ok());

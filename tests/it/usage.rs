@@ -7,24 +7,28 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 use crate::telnyx;
 
 async fn sync_usage(hub: &Hub) {
-    hub.executes_sql("update integrations set usage_due_at = now()")
+    hub.execute_sql("update integrations set usage_due_at = now()")
         .await;
     hub.server.usage_sync.run_once().await.unwrap();
 }
 
 async fn usage(harbor: &Workspace<'_>) -> Value {
-    harbor.admin.get(&harbor.path("/usage")).await.is(200)
+    harbor
+        .admin
+        .get(&harbor.path("/usage"))
+        .await
+        .expect_status(200)
 }
 
 /// Three outbound texts, one of them not yet delivered, and two inbound ones.
 async fn with_texts(harbor: &Workspace<'_>) -> Vec<Value> {
-    let maya = harbor.receives(MAYA, "Hello?").await;
-    harbor.receives(MAYA, "Anybody there?").await;
+    let maya = harbor.receive_text(MAYA, "Hello?").await;
+    harbor.receive_text(MAYA, "Anybody there?").await;
     let mut texts = Vec::new();
     for answer in ["One", "Two", "Three"] {
-        texts.push(harbor.answers(&harbor.admin, &maya, answer).await);
+        texts.push(harbor.reply(&harbor.admin, &maya, answer).await);
     }
-    assert_eq!(harbor.hub.sends().await, 3);
+    assert_eq!(harbor.hub.run_sender().await, 3);
     for message in &harbor.hub.twilio.messages()[..2] {
         harbor.hub.twilio.delivers(&message.sid).await;
     }
@@ -99,8 +103,8 @@ async fn telnyx_prices_come_with_reports_and_charges_by_day() {
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202);
-    assert_eq!(hub.sends().await, 1);
+        .expect_status(202);
+    assert_eq!(hub.run_sender().await, 1);
 
     sync_usage(&hub).await;
 
@@ -139,21 +143,19 @@ async fn failed_usage_sync_is_retried_and_shown() {
 async fn usage_counts_texts_on_their_sending_day_and_no_unsent_ones() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hello?").await;
-    harbor
-        .answers(&harbor.admin, &maya, "Written long ago")
-        .await;
-    assert_eq!(hub.sends().await, 1);
-    hub.executes_sql(
+    let maya = harbor.receive_text(MAYA, "Hello?").await;
+    harbor.reply(&harbor.admin, &maya, "Written long ago").await;
+    assert_eq!(hub.run_sender().await, 1);
+    hub.execute_sql(
         "update messages set scheduled_at = now(), created_at = now() - interval '100 days', id = uuidv7_of_long_ago.id
            from (select '01900000-0000-7000-8000-000000000000'::uuid as id) uuidv7_of_long_ago
           where direction = 'outbound'",
     )
     .await;
     hub.twilio.refuses(21211, 400);
-    harbor.answers(&harbor.admin, &maya, "To nobody").await;
-    assert_eq!(hub.sends().await, 1);
-    harbor.answers(&harbor.admin, &maya, "Waits").await;
+    harbor.reply(&harbor.admin, &maya, "To nobody").await;
+    assert_eq!(hub.run_sender().await, 1);
+    harbor.reply(&harbor.admin, &maya, "Waits").await;
 
     sync_usage(&hub).await;
 
@@ -189,7 +191,7 @@ async fn usage_is_admin_only_and_by_utc_month() {
         assert_eq!(problem["errors"][0]["field"], "month", "{problem}");
     }
     let path = harbor.path("/usage?month=2025-02");
-    let before = harbor.admin.get(&path).await.is(200);
+    let before = harbor.admin.get(&path).await.expect_status(200);
     assert_eq!(
         (&before["month"], &before["numbers"]),
         (&json!("2025-02"), &json!([]))
@@ -214,13 +216,13 @@ async fn usage_of_deleted_contacts_is_kept() {
         "/contacts/{}",
         maya["contact_id"].as_str().unwrap()
     ));
-    harbor.admin.delete(&path).await.is(204);
+    harbor.admin.delete(&path).await.expect_status(204);
     for _ in 0..2 {
         sync_usage(&hub).await;
         assert_eq!(totals(usage(&harbor).await), before);
     }
     // Including the texts of a new contact of the same day.
-    harbor.receives(MAYA, "It is me again").await;
+    harbor.receive_text(MAYA, "It is me again").await;
     sync_usage(&hub).await;
     assert_eq!(totals(usage(&harbor).await)[1], 3);
 }

@@ -7,7 +7,7 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
 async fn journal(harbor: &Workspace<'_>, query: &str) -> Vec<Value> {
     let path = harbor.path(&format!("/webhooks?{query}"));
-    let page = harbor.admin.get(&path).await.is(200);
+    let page = harbor.admin.get(&path).await.expect_status(200);
     page["data"].as_array().unwrap().clone()
 }
 
@@ -24,7 +24,9 @@ async fn every_call_is_journaled_with_its_outcome() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sid = "SM000000000000000000000000000000aa";
     for _ in 0..2 {
-        let text = hub.twilio.texting(MAYA, FRONT_DESK, "Our code is 4711");
+        let text = hub
+            .twilio
+            .inbound_text(MAYA, FRONT_DESK, "Our code is 4711");
         assert_eq!(text.sid(sid).send().await.status(), 200);
     }
     let lines = journal(&harbor, "").await;
@@ -45,8 +47,8 @@ async fn every_call_is_journaled_with_its_outcome() {
         );
     }
 
-    harbor.answers(&harbor.admin, &maya, "Hello").await;
-    hub.sends().await;
+    harbor.reply(&harbor.admin, &maya, "Hello").await;
+    hub.run_sender().await;
     let ours = hub.twilio.sent("Hello")[0].sid.clone();
     for status in ["delivered", "delivered", "sent"] {
         hub.twilio.reports(&ours, status).await;
@@ -71,7 +73,10 @@ async fn every_call_is_journaled_with_its_outcome() {
     // For an unknown text.
     let integration = lines[0]["integration_id"].as_str().unwrap();
     let url = hub.url(&format!("/webhooks/twilio/{integration}/status"));
-    let text = hub.twilio.texting(MAYA, FRONT_DESK, "").sid("SMnobody");
+    let text = hub
+        .twilio
+        .inbound_text(MAYA, FRONT_DESK, "")
+        .sid("SMnobody");
     let stray = text
         .with("MessageStatus", "delivered")
         .at(&url)
@@ -83,7 +88,10 @@ async fn every_call_is_journaled_with_its_outcome() {
     assert_eq!(lines[0]["message_id"], Value::Null);
 
     // Validly signed, without a required field.
-    let half = hub.twilio.texting(MAYA, FRONT_DESK, "").without("From");
+    let half = hub
+        .twilio
+        .inbound_text(MAYA, FRONT_DESK, "")
+        .without("From");
     assert_eq!(half.send().await.status(), 400);
     let lines = journal(&harbor, "outcome=malformed").await;
     assert!(
@@ -94,7 +102,7 @@ async fn every_call_is_journaled_with_its_outcome() {
     // To a number that the integration does not have.
     let other = hub
         .twilio
-        .texting(MAYA, FRONT_DESK, "")
+        .inbound_text(MAYA, FRONT_DESK, "")
         .with("To", "+16285550999");
     assert_eq!(other.send().await.status(), 404);
     assert_eq!(journal(&harbor, "outcome=ignored").await.len(), 2);
@@ -106,14 +114,17 @@ async fn journal_is_paginated_and_admin_only() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     join_all((0..30).map(|n| {
         let sid = format!("SM{n:032x}");
-        hub.twilio.texting(MAYA, FRONT_DESK, "Hi").sid(&sid).send()
+        hub.twilio
+            .inbound_text(MAYA, FRONT_DESK, "Hi")
+            .sid(&sid)
+            .send()
     }))
     .await;
     let mut cursor = String::new();
     let mut sids = Vec::new();
     loop {
         let path = harbor.path(&format!("/webhooks?limit=7&cursor={cursor}"));
-        let page = harbor.admin.get(&path).await.is(200);
+        let page = harbor.admin.get(&path).await.expect_status(200);
         let lines = page["data"].as_array().unwrap().iter();
         sids.extend(lines.map(|line| line["provider_sid"].as_str().unwrap().to_owned()));
         match page["next_cursor"].as_str() {
@@ -127,7 +138,7 @@ async fn journal_is_paginated_and_admin_only() {
     assert_eq!(sids.len(), 30, "each once");
 
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     let path = harbor.path("/webhooks");
     sam.get(&path).await.refused(403, "admin_only");
     let mut tx = hub.with_rights_of(&sam, &harbor).await;
@@ -156,18 +167,18 @@ async fn journal_is_paginated_and_admin_only() {
 async fn journal_entries_expire_after_a_month() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Long ago").await;
-    let forged = hub.twilio.texting(MAYA, FRONT_DESK, "Long ago");
+    harbor.receive_text(MAYA, "Long ago").await;
+    let forged = hub.twilio.inbound_text(MAYA, FRONT_DESK, "Long ago");
     forged.signed_with("another token").send().await;
-    harbor.receives(MAYA, "Today").await;
+    harbor.receive_text(MAYA, "Today").await;
     assert_eq!(journal(&harbor, "").await.len(), 3);
     // Ids contain the time. Housekeeping may run by itself from now on.
-    hub.executes_sql(
+    hub.execute_sql(
         "update webhooks set id = overlay(id::text placing '01900000-0000' from 1 for 13)::uuid, created_at = now() - interval '31 days'
           where id < (select id from webhooks order by id desc limit 1)",
     )
     .await;
-    hub.executes_sql("update quarantine set created_at = now() - interval '31 days'")
+    hub.execute_sql("update quarantine set created_at = now() - interval '31 days'")
         .await;
 
     messagehub::workers::housekeeping::tidy(&hub.server.app)

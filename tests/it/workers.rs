@@ -8,13 +8,10 @@ use sqlx::ConnectOptions;
 use crate::hub::{Hub, KEYS, MAYA, Workspace};
 use crate::process::{DataDir, Process};
 
-async fn until<F: Future<Output = bool>>(patience: Duration, what: &str, is: impl Fn() -> F) {
+async fn until<F: Future<Output = bool>>(timeout: Duration, what: &str, is: impl Fn() -> F) {
     let began = Instant::now();
     while !is().await {
-        assert!(
-            began.elapsed() < patience,
-            "not within {patience:?}: {what}"
-        );
+        assert!(began.elapsed() < timeout, "not within {timeout:?}: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -48,8 +45,8 @@ impl Settings {
 }
 
 async fn waiting_text(harbor: &Workspace<'_>) -> Value {
-    let maya = harbor.receives(MAYA, "Hi").await;
-    harbor.answers(&harbor.admin, &maya, "Come at 3:30").await
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    harbor.reply(&harbor.admin, &maya, "Come at 3:30").await
 }
 
 async fn is_sent(harbor: &Workspace<'_>, text: &Value) -> bool {
@@ -169,11 +166,11 @@ async fn readiness_fails_while_the_database_is_read_only() {
         json!({"status": "ready"})
     );
 
-    hub.executes_sql(
+    hub.execute_sql(
         "do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$",
     )
     .await;
-    hub.executes_sql(
+    hub.execute_sql(
         "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
     )
     .await;
@@ -189,7 +186,7 @@ async fn readiness_fails_while_the_database_is_read_only() {
 async fn server_with_fast_clock_follows_the_database() {
     let (hub, data_dir) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Before").await;
+    let maya = harbor.receive_text(MAYA, "Before").await;
     let settings = Settings::of(&hub);
     // Its sender always panics: only the server with the right clock sends.
     let more = [("CLOCK_AHEAD_SECONDS", "86400"), ("PANICS_AT", "sender")];
@@ -218,9 +215,9 @@ async fn server_with_fast_clock_follows_the_database() {
     assert_eq!(answer.status(), 201);
     drop(ahead);
 
-    assert_eq!(hub.sends().await, 1, "it is due now");
-    harbor.receives(MAYA, "After").await;
-    harbor.answers(&harbor.admin, &maya, "And after that").await;
+    assert_eq!(hub.run_sender().await, 1, "it is due now");
+    harbor.receive_text(MAYA, "After").await;
+    harbor.reply(&harbor.admin, &maya, "And after that").await;
 
     let thread = harbor.thread(&maya).await;
     let contents: Vec<_> = thread

@@ -19,7 +19,7 @@ async fn user_can_have_several_workspaces() {
     let second = jo
         .post("/api/workspaces", json!({"name": "  Harbor Dental "}))
         .await
-        .is(201);
+        .expect_status(201);
     assert_eq!(
         (&second["name"], &second["slug"], &second["role"]),
         (
@@ -28,7 +28,7 @@ async fn user_can_have_several_workspaces() {
             &json!("admin")
         )
     );
-    let list = jo.get("/api/workspaces").await.is(200);
+    let list = jo.get("/api/workspaces").await.expect_status(200);
     let ids: Vec<_> = list["data"]
         .as_array()
         .unwrap()
@@ -37,12 +37,15 @@ async fn user_can_have_several_workspaces() {
         .collect();
     assert_eq!(ids, [json!(harbor.id), second["id"].clone()]);
 
-    harbor.receives(MAYA, "Hi").await;
+    harbor.receive_text(MAYA, "Hi").await;
     let elsewhere = format!(
         "/api/workspaces/{}/conversations",
         second["id"].as_str().unwrap()
     );
-    assert_eq!(jo.get(&elsewhere).await.is(200)["data"], json!([]));
+    assert_eq!(
+        jo.get(&elsewhere).await.expect_status(200)["data"],
+        json!([])
+    );
 
     for name in [
         json!(""),
@@ -55,12 +58,12 @@ async fn user_can_have_several_workspaces() {
             .await
             .refused(422, "validation_failed");
     }
-    let nobody = Person::nobody(&hub);
-    nobody
+    let anonymous = Person::anonymous(&hub);
+    anonymous
         .post("/api/workspaces", json!({"name": "Mine"}))
         .await
         .refused(401, "unauthenticated");
-    nobody
+    anonymous
         .get("/api/workspaces")
         .await
         .refused(401, "unauthenticated");
@@ -73,7 +76,7 @@ async fn settings_change_only_the_given_fields() {
     let harbor = hub.workspace("Harbor Dental").await;
     let sam = harbor.agent("Sam").await;
     let itself = harbor.path("");
-    let before = harbor.admin.get(&itself).await.is(200);
+    let before = harbor.admin.get(&itself).await.expect_status(200);
     for (change, field) in [
         (json!({"name": ""}), "name"),
         (json!({"name": "x".repeat(81)}), "name"),
@@ -101,10 +104,10 @@ async fn settings_change_only_the_given_fields() {
     sam.patch(&itself, json!({"name": "Mine"}))
         .await
         .refused(403, "admin_only");
-    assert_eq!(harbor.admin.get(&itself).await.is(200), before);
+    assert_eq!(harbor.admin.get(&itself).await.expect_status(200), before);
 
     let change = json!({"name": " Harbor ", "default_region": "GB", "low_credits_at": 0});
-    let mut after = harbor.admin.patch(&itself, change).await.is(200);
+    let mut after = harbor.admin.patch(&itself, change).await.expect_status(200);
     assert_eq!(after["name"], "Harbor");
     assert_eq!(after["slug"], before["slug"], "the slug stays");
     for field in ["name", "default_region", "low_credits_at", "updated_at"] {
@@ -113,7 +116,10 @@ async fn settings_change_only_the_given_fields() {
     }
     assert_eq!(after, before);
     let contact = json!({"phone_number": "020 7946 0958"});
-    let contact = sam.post(&harbor.path("/contacts"), contact).await.is(201);
+    let contact = sam
+        .post(&harbor.path("/contacts"), contact)
+        .await
+        .expect_status(201);
     assert_eq!(contact["phone_number"], "+442079460958");
 }
 
@@ -131,7 +137,7 @@ async fn rows_of(harbor: &Workspace<'_>) -> BTreeMap<String, (i64, String)> {
           where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace
             and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'workspace_id' and not a.attisdropped)",
     )
-    .fetch_all(&harbor.hub.raw)
+    .fetch_all(&harbor.hub.superuser_pool)
     .await
     .unwrap();
     assert!(tables.len() >= 14, "{tables:?}");
@@ -146,7 +152,7 @@ async fn rows_of(harbor: &Workspace<'_>) -> BTreeMap<String, (i64, String)> {
         );
         let found: (i64, String) = sqlx::query_as(AssertSqlSafe(sql))
             .bind(&harbor.id)
-            .fetch_one(&harbor.hub.raw)
+            .fetch_one(&harbor.hub.superuser_pool)
             .await
             .unwrap();
         rows.insert(table.to_owned(), found);
@@ -163,44 +169,44 @@ fn without_uses(mut rows: BTreeMap<String, (i64, String)>) -> BTreeMap<String, (
 /// A workspace with rows in each table.
 async fn populated<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>, Person) {
     let harbor = hub.workspace(name).await;
-    harbor.connects_twilio(number).await;
+    harbor.connect_twilio(number).await;
     let agent = harbor.agent("Sam").await;
-    harbor.assigns(number, &agent).await;
+    harbor.assign_number(number, &agent).await;
     let answer = hub
         .twilio
-        .texting(MAYA, number, "Look")
+        .inbound_text(MAYA, number, "Look")
         .media(&["https://api.twilio.com/x.jpg"])
         .send()
         .await;
     assert_eq!(answer.status(), 200);
     let conversation = harbor.conversation_with(MAYA).await;
-    harbor.answers(&agent, &conversation, "How nice").await;
-    harbor.notes(&conversation, "@Sam, can you?").await;
+    harbor.reply(&agent, &conversation, "How nice").await;
+    harbor.add_note(&conversation, "@Sam, can you?").await;
     hub.twilio.refuses(21610, 400); // opts the contact out
-    hub.sends().await;
+    hub.run_sender().await;
     harbor
-        .invites(&format!("kim@{}.test", harbor.slug), "agent")
+        .invite(&format!("kim@{}.test", harbor.slug), "agent")
         .await;
     agent
         .patch(&harbor.path("/settings"), json!({"signature": "Sam"}))
         .await
-        .is(200);
+        .expect_status(200);
     agent
-        .post(&harbor.path("/pushes"), crate::matrix::a_browser())
+        .post(&harbor.path("/pushes"), crate::matrix::push_subscription())
         .await
-        .is(201);
+        .expect_status(201);
     let template = json!({"name": "Greeting", "content": "Hi {{first_name}}", "shared": true});
     agent
         .post(&harbor.path("/templates"), template)
         .await
-        .is(201);
+        .expect_status(201);
     let draft = harbor.path("/drafts/new");
     let draft = agent.request(Method::PUT, &draft);
     agent
         .ask(draft.json(&json!({"content": "Hi"})))
         .await
-        .is(200);
-    let forged = hub.twilio.texting(MAYA, number, "Forged");
+        .expect_status(200);
+    let forged = hub.twilio.inbound_text(MAYA, number, "Forged");
     let forged = forged.signed_with("not the token").send().await;
     assert_eq!(forged.status(), 403);
     hub.server.usage_sync.run_once().await.unwrap();
@@ -223,22 +229,24 @@ async fn add_contacts(harbor: &Workspace<'_>, number: &str) {
     }
     let path = |path: &str| harbor.path(&format!("/contacts/{path}"));
     let (jo, tag) = (&harbor.admin, harbor.tag("VIP").await);
-    jo.put(&path(&format!("{maya}/tags/{tag}"))).await.is(204);
+    jo.put(&path(&format!("{maya}/tags/{tag}")))
+        .await
+        .expect_status(204);
     let field = json!({"name": "Insurance", "kind": "text"});
     jo.post(&harbor.path("/contact-fields"), field)
         .await
-        .is(201);
+        .expect_status(201);
     jo.post(
         &path(&format!("{maya}/merge")),
         json!({"contact_id": others[0]}),
     )
     .await
-    .is(200);
-    jo.delete(&path(&others[1])).await.is(204);
+    .expect_status(200);
+    jo.delete(&path(&others[1])).await.expect_status(204);
     harbor
-        .uploads_contacts("phone_number\n+14155550183\n", "true")
+        .upload_contacts("phone_number\n+14155550183\n", "true")
         .await
-        .is(202);
+        .expect_status(202);
 }
 
 #[tokio::test]
@@ -288,16 +296,16 @@ async fn deletion_removes_everything_of_the_workspace_only() {
     let hub = Hub::start().await;
     let (harbor, sam) = populated(&hub, "Harbor Dental", FRONT_DESK).await;
     let (bay, lin) = populated(&hub, "Bay Optics", OPTICS).await;
-    let link = bay.invites(&sam.email, "agent").await;
-    hub.has_verified(&sam.email).await;
+    let link = bay.invite(&sam.email, "agent").await;
+    hub.verify_email(&sam.email).await;
     sam.post(&format!("/api/invitations/{link}/accept"), json!({}))
         .await
-        .is(200);
+        .expect_status(200);
     let (mut jos, mut sams) = (
-        harbor.admin.listens(&harbor).await,
-        sam.listens(&harbor).await,
+        harbor.admin.join_workspace(&harbor).await,
+        sam.join_workspace(&harbor).await,
     );
-    let mut lins = lin.listens(&bay).await;
+    let mut lins = lin.join_workspace(&bay).await;
     let (before, users) = (
         rows_of(&bay).await,
         hub.count("select count(*) from users").await,
@@ -305,14 +313,14 @@ async fn deletion_removes_everything_of_the_workspace_only() {
 
     delete_workspace(&harbor.admin, &harbor, " Harbor Dental ")
         .await
-        .is(204);
+        .expect_status(204);
 
     for (table, (count, _)) in rows_of(&harbor).await {
         assert_eq!(count, 0, "{table}");
     }
     assert_eq!(without_uses(rows_of(&bay).await), without_uses(before));
-    assert_eq!(jos.closes().await, 1008);
-    assert_eq!(sams.closes().await, 1008);
+    assert_eq!(jos.wait_for_close().await, 1008);
+    assert_eq!(sams.wait_for_close().await, 1008);
     assert!(lins.received_so_far(&bay).await.is_empty());
     for who in [&harbor.admin, &sam] {
         who.get(&harbor.path("/conversations"))
@@ -324,16 +332,22 @@ async fn deletion_removes_everything_of_the_workspace_only() {
         .refused(403, "not_a_member");
 
     assert_eq!(hub.count("select count(*) from users").await, users);
-    sam.get(&bay.path("")).await.is(200);
-    let jo = Person::signs_in(&hub, &harbor.admin.email).await;
-    assert_eq!(jo.get("/api/workspaces").await.is(200)["data"], json!([]));
+    sam.get(&bay.path("")).await.expect_status(200);
+    let jo = Person::sign_in(&hub, &harbor.admin.email).await;
+    assert_eq!(
+        jo.get("/api/workspaces").await.expect_status(200)["data"],
+        json!([])
+    );
     let anew = jo
         .post("/api/workspaces", json!({"name": "Harbor Dental"}))
         .await
-        .is(201);
+        .expect_status(201);
     assert_eq!(anew["slug"], harbor.slug, "the slug is free again");
     let contacts = format!("/api/workspaces/{}/contacts", anew["id"].as_str().unwrap());
-    assert_eq!(jo.get(&contacts).await.is(200)["data"], json!([]));
+    assert_eq!(
+        jo.get(&contacts).await.expect_status(200)["data"],
+        json!([])
+    );
 }
 
 #[tokio::test]
@@ -341,10 +355,10 @@ async fn texts_to_a_deleted_workspace_get_404() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
-    bay.connects_twilio(OPTICS).await;
+    bay.connect_twilio(OPTICS).await;
     // Half of the senders have texted before.
     for n in 0..25 {
-        harbor.receives(&stranger(n), "Hi").await;
+        harbor.receive_text(&stranger(n), "Hi").await;
     }
 
     let (deleted, ours, theirs) = tokio::join!(
@@ -354,7 +368,7 @@ async fn texts_to_a_deleted_workspace_get_404() {
     );
     let after = hub.twilio.text(MAYA, FRONT_DESK, "Anybody?").await.status();
 
-    deleted.is(204);
+    deleted.expect_status(204);
     assert_eq!(theirs, vec![200; 50]);
     assert_eq!(
         hub.count("select count(*) from messages m join workspaces w on w.id = m.workspace_id where w.name = 'Bay Optics'").await,
@@ -389,8 +403,8 @@ async fn fifty_texts(hub: &Hub, to: &str) -> Vec<u16> {
 async fn deletion_succeeds_during_ingest() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Hi").await;
-    let mut text = hub.raw.begin().await.unwrap();
+    harbor.receive_text(MAYA, "Hi").await;
+    let mut text = hub.superuser_pool.begin().await.unwrap();
     sqlx::query("update conversations set unread_count = unread_count + 1")
         .execute(&mut *text)
         .await
@@ -407,7 +421,7 @@ async fn deletion_succeeds_during_ingest() {
         delete_workspace(&harbor.admin, &harbor, "Harbor Dental"),
         the_rest_of_the_text
     );
-    deleted.is(204);
+    deleted.expect_status(204);
     assert_eq!(hub.count("select count(*) from workspaces").await, 0);
 }
 
@@ -417,14 +431,14 @@ async fn deletion_during_sending_is_harmless() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
-    bay.connects_twilio(OPTICS).await;
+    bay.connect_twilio(OPTICS).await;
     let draft = json!({"to": MAYA, "content": "Sent before"});
     harbor
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202);
-    assert_eq!(hub.sends().await, 1);
+        .expect_status(202);
+    assert_eq!(hub.run_sender().await, 1);
     for n in 0..20 {
         let to = stranger(n);
         for workspace in [&harbor, &bay] {
@@ -433,15 +447,15 @@ async fn deletion_during_sending_is_harmless() {
                 .admin
                 .post(&workspace.path("/messages"), draft)
                 .await
-                .is(202);
+                .expect_status(202);
         }
     }
     let (_, deleted) = tokio::join!(
-        hub.sends(),
+        hub.run_sender(),
         delete_workspace(&harbor.admin, &harbor, "Harbor Dental")
     );
-    deleted.is(204);
-    hub.sends().await;
+    deleted.expect_status(204);
+    hub.run_sender().await;
     for n in 0..20 {
         assert_eq!(hub.twilio.sent(&format!("bay-optics {n}")).len(), 1);
     }
@@ -455,10 +469,10 @@ async fn deletion_during_sending_is_harmless() {
     let answer = hub.twilio.reports(&orphan, "delivered").await.status();
     assert_eq!(answer, 404);
     let session = json!({"email": harbor.admin.email, "password": PASSWORD});
-    Person::nobody(&hub)
+    Person::anonymous(&hub)
         .post("/api/auth/login", session)
         .await
-        .is(200);
+        .expect_status(200);
 }
 
 async fn create_workspace(who: &Person, name: &str) -> Answer {
@@ -467,22 +481,22 @@ async fn create_workspace(who: &Person, name: &str) -> Answer {
 
 async fn can_create_workspace(hub: &Hub, who: &Person) -> bool {
     let cookie = format!("messagehub_access={}", who.token.as_ref().unwrap());
-    let nobody = Person::nobody(hub);
-    let request = nobody.request(reqwest::Method::GET, "/workspaces");
-    let page = nobody.ask(request.header("cookie", cookie)).await;
+    let anonymous = Person::anonymous(hub);
+    let request = anonymous.request(reqwest::Method::GET, "/workspaces");
+    let page = anonymous.ask(request.header("cookie", cookie)).await;
     assert_eq!(page.status, 200);
     page.body.contains("action=\"/workspaces\"")
 }
 
 async fn posts_the_form(hub: &Hub, who: &Person, name: &str) -> Answer {
     let cookie = format!("messagehub_access={}", who.token.as_ref().unwrap());
-    let nobody = Person::nobody(hub);
-    let request = nobody
+    let anonymous = Person::anonymous(hub);
+    let request = anonymous
         .request(reqwest::Method::POST, "/workspaces")
         .header("cookie", cookie)
         .header("sec-fetch-site", "same-origin")
         .form(&[("name", name)]);
-    nobody.ask(request).await
+    anonymous.ask(request).await
 }
 
 /// A server on the same database with another `SIGNUPS`; sessions stay valid.
@@ -490,7 +504,7 @@ async fn with_signups(hub: &Hub, signups: &str) -> messagehub::Server {
     let settings = [
         ("SIGNUPS", signups),
         ("WORKSPACES_PER_PERSON", "3"),
-        ("SMTP_URL", hub.post.url()),
+        ("SMTP_URL", hub.mail_server.url()),
     ];
     crate::hub::serve(&hub.database, &hub.twilio, &settings).await
 }
@@ -508,7 +522,7 @@ async fn workspace_creation_follows_the_setting() {
         ("", 201, 403),
         ("closed", 403, 403),
     ] {
-        hub.executes_sql("delete from workspaces where slug like 'more%'")
+        hub.execute_sql("delete from workspaces where slug like 'more%'")
             .await;
         let server = with_signups(&hub, signups).await;
         let before = std::mem::replace(&mut hub.server, server);
@@ -538,13 +552,13 @@ async fn workspace_creation_follows_the_setting() {
             }
         }
         let form = json!({"workspace_name": "More", "name": "Eve", "email": format!("eve{signups}@harbor.test"), "password": PASSWORD});
-        let stranger = Person::nobody(&hub).post("/api/auth/signup", form).await;
+        let stranger = Person::anonymous(&hub).post("/api/auth/signup", form).await;
         assert_eq!(
             stranger.status,
             if signups == "open" { 201 } else { 403 },
             "{signups}"
         );
-        let page = Person::nobody(&hub).get("/signup").await;
+        let page = Person::anonymous(&hub).get("/signup").await;
         assert_eq!(
             page.status,
             if signups == "open" { 200 } else { 403 },
@@ -575,16 +589,18 @@ async fn workspaces_per_user_are_limited() {
     assert!(!can_create_workspace(&hub, jo).await);
     // Workspaces of others do not count for a member, and deleted ones count no more.
     let bay = hub.workspace("Bay Optics").await;
-    hub.has_verified(&jo.email).await;
-    let link = bay.invites(&jo.email, "admin").await;
+    hub.verify_email(&jo.email).await;
+    let link = bay.invite(&jo.email, "admin").await;
     jo.post(&format!("/api/invitations/{link}/accept"), json!({}))
         .await
-        .is(200);
-    create_workspace(&bay.admin, "Bay Two").await.is(201);
+        .expect_status(200);
+    create_workspace(&bay.admin, "Bay Two")
+        .await
+        .expect_status(201);
     jo.delete_with(&harbor.path(""), json!({"name": "Harbor Dental"}))
         .await
-        .is(204);
-    create_workspace(jo, "One more").await.is(201);
+        .expect_status(204);
+    create_workspace(jo, "One more").await.expect_status(201);
 }
 
 /// Pages are found by slug or by id, so no slug parses as an id.
@@ -601,14 +617,16 @@ async fn workspace_with_an_id_like_name_is_found_by_slug() {
         harbor.id.clone(),
         "0".repeat(32),
     ] {
-        let mine = create_workspace(&harbor.admin, &name).await.is(201);
+        let mine = create_workspace(&harbor.admin, &name)
+            .await
+            .expect_status(201);
         let slug = mine["slug"].as_str().unwrap();
         assert!(slug.parse::<uuid::Uuid>().is_err(), "{slug}");
         let cookie = format!("messagehub_access={}", harbor.admin.token.as_ref().unwrap());
-        let nobody = Person::nobody(&hub);
-        let request = nobody.request(reqwest::Method::GET, &format!("/w/{slug}/inbox"));
+        let anonymous = Person::anonymous(&hub);
+        let request = anonymous.request(reqwest::Method::GET, &format!("/w/{slug}/inbox"));
         assert_eq!(
-            nobody.ask(request.header("cookie", cookie)).await.status,
+            anonymous.ask(request.header("cookie", cookie)).await.status,
             200,
             "{slug}"
         );

@@ -1,7 +1,7 @@
 //! E-mails about accounts, in the language of the request.
 
 use crate::config::Config;
-use crate::language::{put, t};
+use crate::language::{replace_placeholder, t};
 use crate::mail::Mail;
 
 pub fn verify(config: &Config, to: &str, token: &str) -> Mail {
@@ -13,7 +13,7 @@ pub fn verify(config: &Config, to: &str, token: &str) -> Mail {
     Mail {
         to: to.into(),
         subject: t("Confirm your e-mail address").into(),
-        text: put(&text, "link", link),
+        text: replace_placeholder(&text, "link", link),
     }
 }
 
@@ -26,7 +26,7 @@ pub fn reset(config: &Config, to: &str, token: &str) -> Mail {
     Mail {
         to: to.into(),
         subject: t("Set a new password").into(),
-        text: put(&text, "link", link),
+        text: replace_placeholder(&text, "link", link),
     }
 }
 
@@ -41,7 +41,11 @@ pub fn known_already(config: &Config, to: &str) -> Mail {
     Mail {
         to: to.into(),
         subject: t("You have an account already").into(),
-        text: put(&put(&text, "sign_in", sign_in), "forgot", forgot),
+        text: replace_placeholder(
+            &replace_placeholder(&text, "sign_in", sign_in),
+            "forgot",
+            forgot,
+        ),
     }
 }
 
@@ -54,6 +58,6 @@ pub fn password_changed(config: &Config, to: &str) -> Mail {
     Mail {
         to: to.into(),
         subject: t("Your password was changed").into(),
-        text: put(&text, "forgot", forgot),
+        text: replace_placeholder(&text, "forgot", forgot),
     }
 }

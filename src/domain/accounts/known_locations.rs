@@ -49,7 +49,7 @@ pub(super) async fn forget(tx: &mut SystemTx, user: UserId) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn forget_old(db: &Db) -> Result<()> {
+pub(super) async fn delete_expired(db: &Db) -> Result<()> {
     sqlx::query!(
         "delete from known_locations where seen_at < now() - make_interval(secs => $1)",
         LOCATION_RETENTION.as_secs_f64(),

@@ -38,12 +38,12 @@ pub fn is_password(password: &SecretString) -> bool {
 pub async fn forgot(app: &App, email: &str, caller: &Caller) -> Result<()> {
     let email = email.trim().to_lowercase();
     Check::default()
-        .that(
+        .require(
             !email.contains('\0'),
             "email",
             "an e-mail address such as jo@example.com",
         )
-        .done()?;
+        .finish()?;
     let from = network(caller.address);
     let limits = [
         (&throttle::MAIL, email.as_str()),
@@ -52,7 +52,7 @@ pub async fn forgot(app: &App, email: &str, caller: &Caller) -> Result<()> {
     Charge::apply(&app.db, &limits).await?;
     let (app, language) = (app.clone(), language::current());
     let background = app.background.clone();
-    background.spawn(language::speaking(language, async move {
+    background.spawn(language::with_language(language, async move {
         if let Err(error) = mail_reset(&app, &email).await {
             tracing::error!(%error, "could not create a password reset link");
         }
@@ -179,8 +179,8 @@ pub async fn change_password(
 
 fn check(password: &SecretString, field: &'static str) -> Result<()> {
     Check::default()
-        .that(is_password(password), field, PASSWORD_RULE)
-        .done()
+        .require(is_password(password), field, PASSWORD_RULE)
+        .finish()
 }
 
 /// Verifies the password before a sensitive action. Counted per session, so that guesses elsewhere do not block the
@@ -320,7 +320,7 @@ pub async fn forget_expired(db: &Db) -> Result<()> {
     )
         .execute(db.system_pool())
         .await?;
-    known_locations::forget_old(db).await
+    known_locations::delete_expired(db).await
 }
 
 /// 120 random bits.

@@ -12,7 +12,7 @@ use crate::domain::members::Admin;
 use crate::domain::string_enum;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::ids::{FieldId, WorkspaceId};
-use crate::language::{english, put};
+use crate::language::{english, replace_placeholder};
 use crate::sheet::dates;
 
 string_enum!(#[schema(as = ContactFieldKind)]
@@ -112,12 +112,12 @@ pub async fn create(tx: &mut WorkspaceTx, _: &Admin, draft: Draft) -> Result<Fie
     let choices = read_choices(draft.kind, draft.choices)?;
     let others = list(tx).await?;
     Check::default()
-        .that(
+        .require(
             others.len() < COUNT_LIMIT,
             "name",
             "a workspace has at most 30 fields",
         )
-        .done()?;
+        .finish()?;
     let field = sqlx::query_as!(
         Field,
         "insert into contact_fields (key, name, kind, choices, position) values ($1, $2, $3, $4, $5)
@@ -205,12 +205,12 @@ async fn record(tx: &mut WorkspaceTx, before: Option<&Field>, after: Option<&Fie
 pub(super) fn read_name(name: &str) -> Result<String> {
     let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
     Check::default()
-        .that(
+        .require(
             (1..=40).contains(&name.chars().count()) && !name.contains(|c: char| c.is_control()),
             "name",
             "1 to 40 characters",
         )
-        .done()?;
+        .finish()?;
     Ok(name)
 }
 
@@ -229,22 +229,22 @@ fn read_choices(kind: Kind, choices: Vec<String>) -> Result<Vec<String>> {
         choice.chars().count() <= 60 && !choice.contains(|c: char| c.is_control())
     };
     Check::default()
-        .that(
+        .require(
             kind != Kind::Choice || (1..=50).contains(&read.len()),
             "choices",
             "1 to 50 choices",
         )
-        .that(
+        .require(
             kind == Kind::Choice || read.is_empty(),
             "choices",
             "only a field of the kind `choice` has these",
         )
-        .that(
+        .require(
             read.iter().all(is_clean),
             "choices",
             "at most 60 characters each",
         )
-        .done()?;
+        .finish()?;
     Ok(read)
 }
 
@@ -300,7 +300,9 @@ impl Field {
                 let is_match = |choice: &&String| choice.to_lowercase() == text.to_lowercase();
                 let found = self.choices.iter().find(is_match).cloned();
                 let choices = || self.choices.join(", ");
-                found.ok_or_else(|| put(english("one of: {choices}"), "choices", choices()))
+                found.ok_or_else(|| {
+                    replace_placeholder(english("one of: {choices}"), "choices", choices())
+                })
             }
         };
         read.map(Some)

@@ -33,7 +33,7 @@ use crate::sheet::heads::{self, Head};
 use crate::sheet::{self, Reading, Sheet, decode};
 
 pub const MAX_LINES: usize = 100_000;
-pub const LARGEST: usize = 10 * 1024 * 1024;
+pub const MAX_FILE_BYTES: usize = 10 * 1024 * 1024;
 
 string_enum!(#[schema(as = ImportState)]
 State {
@@ -178,7 +178,7 @@ pub async fn upload(
         checked,
     } = preview_import(
         file.to_vec(),
-        chosen(encoding)?,
+        parse_encoding(encoding)?,
         region.clone(),
         fields,
         None,
@@ -255,17 +255,17 @@ fn read(file: &[u8], encoding: Option<&'static Encoding>, region: &str) -> Resul
     let sheet =
         sheet::read(file, reading).map_err(|wrong| Error::field("file", wrong.to_string()))?;
     Check::default()
-        .that(
+        .require(
             !sheet.rows.is_empty(),
             "file",
             "there are no rows below the names of the columns",
         )
-        .done()?;
+        .finish()?;
     Ok(sheet)
 }
 
 /// The encoding of this name; `None`: it is detected.
-pub fn chosen(name: Option<&str>) -> Result<Option<&'static Encoding>> {
+pub fn parse_encoding(name: Option<&str>) -> Result<Option<&'static Encoding>> {
     let name = name.map(str::trim).filter(|name| !name.is_empty());
     name.map(|name| {
         decode::named(name).ok_or_else(|| {
@@ -500,12 +500,12 @@ pub async fn start(
     id: ImportId,
     start: Start,
 ) -> Result<Import> {
-    let import = look(tx, admin, id, &start).await?;
+    let import = update_mapping(tx, admin, id, &start).await?;
     let fields = fields::list(tx).await?;
     check_mapping(&import.mapping, import.columns.len(), &fields)?;
     let mut tags = Vec::new();
     for name in start.tags.iter().filter(|name| !name.trim().is_empty()) {
-        let tag = super::tags::named(tx, name)
+        let tag = super::tags::find_or_create(tx, name)
             .await
             .map_err(|error| match error {
                 Error::Invalid(wrong) => Error::field("tags", wrong[0].message.clone()),
@@ -534,7 +534,7 @@ pub async fn start(
 }
 
 /// Applies `wanted` to an import that has not started, checks the rows again and stores the result.
-pub async fn look(
+pub async fn update_mapping(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     id: ImportId,
@@ -551,7 +551,7 @@ pub async fn look(
     region
         .parse::<Region>()
         .map_err(|_| Error::field("region", "the two letters of a country, such as US"))?;
-    let encoding = chosen(wanted.encoding.as_deref())?
+    let encoding = parse_encoding(wanted.encoding.as_deref())?
         .map_or(import.encoding.clone(), |encoding| {
             encoding.name().to_owned()
         });
@@ -592,7 +592,7 @@ pub async fn look(
         checked,
     } = preview_import(
         file,
-        chosen(Some(&encoding))?,
+        parse_encoding(Some(&encoding))?,
         region.clone(),
         fields,
         mapping,
@@ -639,12 +639,12 @@ fn check_mapping(mapping: &[String], columns: usize, fields: &[Field]) -> Result
         .iter()
         .find(|(what, _)| count(what) > 1 && !REPEATABLE_TARGETS.contains(&what.as_str()));
     Check::default()
-        .that(
+        .require(
             mapping.len() == columns,
             "mapping",
             format!("one entry for each of the {columns} columns, in their order"),
         )
-        .that(
+        .require(
             unknown.is_none(),
             "mapping",
             format!(
@@ -652,7 +652,7 @@ fn check_mapping(mapping: &[String], columns: usize, fields: &[Field]) -> Result
                 unknown.map_or("", String::as_str)
             ),
         )
-        .that(
+        .require(
             twice.is_none(),
             "mapping",
             format!(
@@ -660,12 +660,12 @@ fn check_mapping(mapping: &[String], columns: usize, fields: &[Field]) -> Result
                 twice.map_or("", |(_, label)| label)
             ),
         )
-        .that(
+        .require(
             count("phone_number") > 0,
             "mapping",
             "say which column is the phone number: no contact is without one",
         )
-        .done()
+        .finish()
 }
 
 pub async fn find(tx: &mut WorkspaceTx, _: &Admin, id: ImportId) -> Result<Import> {
@@ -781,7 +781,7 @@ pub fn width_without_reasons(columns: &[String]) -> usize {
 }
 
 /// Deletes imports that were not started within a day, and rows of imports that finished 30 days ago.
-pub async fn forget_old(db: &crate::db::Db) -> Result<()> {
+pub async fn delete_expired(db: &crate::db::Db) -> Result<()> {
     sqlx::query!("delete from contact_imports where state = 'mapping' and created_at < now() - interval '1 day'")
         .execute(db.system_pool())
         .await?;

@@ -176,7 +176,7 @@ async fn update_survivor(
     let email = request.email.or(own.email.clone()).or(other.email.clone());
     let notes = request
         .notes
-        .unwrap_or_else(|| both(&own.notes, &other.notes));
+        .unwrap_or_else(|| join_notes(&own.notes, &other.notes));
     super::check(name.as_deref(), email.as_deref(), Some(&notes))?;
     let mut values = fields::read(tx, request.custom_fields).await?;
     for (key, value) in own.custom_fields.iter().chain(other.custom_fields.iter()) {
@@ -200,7 +200,7 @@ async fn update_survivor(
     find(tx, own.id).await
 }
 
-pub fn both(own: &str, other: &str) -> String {
+pub fn join_notes(own: &str, other: &str) -> String {
     let notes = match (own.trim(), other.trim()) {
         (own, "") => own.to_owned(),
         ("", other) => other.to_owned(),
@@ -245,13 +245,13 @@ async fn announce(
 
 #[cfg(test)]
 mod tests {
-    use super::both;
+    use super::join_notes;
 
     #[test]
     fn notes_of_both_are_kept() {
-        assert_eq!(both("", "Allergic to latex"), "Allergic to latex");
-        assert_eq!(both("Same", "Same"), "Same");
-        assert_eq!(both("One", "Two"), "One\n\nTwo");
-        assert_eq!(both(&"x".repeat(4000), &"y".repeat(4000)).len(), 5000);
+        assert_eq!(join_notes("", "Allergic to latex"), "Allergic to latex");
+        assert_eq!(join_notes("Same", "Same"), "Same");
+        assert_eq!(join_notes("One", "Two"), "One\n\nTwo");
+        assert_eq!(join_notes(&"x".repeat(4000), &"y".repeat(4000)).len(), 5000);
     }
 }

@@ -101,7 +101,7 @@ pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Tag>> {
 }
 
 /// Tags and how many contacts visible to the member have each; counting stops at 1,000.
-pub async fn used(tx: &mut WorkspaceTx) -> Result<Vec<(Tag, i64)>> {
+pub async fn list_with_uses(tx: &mut WorkspaceTx) -> Result<Vec<(Tag, i64)>> {
     let rows = sqlx::query!(
         r#"select t.id, t.name, t.color,
                   (select count(*) from (select from contact_tags o where o.workspace_id = t.workspace_id and o.tag_id = t.id limit 1000) n) as "uses!"
@@ -163,9 +163,9 @@ async fn record_creation(tx: &mut WorkspaceTx, tag: &Tag) -> Result<()> {
 }
 
 /// The tag that a member typed by name. Creating a new one is audited.
-pub async fn typed(tx: &mut WorkspaceTx, name: &str) -> Result<Tag> {
+pub async fn find_or_create_audited(tx: &mut WorkspaceTx, name: &str) -> Result<Tag> {
     let known = list(tx).await?;
-    let tag = named(tx, name).await?;
+    let tag = find_or_create(tx, name).await?;
     if !known.iter().any(|known| known.id == tag.id) {
         record_creation(tx, &tag).await?;
     }
@@ -177,16 +177,16 @@ async fn refuse_too_many(tx: &mut WorkspaceTx) -> Result<()> {
         .fetch_one(tx.conn())
         .await?;
     Check::default()
-        .that(
+        .require(
             count < COUNT_LIMIT,
             "name",
             "a workspace has at most 500 tags: delete one that nobody needs",
         )
-        .done()
+        .finish()
 }
 
 /// Finds the tag by name, or creates it. An import may create many, so only the import itself is audited.
-pub async fn named(tx: &mut WorkspaceTx, name: &str) -> Result<Tag> {
+pub async fn find_or_create(tx: &mut WorkspaceTx, name: &str) -> Result<Tag> {
     let name = read_name(name)?;
     let found = sqlx::query_as!(
         Tag,
@@ -259,7 +259,7 @@ async fn record_change(
 }
 
 /// Adds a tag to a contact; no error if the contact has it already.
-pub async fn give(tx: &mut WorkspaceTx, contact: ContactId, tag: TagId) -> Result<()> {
+pub async fn assign(tx: &mut WorkspaceTx, contact: ContactId, tag: TagId) -> Result<()> {
     contacts::find(tx, contact).await?;
     find(tx, tag).await?;
     sqlx::query!(
@@ -277,7 +277,7 @@ pub async fn give(tx: &mut WorkspaceTx, contact: ContactId, tag: TagId) -> Resul
 }
 
 /// Removes a tag from a contact; no error if the contact does not have it.
-pub async fn take(tx: &mut WorkspaceTx, contact: ContactId, tag: TagId) -> Result<()> {
+pub async fn unassign(tx: &mut WorkspaceTx, contact: ContactId, tag: TagId) -> Result<()> {
     contacts::find(tx, contact).await?;
     sqlx::query!(
         "delete from contact_tags where contact_id = $1 and tag_id = $2",

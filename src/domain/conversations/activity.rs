@@ -9,7 +9,7 @@ use crate::db::{Db, WorkspaceTx};
 use crate::domain::string_enum;
 use crate::error::Result;
 use crate::ids::{ActivityId, ConversationId, UserId, WorkspaceId};
-use crate::language::{english, put, t};
+use crate::language::{english, replace_placeholder, t};
 use crate::listing::{Cursor, Page, Span, page};
 
 string_enum!(#[schema(as = ConversationEventKind)]
@@ -79,9 +79,9 @@ impl Activity {
             (_, true) => english("{who} let go of it {ago}"),
             (_, false) => english("{ago}, {who} took it from {whom}"),
         };
-        let sentence = put(sentence, "ago", ago);
-        let sentence = put(&sentence, "who", &self.actor_name);
-        put(
+        let sentence = replace_placeholder(sentence, "ago", ago);
+        let sentence = replace_placeholder(&sentence, "who", &self.actor_name);
+        replace_placeholder(
             &sentence,
             "whom",
             self.assignee_name.as_deref().unwrap_or_default(),
@@ -127,9 +127,9 @@ impl Activity {
             (Kind::OptedIn, Some(Cause::Import)) => t("{who} imported that they opted in again"),
             (Kind::OptedIn, _) => t("{who} opted them in again"),
         };
-        let sentence = put(&sentence, "who", who);
-        let sentence = put(&sentence, "whom", whom);
-        put(&sentence, "before", before.unwrap_or_default())
+        let sentence = replace_placeholder(&sentence, "who", who);
+        let sentence = replace_placeholder(&sentence, "whom", whom);
+        replace_placeholder(&sentence, "before", before.unwrap_or_default())
     }
 }
 
@@ -175,7 +175,7 @@ pub async fn between(
 
 /// For the live hub: events of the last minute in these conversations, oldest first, in one round trip. An event may be
 /// returned twice.
-pub async fn fresh(db: &Db, keys: &[(WorkspaceId, ConversationId)]) -> Result<Vec<Activity>> {
+pub async fn recent(db: &Db, keys: &[(WorkspaceId, ConversationId)]) -> Result<Vec<Activity>> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }

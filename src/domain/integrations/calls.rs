@@ -65,7 +65,7 @@ impl<T: Send + 'static> Calls<T> {
             .insert(task.id(), (integration, Instant::now()));
     }
 
-    pub fn room(&self) -> CallCapacity {
+    pub fn capacity(&self) -> CallCapacity {
         let mut under_way: HashMap<IntegrationId, usize> = HashMap::new();
         let mut hanging = self.hanging.clone();
         let mut slow = 0;
@@ -162,12 +162,12 @@ mod tests {
         for _ in 0..4 {
             calls.spawn(one, std::future::pending::<()>());
         }
-        let room = calls.room();
+        let room = calls.capacity();
         assert_eq!((left(&room, one), left(&room, other), room.all), (0, 4, 6));
         for _ in 0..6 {
             calls.spawn(IntegrationId::new(), std::future::pending());
         }
-        assert_eq!(calls.room().all, 0);
+        assert_eq!(calls.capacity().all, 0);
     }
 
     #[tokio::test]
@@ -181,13 +181,13 @@ mod tests {
             calls.spawn(IntegrationId::new(), std::future::pending());
         }
         long_ago(&mut calls);
-        let room = calls.room();
+        let room = calls.capacity();
         assert_eq!((left(&room, hanging), room.all), (0, 10));
         for _ in 0..30 {
             calls.spawn(IntegrationId::new(), std::future::pending());
         }
         long_ago(&mut calls);
-        assert_eq!(calls.room().all, 0, "40 at most");
+        assert_eq!(calls.capacity().all, 0, "40 at most");
     }
 
     #[tokio::test]
@@ -201,15 +201,15 @@ mod tests {
             .await
             .expect("a call ends")
             .expect("it does not panic");
-        assert_eq!(left(&calls.room(), slow), 2);
+        assert_eq!(left(&calls.capacity(), slow), 2);
         calls.spawn(slow, async {});
-        assert_eq!(left(&calls.room(), slow), 1);
+        assert_eq!(left(&calls.capacity(), slow), 1);
         calls
             .next()
             .await
             .expect("a call ends")
             .expect("it does not panic");
-        assert_eq!(left(&calls.room(), slow), 4);
+        assert_eq!(left(&calls.capacity(), slow), 4);
     }
 
     #[tokio::test]
@@ -218,7 +218,7 @@ mod tests {
         let one = IntegrationId::new();
         calls.spawn(one, async { std::panic::resume_unwind(Box::new("broken")) });
         assert!(calls.next().await.expect("a call ends").is_err());
-        assert_eq!(left(&calls.room(), one), 4);
+        assert_eq!(left(&calls.capacity(), one), 4);
         assert!(calls.is_empty());
     }
 }

@@ -46,14 +46,14 @@ pub async fn update(
 ) -> Result<Integration> {
     let name = change.name.as_deref().map(str::trim);
     Check::default()
-        .that(
+        .require(
             name.is_none_or(|name| {
                 (1..=80).contains(&name.chars().count()) && !name.contains('\0')
             }),
             "name",
             "1 to 80 characters",
         )
-        .done()?;
+        .finish()?;
     let fresh = match &change.credentials {
         Some(credentials) => Some(checked(app, admin, id, credentials).await?),
         None => None,

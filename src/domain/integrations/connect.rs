@@ -48,14 +48,14 @@ pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connecte
         .parse()
         .map_err(|wrong: providers::UnknownKind| Error::field("provider", wrong.to_string()))?;
     Check::default()
-        .that(
+        .require(
             form.name
                 .as_deref()
                 .is_none_or(|name| name.trim().chars().count() <= 80 && !name.contains('\0')),
             "name",
             "at most 80 characters",
         )
-        .done()?;
+        .finish()?;
     let credentials = match form.credentials {
         serde_json::Value::Null => "{}".into(),
         credentials => credentials.to_string(),

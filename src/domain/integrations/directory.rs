@@ -117,7 +117,7 @@ impl Directory {
     }
 
     /// Invalidates what events report as changed. Runs until the server stops.
-    pub async fn keep_fresh(self) {
+    pub async fn invalidate_on_events(self) {
         let mut events = self.app.db.bus().listen();
         // Events before the subscription were missed.
         self.slots.invalidate_all();

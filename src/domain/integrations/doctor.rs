@@ -300,7 +300,7 @@ async fn load_traffic(tx: &mut WorkspaceTx, id: NumberId) -> Result<Traffic> {
 
 impl Traffic {
     fn findings(self, number: &Number) -> [Finding; 4] {
-        let inbound = match (number.is_missing_texts_since(), number.last_inbound_at) {
+        let inbound = match (number.missing_texts_since(), number.last_inbound_at) {
             (Some(at), _) => Finding {
                 state: State::Attention,
                 ..dated(

@@ -70,19 +70,19 @@ fn number_search(asked: &Search, home: String) -> Result<NumberSearch> {
     let (area_code, contains) = (given(&asked.area_code), given(&asked.contains));
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     Check::default()
-        .that(
+        .require(
             country.parse::<Region>().is_ok(),
             "country",
             "two letters, such as US or DE",
         )
-        .that(
+        .require(
             area_code
                 .as_deref()
                 .is_none_or(|area| area.len() <= 5 && is_number(area)),
             "area_code",
             "one to five digits",
         )
-        .that(
+        .require(
             contains.as_deref().is_none_or(|part| {
                 let is_typed = part.bytes().all(|byte| byte.is_ascii_alphanumeric());
                 (2..=16).contains(&part.len()) && is_typed
@@ -90,7 +90,7 @@ fn number_search(asked: &Search, home: String) -> Result<NumberSearch> {
             "contains",
             "2 to 16 digits or letters",
         )
-        .done()?;
+        .finish()?;
     Ok(NumberSearch {
         country,
         area_code,
@@ -294,12 +294,12 @@ pub async fn release(app: &App, admin: &Admin, directory: &Directory, id: Number
     .await?;
     drop(tx);
     Check::default()
-        .that(
+        .require(
             number.status != PENDING,
             "number_id",
             "the provider is still setting it up: sync, then release it",
         )
-        .done()?;
+        .finish()?;
     let account = account(app, admin, directory, number.integration_id).await?;
     let (app, admin) = (app.clone(), admin.clone());
     tokio::spawn(async move {

@@ -179,7 +179,7 @@ pub async fn note(
     uses.flush(db).await
 }
 
-pub async fn forget_old(db: &Db) -> Result<()> {
+pub async fn delete_expired(db: &Db) -> Result<()> {
     sqlx::query!("delete from credential_access_log where hour < now() - interval '1 year'")
         .execute(db.system_pool())
         .await?;

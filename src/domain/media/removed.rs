@@ -18,7 +18,7 @@ pub(super) async fn remove(tx: &mut SystemTx, file: &str) -> Result<()> {
 }
 
 /// Deletes due files and returns how many there were. Repeating it is safe: file names are never reused.
-pub async fn take_out(app: &App, most: i64) -> Result<usize> {
+pub async fn delete_due(app: &App, most: i64) -> Result<usize> {
     let files = due(&app.db, most).await?;
     let mut gone = Vec::with_capacity(files.len());
     for file in files {

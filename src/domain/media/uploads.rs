@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use url::Url;
 
-use super::keep::{Stored, store};
+use super::fetch::{Stored, store};
 use crate::app::App;
 use crate::db::{TenantContext, WorkspaceTx};
 use crate::error::{Check, Error, Result};
@@ -52,14 +52,14 @@ pub async fn add(app: &App, tenant: TenantContext, name: &str, bytes: Bytes) -> 
         return Err(Error::TooLarge);
     }
     Check::default()
-        .that(!bytes.is_empty(), "file", "choose a file: this one is empty")
-        .that(
+        .require(!bytes.is_empty(), "file", "choose a file: this one is empty")
+        .require(
             bytes.is_empty() || SENDABLE.contains(&pictures::kind(&bytes)),
             "file",
             "phones do not take this kind of file: send a picture (JPEG, PNG, GIF, WebP), a film (MP4), a recording (MP3), a \
              PDF or a vCard",
         )
-        .done()?;
+        .finish()?;
     let id = MediaId::new();
     announce(app, tenant, id).await?;
     let stored = store(app, tenant.workspace, id, bytes, String::new()).await?;
@@ -169,18 +169,18 @@ pub fn check(ids: &[MediaId], urls: &[String]) -> Result<()> {
     unique.sort_unstable();
     unique.dedup();
     Check::default()
-        .that(
+        .require(
             ids.len() + urls.len() <= COUNT_LIMIT,
             if ids.is_empty() { "media_urls" } else { "media_ids" },
             "at most 10 files go with one text",
         )
-        .that(unique.len() == ids.len(), "media_ids", "name each file once")
-        .that(
+        .require(unique.len() == ids.len(), "media_ids", "name each file once")
+        .require(
             urls.iter().all(|url| is_public(url)),
             "media_urls",
             "public addresses such as https://example.com/picture.jpg, where the provider gets the file",
         )
-        .done()
+        .finish()
 }
 
 /// Refuses files that the provider would refuse or carriers would drop, before the text is queued.
@@ -193,7 +193,7 @@ pub fn check_weight(files: &[Attachment], provider: Kind) -> Result<()> {
     });
     let name = provider.name();
     let mut check = Check::default();
-    check.that(
+    check.require(
         total <= limits.together,
         "media_ids",
         format!(
@@ -203,7 +203,7 @@ pub fn check_weight(files: &[Attachment], provider: Kind) -> Result<()> {
         ),
     );
     if let Some(size) = heavy.and_then(|file| file.size) {
-        check.that(
+        check.require(
             total > limits.together,
             "media_ids",
             format!(
@@ -213,7 +213,7 @@ pub fn check_weight(files: &[Attachment], provider: Kind) -> Result<()> {
             ),
         );
     }
-    check.done()
+    check.finish()
 }
 
 /// `1.4 MB`
@@ -236,7 +236,7 @@ fn is_public(url: &str) -> bool {
 }
 
 /// The files that a text names. One round trip if there are uploads.
-pub async fn named(
+pub async fn resolve(
     tx: &mut WorkspaceTx,
     ids: &[MediaId],
     urls: &[String],
@@ -295,18 +295,18 @@ async fn uploaded(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachmen
                 origin: Origin::Upload,
             }),
             None => {
-                wrong.that(false, "media_ids", foreign_upload(*id));
+                wrong.require(false, "media_ids", foreign_upload(*id));
             }
         }
     }
     let total: i64 = files.iter().filter_map(|file| file.size).sum();
     wrong
-        .that(
+        .require(
             usize::try_from(total).is_ok_and(|total| total <= LARGEST_MEDIA),
             "media_ids",
             "together these files are larger than 5 MB, which is what one text carries",
         )
-        .done()?;
+        .finish()?;
     Ok(files)
 }
 
@@ -322,7 +322,7 @@ pub async fn waiting(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attach
 }
 
 /// Skips uploads that are not unsent any more.
-pub async fn still_waiting(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachment>> {
+pub async fn unsent(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachment>> {
     let rows = sqlx::query!(
         r#"select d.id as "id: MediaId", d.content_type, d.size, d.width, d.height
              from unnest($1::uuid[]) with ordinality as u (id, place)
@@ -347,7 +347,7 @@ pub async fn still_waiting(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<
 }
 
 /// Copies of the files of an earlier text.
-pub async fn again(tx: &mut WorkspaceTx, of: MessageId) -> Result<Vec<Attachment>> {
+pub async fn copies_of(tx: &mut WorkspaceTx, of: MessageId) -> Result<Vec<Attachment>> {
     let rows = sqlx::query!(
         r#"select id as "id: MediaId", content_type, size, width, height, source_url from message_media where message_id = $1 order by position"#,
         of as _,

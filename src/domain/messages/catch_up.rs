@@ -77,7 +77,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
 }
 
 /// Releases numbers that a stopping server did not compare, so that another one can do it at once.
-pub async fn hand_back(db: &Db, numbers: &[(WorkspaceId, NumberId)]) -> Result<()> {
+pub async fn release(db: &Db, numbers: &[(WorkspaceId, NumberId)]) -> Result<()> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = numbers.iter().copied().unzip();
     sqlx::query!(
         "update numbers n set catch_up_at = now()
@@ -120,7 +120,7 @@ pub async fn now(
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let due = lease_one(&mut tx, number).await?;
     tx.commit().await?;
-    let brought_in = number_at(app, directory, ingest, &due)
+    let brought_in = compare(app, directory, ingest, &due)
         .await?
         .ok_or_else(|| {
             Error::ProviderUnavailable("This provider keeps no list of what it received.".into())
@@ -154,7 +154,7 @@ async fn lease_one(tx: &mut WorkspaceTx, number: NumberId) -> Result<Due> {
 
 /// Compares a number; returns how many texts were added, or `None` if the provider keeps no list. One round trip finds
 /// the texts that are stored already; they cost nothing else.
-pub async fn number_at(
+pub async fn compare(
     app: &App,
     directory: &Directory,
     ingest: &Ingest,

@@ -36,7 +36,7 @@ struct StrandedText {
 
 /// Moves queued texts of numbers that cannot send, and returns how many there were. Texts without a suitable number
 /// stay queued. One round trip, and seven for each text.
-pub async fn hand_over(db: &Db) -> Result<usize> {
+pub async fn move_stranded(db: &Db) -> Result<usize> {
     let mut tx = db.system().await?;
     let stranded = stranded(&mut tx).await?;
     for text in &stranded {
@@ -238,7 +238,7 @@ async fn record_failover(
         before: Some(json!({"number": text.from})),
         after: Some(json!({"number": text.to_from})),
     };
-    audit::record_by_itself(
+    audit::record_by_server(
         tx,
         text.workspace,
         AuditAction::TextHandedOver,

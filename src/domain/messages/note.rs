@@ -58,7 +58,7 @@ pub async fn add(
     let content = draft.content.replace('\0', "");
     let content = content.trim();
     let (content, mentioned) = if content.contains('@') || !draft.mentions.is_empty() {
-        let colleagues = numbers::audience(tx, target.number).await?;
+        let colleagues = numbers::viewers(tx, target.number).await?;
         parse_mentions(content, &draft.mentions, &colleagues)?
     } else {
         (content.to_owned(), Vec::new())
@@ -147,24 +147,24 @@ async fn previous_note(
 fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
     let content = draft.content.replace('\0', "");
     Check::default()
-        .that(
+        .require(
             (1..=LENGTH_LIMIT).contains(&content.trim().chars().count()),
             "content",
             "write something: 1 to 5,000 characters",
         )
-        .that(
+        .require(
             draft.mentions.len() <= 50,
             "mentions",
             "at most 50 colleagues",
         )
-        .that(
+        .require(
             key.is_none_or(|key| {
                 (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
             }),
             "Idempotency-Key",
             "1 to 255 visible ASCII characters, such as a UUID",
         )
-        .done()
+        .finish()
 }
 
 /// The note as it is stored, and the members it mentions, each once.

@@ -126,7 +126,7 @@ const BATCH: i64 = 100;
 
 /// Fails texts that waited past their deadline, because their content may be outdated. Returns how many there were. One
 /// round trip, and one for each of them.
-pub async fn give_up_on_late(db: &Db) -> Result<usize> {
+pub async fn fail_expired(db: &Db) -> Result<usize> {
     let mut tx = db.system().await?;
     let late = sqlx::query!(
         r#"with late as (
@@ -203,7 +203,7 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
             fail(&mut tx, text, refusal).await?;
             tx.announce(Event::Queued);
         }
-        Outcome::Retry { after, holds } => {
+        Outcome::Retry { after, scope } => {
             change(
                 &mut tx,
                 text,
@@ -214,7 +214,7 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
                 },
             )
             .await?;
-            record_pause(&mut tx, text, *holds, *after).await?;
+            record_pause(&mut tx, text, *scope, *after).await?;
         }
         Outcome::Unconfirmed => {
             change(
@@ -247,10 +247,10 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
 async fn record_pause(
     tx: &mut SystemTx,
     text: &Leased,
-    holds: PauseScope,
+    scope: PauseScope,
     pause: Duration,
 ) -> Result<()> {
-    match holds {
+    match scope {
         PauseScope::Text => {}
         PauseScope::Number => {
             sqlx::query!(
@@ -355,7 +355,7 @@ async fn change(tx: &mut SystemTx, text: &Leased, change: StatusUpdate<'_>) -> R
 
 /// Marks texts whose lease expired as unconfirmed. The provider may have accepted them, so they are not sent again
 /// before the outcome is known.
-pub async fn set_aside_orphans(db: &Db) -> Result<usize> {
+pub async fn mark_orphans_unconfirmed(db: &Db) -> Result<usize> {
     let mut tx = db.system().await?;
     let orphans = sqlx::query!(
         "with orphans as (

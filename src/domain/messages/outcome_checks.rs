@@ -25,14 +25,14 @@ const PAUSES: [Duration; 4] = [
 const MAX_CHECKS: i16 = PAUSES.len() as i16;
 
 /// An unconfirmed text that is due for a check.
-pub struct Open {
+pub struct UnconfirmedText {
     pub text: Leased,
     /// When it was created; the provider cannot have accepted it earlier.
     pub since: DateTime<Utc>,
     pub check_number: i16,
 }
 
-impl Open {
+impl UnconfirmedText {
     /// Whether this is the last check: a text that is missing now was never accepted.
     pub fn is_last(&self) -> bool {
         self.check_number >= MAX_CHECKS
@@ -41,7 +41,7 @@ impl Open {
 
 /// Leases unconfirmed texts that are due for a check for one minute, within the call capacity of each integration. Only
 /// a completed check is counted: after a crash nothing is known. One round trip.
-pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Open>> {
+pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<UnconfirmedText>> {
     let rows = sqlx::query!(
         r#"with open as (
                select m.workspace_id, m.id, m.integration_id,
@@ -87,7 +87,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Open>> {
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| Open {
+        .map(|row| UnconfirmedText {
             text: Leased {
                 workspace: row.workspace,
                 id: row.id,
@@ -109,15 +109,15 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Open>> {
 }
 
 /// Records a check that found nothing, and schedules the next one. One round trip.
-pub async fn looked(db: &Db, open: &Open) -> Result<()> {
-    let next = usize::try_from(open.check_number).unwrap_or_default();
+pub async fn record_check(db: &Db, unconfirmed: &UnconfirmedText) -> Result<()> {
+    let next = usize::try_from(unconfirmed.check_number).unwrap_or_default();
     let pause = PAUSES.get(next).copied().unwrap_or_default();
     sqlx::query!(
         "update messages set outcome_checks = $3, due_at = now() + make_interval(secs => $4)
           where workspace_id = $1 and id = $2 and status = 'unconfirmed'",
-        open.text.workspace as _,
-        open.text.id as _,
-        open.check_number,
+        unconfirmed.text.workspace as _,
+        unconfirmed.text.id as _,
+        unconfirmed.check_number,
         pause.as_secs_f64(),
     )
     .execute(db.system_pool())
@@ -126,12 +126,22 @@ pub async fn looked(db: &Db, open: &Open) -> Result<()> {
 }
 
 /// The outcome that the provider's list implies; `None`: check again later.
-pub async fn settled(db: &Db, open: &Open, found: Vec<RemoteMessage>) -> Result<Option<Outcome>> {
+pub async fn outcome_of(
+    db: &Db,
+    unconfirmed: &UnconfirmedText,
+    found: Vec<RemoteMessage>,
+) -> Result<Option<Outcome>> {
     let sids: Vec<_> = found
         .iter()
         .map(|remote| remote.provider_sid.clone())
         .collect();
-    let assigned = assigned_sids(db, open.text.workspace, open.text.integration, &sids).await?;
+    let assigned = assigned_sids(
+        db,
+        unconfirmed.text.workspace,
+        unconfirmed.text.integration,
+        &sids,
+    )
+    .await?;
     // Users may send the same text twice: the oldest one that belongs to no other message is this one.
     let unassigned = found
         .into_iter()
@@ -143,9 +153,9 @@ pub async fn settled(db: &Db, open: &Open, found: Vec<RemoteMessage>) -> Result<
             segments: remote.segments,
             price: remote.price,
         }),
-        None if open.is_last() => Some(Outcome::Retry {
+        None if unconfirmed.is_last() => Some(Outcome::Retry {
             after: Duration::ZERO,
-            holds: PauseScope::Text,
+            scope: PauseScope::Text,
         }),
         None => None,
     })

@@ -19,12 +19,12 @@ pub(super) fn check(at: DateTime<Utc>) -> Result<()> {
     let now = clock::now();
     let latest = now.checked_add_months(MAX_DELAY).unwrap_or(now);
     Check::default()
-        .that(
+        .require(
             (now..=latest).contains(&at),
             "scheduled_at",
             "a time in the future, at most a year ahead, such as 2026-11-23T09:00:00Z",
         )
-        .done()
+        .finish()
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -41,14 +41,14 @@ pub async fn change(tx: &mut WorkspaceTx, id: MessageId, change: MessageChange) 
         .content
         .map(|content| segments::composed(&content.replace('\0', "")).into_owned());
     Check::default()
-        .that(
+        .require(
             content
                 .as_deref()
                 .is_none_or(|content| !content.trim().is_empty() && segments::fits(content)),
             "content",
             "1 to 1,600 characters",
         )
-        .done()?;
+        .finish()?;
     if let Some(at) = change.scheduled_at {
         check(at)?;
     }
@@ -104,7 +104,7 @@ pub async fn send_now(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
 
 /// A scheduled text and its recipient.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct Waiting {
+pub struct ScheduledText {
     pub message: Message,
     pub contact_name: Option<String>,
     pub contact_phone: String,
@@ -115,11 +115,11 @@ pub struct Waiting {
 
 /// All scheduled texts, the next one first. For each number one scan of at most a page. The cursor is the time and id
 /// of the last row. Two round trips.
-pub async fn waiting(
+pub async fn list(
     tx: &mut WorkspaceTx,
     created_by: Option<UserId>,
     span: &Span,
-) -> Result<Page<Waiting>> {
+) -> Result<Page<ScheduledText>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
     let rows = sqlx::query!(
         r#"select m.id as "id: MessageId", m.scheduled_at as "at!", c.name as "contact_name?", c.phone_number as contact_phone,
@@ -154,7 +154,7 @@ pub async fn waiting(
     let mut data = Vec::with_capacity(rows.data.len());
     for row in rows.data {
         if let Some(at) = messages.iter().position(|message| message.id == row.id) {
-            data.push(Waiting {
+            data.push(ScheduledText {
                 message: messages.swap_remove(at),
                 contact_name: row.contact_name,
                 contact_phone: row.contact_phone,

@@ -146,8 +146,8 @@ async fn write(
         return Err(Error::ConversationMoved { by, since });
     }
     let media = match earlier {
-        Some(earlier) => uploads::again(tx, earlier).await?,
-        None => uploads::named(tx, &draft.media_ids, &draft.media_urls).await?,
+        Some(earlier) => uploads::copies_of(tx, earlier).await?,
+        None => uploads::resolve(tx, &draft.media_ids, &draft.media_urls).await?,
     };
     if !media.is_empty() && !target.mms {
         let field = if draft.media_ids.is_empty() {
@@ -163,7 +163,7 @@ async fn write(
     uploads::check_weight(&media, target.provider)?;
     let body = match draft.template_id {
         Some(template) => {
-            templates::written(tx, member, template, conversation, &draft.variables).await?
+            templates::render(tx, member, template, conversation, &draft.variables).await?
         }
         None => draft.content,
     };
@@ -244,8 +244,8 @@ fn with_signature(content: &str, signature: &str) -> Result<String> {
 
 fn check_length(content: String, most: &str) -> Result<String> {
     Check::default()
-        .that(segments::fits(content.trim()), "content", most)
-        .done()?;
+        .require(segments::fits(content.trim()), "content", most)
+        .finish()?;
     Ok(content)
 }
 
@@ -262,44 +262,44 @@ fn check(draft: &Draft, key: Option<&str>, is_repeat: bool) -> Result<()> {
     ];
     let content = draft.content.trim();
     Check::default()
-        .that(
+        .require(
             targets.iter().filter(|given| **given).count() == 1,
             "conversation_id",
             "exactly one of conversation_id, contact_id and to says where it goes",
         )
-        .that(
+        .require(
             !draft.spread || (draft.number_id.is_none() && draft.conversation_id.is_none()),
             "spread",
             "the server can choose the number only where neither number_id nor conversation_id names it",
         )
-        .that(
+        .require(
             draft.template_id.is_none() || content.is_empty(),
             "content",
             "the template writes it: leave out one of content and template_id",
         )
-        .that(
+        .require(
             draft.template_id.is_some() || draft.variables.is_empty(),
             "variables",
             "they stand in a template: name it in template_id",
         )
-        .that(
+        .require(
             !needs_content || !content.replace('\0', "").is_empty(),
             "content",
             "write something: 1 to 1,600 characters",
         )
-        .that(
+        .require(
             segments::fits(content),
             "content",
             "at most 1,600 characters; an emoji counts as two or more",
         )
-        .that(
+        .require(
             key.is_none_or(|key| {
                 (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
             }),
             "Idempotency-Key",
             "1 to 255 visible ASCII characters, such as a UUID",
         )
-        .done()
+        .finish()
 }
 
 /// Finds or creates the conversation with the recipient, from the requested number.
@@ -310,7 +310,7 @@ async fn find_or_create_conversation(
 ) -> Result<ConversationId> {
     let requested = match draft.spread {
         true => None,
-        false => Some(numbers::to_send_from(tx, member, draft.number_id).await?),
+        false => Some(numbers::default_sender(tx, member, draft.number_id).await?),
     };
     let contact = match (draft.contact_id, &draft.to) {
         (Some(contact), _) => contacts::find(tx, contact).await?.id,

@@ -24,7 +24,7 @@ use crate::sheet::{self, Reading, Sheet, short_name, unguarded};
 
 pub const MAX_LINES: usize = 10_000;
 /// Bytes of a file; more than the longest valid lines need.
-pub const LARGEST: usize = 2 * 1024 * 1024;
+pub const MAX_FILE_BYTES: usize = 2 * 1024 * 1024;
 const MAX_REPORTED_ERRORS: usize = 500;
 
 /// The result of an import.
@@ -80,7 +80,7 @@ pub async fn import(
     let region: Region = region_code.parse().unwrap_or(Region::US);
     let reading = Reading {
         most: MAX_LINES,
-        encoding: imports::chosen(encoding)?,
+        encoding: imports::parse_encoding(encoding)?,
         region: Some(&region_code),
     };
     let sheet =

@@ -9,7 +9,7 @@ use crate::ids::{ConversationId, MessageId, NumberId, UserId, WorkspaceId};
 
 /// For the live hub: the contacts of these conversations have just opted out or in. An opt-out may hold for every
 /// number, so each conversation of a contact gets an event. Events may repeat. One round trip, none for an empty list.
-pub async fn moved(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Result<Vec<Event>> {
+pub async fn consent_events(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Result<Vec<Event>> {
     if by.is_empty() {
         return Ok(Vec::new());
     }

@@ -75,12 +75,12 @@ pub fn variables(text: &str) -> Vec<String> {
 }
 
 /// Fills in the values; if some are missing, the error lists their names.
-pub fn filled(text: &str, values: &BTreeMap<String, String>) -> Result<String, Vec<String>> {
+pub fn fill(text: &str, values: &BTreeMap<String, String>) -> Result<String, Vec<String>> {
     let missing: Vec<_> = missing(text, values);
     if !missing.is_empty() {
         return Err(missing);
     }
-    Ok(filled_so_far(text, values))
+    Ok(fill_partially(text, values))
 }
 
 /// Names without a value, each once, in order.
@@ -101,7 +101,7 @@ pub fn missing(text: &str, values: &BTreeMap<String, String>) -> Vec<String> {
     names
 }
 
-pub fn filled_so_far(text: &str, values: &BTreeMap<String, String>) -> String {
+pub fn fill_partially(text: &str, values: &BTreeMap<String, String>) -> String {
     let filled_piece = |piece| match piece {
         Piece::Text(text) => text.to_owned(),
         Piece::Variable {
@@ -138,7 +138,7 @@ mod tests {
         let json = include_str!("../../../tests/vectors/variables.json");
         for vector in serde_json::from_str::<Vec<Vector>>(json).expect("the vectors are JSON") {
             let Vector { text, values, .. } = &vector;
-            assert_eq!(filled_so_far(text, values), vector.filled, "{text}");
+            assert_eq!(fill_partially(text, values), vector.filled, "{text}");
             assert_eq!(missing(text, values), vector.missing, "{text}");
         }
     }
@@ -149,9 +149,9 @@ mod tests {
             let nothing = BTreeMap::new();
             let names = missing(&text, &nothing);
             if variables(&text).is_empty() {
-                prop_assert_eq!(filled_so_far(&text, &nothing), text);
+                prop_assert_eq!(fill_partially(&text, &nothing), text);
             } else {
-                prop_assert_eq!(filled(&text, &nothing).is_err(), !names.is_empty());
+                prop_assert_eq!(fill(&text, &nothing).is_err(), !names.is_empty());
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::domain::accounts::two_factor::{self, Enrolment, State as TwoFactor};
 use crate::domain::accounts::{self, Caller, Login, Session, SignUp, SignedIn, User};
 use crate::domain::settings::given;
-use crate::domain::workspaces::{self, Mine};
+use crate::domain::workspaces::{self, WorkspaceMembership};
 use crate::error::Error;
 use crate::ids::SessionId;
 use crate::language::Language;
@@ -99,7 +99,7 @@ pub async fn logout(
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Me {
     pub user: User,
-    pub workspaces: Vec<Mine>,
+    pub workspaces: Vec<WorkspaceMembership>,
 }
 
 /// Returns the signed-in user and the workspaces that the user is a member of.
@@ -134,7 +134,7 @@ pub async fn rename(
         accounts::rename(&state.db, &user, &name).await?;
     }
     if let Some(language) = form.language {
-        accounts::speak(&state.db, &user, language).await?;
+        accounts::set_language(&state.db, &user, language).await?;
     }
     me(state, claimed).await
 }

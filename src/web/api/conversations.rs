@@ -148,23 +148,23 @@ pub async fn read(
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Judgement {
+pub struct NearStopResolution {
     /// `true`: the text opts the contact out; `false`: it does not.
     opt_out: bool,
 }
 
 /// Resolves a possible opt-out: a text that resembles STOP (`near_stop_id`). Without one, nothing changes.
 #[utoipa::path(post, path = "/conversations/{conversation_id}/near-stop", tag = "Conversations",
-    params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)), request_body = Judgement,
+    params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)), request_body = NearStopResolution,
     responses((status = 200, body = Conversation), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
-pub async fn judge_stop(
+pub async fn resolve_near_stop(
     State(app): State<App>,
     member: Member,
     Path((_, id)): Path<(WorkspaceId, ConversationId)>,
-    Json(Judgement { opt_out }): Json<Judgement>,
+    Json(NearStopResolution { opt_out }): Json<NearStopResolution>,
 ) -> Result<Json<Conversation>, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    opt_outs::judge(&mut tx, &member, id, opt_out).await?;
+    opt_outs::resolve_near_stop(&mut tx, &member, id, opt_out).await?;
     let conversation = conversations::find(&mut tx, id).await?;
     tx.commit().await?;
     Ok(Json(conversation))

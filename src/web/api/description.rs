@@ -78,7 +78,7 @@ fn complete_operation(operation: &mut Value, method: &str, path: &str) {
     }
 }
 
-/// `contacts_list`, `contacts_tags_give`, `auth_login`: the path's segments and the handler's name without duplicates.
+/// `contacts_list`, `contacts_tags_assign`, `auth_login`: the path's segments and the handler's name without duplicates.
 fn operation_id(path: &str, handler: &str) -> String {
     let own = path.strip_prefix("/api/").unwrap_or(path);
     let own = match own.strip_prefix("workspaces/{workspace_id}/") {

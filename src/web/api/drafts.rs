@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations;
-use crate::domain::drafts::{self, Draft, DraftKey, Writing};
+use crate::domain::drafts::{self, Draft, DraftChange, DraftKey};
 use crate::domain::members::Member;
 use crate::ids::{ConversationId, WorkspaceId};
 use crate::listing::{Page, Span};
@@ -41,13 +41,13 @@ pub async fn show(
 /// Replaces the caller's draft in a conversation. Its files are kept longer than other uploads. An empty draft is
 /// deleted.
 #[utoipa::path(put, path = "/conversations/{conversation_id}/draft", tag = "Conversations",
-    params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)), request_body = Writing,
+    params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)), request_body = DraftChange,
     responses((status = 200, body = Draft), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn save(
     State(app): State<App>,
     member: Member,
     Path((_, id)): Path<(WorkspaceId, ConversationId)>,
-    Json(writing): Json<Writing>,
+    Json(writing): Json<DraftChange>,
 ) -> Result<Json<Draft>, Problem> {
     keep(app, member, Some(id), writing).await
 }
@@ -72,12 +72,12 @@ pub async fn show_new(State(app): State<App>, member: Member) -> Result<Json<Dra
 }
 
 /// Replaces the caller's draft outside a conversation. An empty draft is deleted.
-#[utoipa::path(put, path = "/drafts/new", tag = "Messages", params(("workspace_id" = WorkspaceId, Path)), request_body = Writing,
+#[utoipa::path(put, path = "/drafts/new", tag = "Messages", params(("workspace_id" = WorkspaceId, Path)), request_body = DraftChange,
     responses((status = 200, body = Draft), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn save_new(
     State(app): State<App>,
     member: Member,
-    Json(writing): Json<Writing>,
+    Json(writing): Json<DraftChange>,
 ) -> Result<Json<Draft>, Problem> {
     keep(app, member, None, writing).await
 }
@@ -98,7 +98,7 @@ async fn keep(
     app: App,
     member: Member,
     key: DraftKey,
-    writing: Writing,
+    writing: DraftChange,
 ) -> Result<Json<Draft>, Problem> {
     let mut tx = seen(&app, &member, key).await?;
     let draft = drafts::save(&mut tx, key, writing).await?;

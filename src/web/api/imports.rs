@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::csv_file;
 use crate::app::App;
-pub use crate::domain::contacts::import::LARGEST;
+pub use crate::domain::contacts::import::MAX_FILE_BYTES;
 use crate::domain::contacts::import::{self, Duplicates, Import, Start};
 use crate::domain::members::Admin;
 use crate::error::Error;
@@ -52,7 +52,7 @@ impl Sent {
     pub async fn read(form: Result<Multipart, MultipartRejection>) -> Result<Self, Problem> {
         let mut form = form.map_err(|_| csv_file::missing())?;
         let mut sent = Self::default();
-        let unreadable = |error| csv_file::unreadable(&error, LARGEST);
+        let unreadable = |error| csv_file::unreadable(&error, MAX_FILE_BYTES);
         while let Some(field) = form.next_field().await.map_err(unreadable)? {
             let name = field.name().unwrap_or_default().to_owned();
             if name == "file" {
@@ -63,8 +63,12 @@ impl Sent {
             let text = field.text().await.map_err(unreadable)?;
             sent.take(&name, text)?;
         }
-        if sent.file.as_ref().is_some_and(|file| file.len() > LARGEST) {
-            return Err(csv_file::too_large(LARGEST));
+        if sent
+            .file
+            .as_ref()
+            .is_some_and(|file| file.len() > MAX_FILE_BYTES)
+        {
+            return Err(csv_file::too_large(MAX_FILE_BYTES));
         }
         Ok(sent)
     }

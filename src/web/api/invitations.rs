@@ -65,7 +65,7 @@ pub async fn show(
     State(app): State<App>,
     Path(token): Path<String>,
 ) -> Result<Json<Offer>, Problem> {
-    Ok(Json(invitations::look(&app, &token).await?))
+    Ok(Json(invitations::find_offer(&app, &token).await?))
 }
 
 /// Accepts an invitation. A user signed in with the invited address needs no further data; the owner of an existing

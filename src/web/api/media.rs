@@ -53,7 +53,7 @@ struct FileUpload {
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct InSize {
+pub struct MediaQuery {
     /// `thumb`: a reduced version of a picture.
     #[serde(default)]
     size: Size,
@@ -64,7 +64,7 @@ pub struct InSize {
 /// not stored yet is fetched from the provider: 503 `provider_unavailable` if that fails, `storage_unavailable` if the
 /// storage does not answer.
 #[utoipa::path(get, path = "/media/{media_id}", tag = "Messages",
-    params(("workspace_id" = WorkspaceId, Path), ("media_id" = MediaId, Path), InSize),
+    params(("workspace_id" = WorkspaceId, Path), ("media_id" = MediaId, Path), MediaQuery),
     responses((status = 200, content_type = "*/*"), (status = 206, content_type = "*/*"), (status = 304), (status = 403, body = Problem),
               (status = 404, body = Problem), (status = 412, body = Problem), (status = 416, body = Problem), (status = 503, body = Problem)))]
 pub async fn show(
@@ -72,7 +72,7 @@ pub async fn show(
     State(directory): State<Directory>,
     member: Member,
     Path((_, id)): Path<(WorkspaceId, MediaId)>,
-    Query(query): Query<InSize>,
+    Query(query): Query<MediaQuery>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -113,7 +113,7 @@ pub async fn open(
     State(app): State<App>,
     State(directory): State<Directory>,
     Path(token): Path<String>,
-    Query(query): Query<InSize>,
+    Query(query): Query<MediaQuery>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::domain::members::Member;
-use crate::domain::messages::schedule::{self, MessageChange, Waiting};
+use crate::domain::messages::schedule::{self, MessageChange, ScheduledText};
 use crate::domain::messages::send::{self, Draft, Sent};
 use crate::domain::messages::{self, Direction, Filter, Message, Status};
 use crate::domain::messages::{cancel, retry};
@@ -163,7 +163,7 @@ pub async fn send_now(
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct ToCome {
+pub struct ScheduledQuery {
     /// `true`: only texts written by the caller.
     #[serde(default)]
     mine: bool,
@@ -174,18 +174,18 @@ pub struct ToCome {
 }
 
 /// Lists scheduled texts of numbers visible to the caller, the next one first.
-#[utoipa::path(get, path = "/scheduled", tag = "Messages", params(("workspace_id" = WorkspaceId, Path), ToCome),
-    responses((status = 200, body = Page<Waiting>), (status = 403, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(get, path = "/scheduled", tag = "Messages", params(("workspace_id" = WorkspaceId, Path), ScheduledQuery),
+    responses((status = 200, body = Page<ScheduledText>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn scheduled(
     State(app): State<App>,
     member: Member,
-    Query(query): Query<ToCome>,
-) -> Result<Json<Page<Waiting>>, Problem> {
+    Query(query): Query<ScheduledQuery>,
+) -> Result<Json<Page<ScheduledText>>, Problem> {
     let span = Span {
         limit: query.limit,
         cursor: query.cursor,
     };
     let mut tx = app.db.workspace(member.tenant()).await?;
     let author = query.mine.then_some(member.user());
-    Ok(Json(schedule::waiting(&mut tx, author, &span).await?))
+    Ok(Json(schedule::list(&mut tx, author, &span).await?))
 }

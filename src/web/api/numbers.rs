@@ -173,7 +173,7 @@ pub async fn unassign(
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct CaughtUp {
+pub struct CatchUpResult {
     /// Texts since the last comparison, or of the last day, that were missing and are stored now.
     pub brought_in: usize,
     pub number: Number,
@@ -183,16 +183,16 @@ pub struct CaughtUp {
 /// and every five minutes. Admins only.
 #[utoipa::path(post, path = "/numbers/{number_id}/catch-up", tag = "Numbers",
     params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path)),
-    responses((status = 200, body = CaughtUp), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = CatchUpResult), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub async fn catch_up(
     State(app): State<App>,
     State(directory): State<Directory>,
     State(ingest): State<Ingest>,
     admin: Admin,
     Path((_, id)): Path<(WorkspaceId, NumberId)>,
-) -> Result<Json<CaughtUp>, Problem> {
+) -> Result<Json<CatchUpResult>, Problem> {
     let brought_in = catch_up::now(&app, &directory, &ingest, &admin, id).await?;
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let number = numbers::find(&mut tx, id).await?;
-    Ok(Json(CaughtUp { brought_in, number }))
+    Ok(Json(CatchUpResult { brought_in, number }))
 }

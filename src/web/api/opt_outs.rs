@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::csv_file;
 use crate::app::App;
 use crate::domain::members::Admin;
-pub use crate::domain::opt_outs::import::LARGEST;
+pub use crate::domain::opt_outs::import::MAX_FILE_BYTES;
 use crate::domain::opt_outs::import::{self, Imported};
 use crate::domain::opt_outs::listed::{self, Lift, OptOut};
 use crate::ids::WorkspaceId;
@@ -103,8 +103,8 @@ pub async fn import(
         file,
         encoding,
     } = List::read(form).await?;
-    if file.len() > LARGEST {
-        return Err(csv_file::too_large(LARGEST));
+    if file.len() > MAX_FILE_BYTES {
+        return Err(csv_file::too_large(MAX_FILE_BYTES));
     }
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let imported = import::import(&mut tx, &admin, &name, &file, encoding.as_deref()).await?;
@@ -120,7 +120,7 @@ pub struct List {
 
 impl List {
     pub async fn read(form: Result<Multipart, MultipartRejection>) -> Result<Self, Problem> {
-        let unreadable = |error| csv_file::unreadable(&error, LARGEST);
+        let unreadable = |error| csv_file::unreadable(&error, MAX_FILE_BYTES);
         let mut form = form.map_err(|_| csv_file::missing())?;
         let (mut sent, mut encoding) = (None, None);
         while let Some(field) = form.next_field().await.map_err(unreadable)? {

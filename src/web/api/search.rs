@@ -36,15 +36,15 @@ pub struct SearchQuery {
 pub async fn show(
     State(app): State<App>,
     member: Member,
-    Query(asked): Query<SearchQuery>,
+    Query(search_query): Query<SearchQuery>,
 ) -> Result<Json<Found>, Problem> {
-    let query = search::Query::parse(&asked.q)?;
+    let query = search::Query::parse(&search_query.q)?;
     let span = Span {
-        limit: asked.limit,
-        cursor: asked.cursor,
+        limit: search_query.limit,
+        cursor: search_query.cursor,
     };
     let mut tx = app.db.workspace_for(member.tenant(), Load::Heavy).await?;
     Ok(Json(
-        search::search(&mut tx, &query, asked.kind, &span).await?,
+        search::search(&mut tx, &query, search_query.kind, &span).await?,
     ))
 }

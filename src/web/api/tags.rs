@@ -71,13 +71,13 @@ pub async fn remove(
 #[utoipa::path(put, path = "/contacts/{contact_id}/tags/{tag_id}", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path), ("tag_id" = TagId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
-pub async fn give(
+pub async fn assign(
     State(app): State<App>,
     member: Member,
     Path((_, contact, tag)): Path<(WorkspaceId, ContactId, TagId)>,
 ) -> Result<StatusCode, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    tags::give(&mut tx, contact, tag).await?;
+    tags::assign(&mut tx, contact, tag).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -86,13 +86,13 @@ pub async fn give(
 #[utoipa::path(delete, path = "/contacts/{contact_id}/tags/{tag_id}", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path), ("tag_id" = TagId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
-pub async fn take(
+pub async fn unassign(
     State(app): State<App>,
     member: Member,
     Path((_, contact, tag)): Path<(WorkspaceId, ContactId, TagId)>,
 ) -> Result<StatusCode, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    tags::take(&mut tx, contact, tag).await?;
+    tags::unassign(&mut tx, contact, tag).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -36,9 +36,9 @@ impl UsageQuery {
 pub async fn show(
     State(app): State<App>,
     admin: Admin,
-    Query(asked): Query<UsageQuery>,
+    Query(usage_query): Query<UsageQuery>,
 ) -> Result<Json<Usage>, Problem> {
-    let month = asked.month()?;
+    let month = usage_query.month()?;
     let mut tx = app.db.workspace_for(admin.tenant(), Load::Heavy).await?;
     Ok(Json(usage::month(&mut tx, month).await?))
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::domain::accounts::{self, Caller};
 use crate::domain::members::{Admin, Member};
-use crate::domain::workspaces::{self, Mine, Workspace, WorkspaceChange};
+use crate::domain::workspaces::{self, Workspace, WorkspaceChange, WorkspaceMembership};
 use crate::ids::WorkspaceId;
 use crate::listing::Page;
 use crate::web::auth::Claimed;
@@ -15,11 +15,11 @@ use crate::web::json::Json;
 use crate::web::problem::Problem;
 
 /// Lists the workspaces that the caller is a member of.
-#[utoipa::path(get, path = "/api/workspaces", tag = "Workspaces", responses((status = 200, body = Page<Mine>), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/api/workspaces", tag = "Workspaces", responses((status = 200, body = Page<WorkspaceMembership>), (status = 401, body = Problem)))]
 pub async fn list(
     State(app): State<App>,
     Claimed(session): Claimed,
-) -> Result<Json<Page<Mine>>, Problem> {
+) -> Result<Json<Page<WorkspaceMembership>>, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     let data = workspaces::of_user(&app.db, user.id).await?;
     Ok(Json(Page {
@@ -40,13 +40,13 @@ pub struct Draft {
 /// workspace with `invite`, and for nobody with `closed`: 403 `workspaces_closed`. More than `WORKSPACES_PER_PERSON`:
 /// 403 `too_many_workspaces`.
 #[utoipa::path(post, path = "/api/workspaces", tag = "Workspaces", request_body = Draft,
-    responses((status = 201, body = Mine), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = WorkspaceMembership), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn create(
     State(app): State<App>,
     Claimed(session): Claimed,
     caller: Caller,
     Json(draft): Json<Draft>,
-) -> Result<(StatusCode, Json<Mine>), Problem> {
+) -> Result<(StatusCode, Json<WorkspaceMembership>), Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     let mine = workspaces::create(&app, &draft.name, &user, &caller).await?;
     Ok((StatusCode::CREATED, Json(mine)))

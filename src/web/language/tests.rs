@@ -3,7 +3,7 @@ use axum::http::HeaderValue;
 use proptest::prelude::*;
 
 use super::*;
-use crate::language::said_in;
+use crate::language::in_language;
 
 const EN: Option<Language> = Some(Language::English);
 const ES: Option<Language> = Some(Language::Spanish);
@@ -66,7 +66,7 @@ proptest! {
 
 #[derive(Template)]
 #[template(
-    source = r#"{{ "{month} {year}"|t|put("month", name) }}|{{ "You are signed in as <b>{email}</b>."|rich|put("email", name) }}|{{ n|count("{n} credit left", "{n} credits left") }}"#,
+    source = r#"{{ "{month} {year}"|t|replace_placeholder("month", name) }}|{{ "You are signed in as <b>{email}</b>."|rich|replace_placeholder("email", name) }}|{{ n|count("{n} credit left", "{n} credits left") }}"#,
     ext = "html"
 )]
 struct Sentences<'a> {
@@ -85,7 +85,7 @@ fn values_are_escaped_and_markup_is_kept() {
         english,
         "&#60;i&#62;{n} {year}|You are signed in as <b>&#60;i&#62;{n}</b>.|1 credit left"
     );
-    let spanish = said_in(Language::Spanish, || page.render()).expect("renders");
+    let spanish = in_language(Language::Spanish, || page.render()).expect("renders");
     assert!(spanish.contains("<b>&#60;i&#62;{n}</b>"), "{spanish}");
     assert!(spanish.ends_with("Queda 1 crédito"), "{spanish}");
 }

@@ -22,18 +22,18 @@ pub struct Stream {
     /// `None` only in `drop`.
     stream: Option<TcpStream>,
     entry: Option<Entry>,
-    patience: Duration,
+    read_timeout: Duration,
     /// Set while a write is pending.
     deadline: Option<Pin<Box<Sleep>>>,
     taken: usize,
 }
 
 impl Stream {
-    pub fn new(stream: TcpStream, entry: Entry, patience: Duration) -> Self {
+    pub fn new(stream: TcpStream, entry: Entry, read_timeout: Duration) -> Self {
         Self {
             stream: Some(stream),
             entry: Some(entry),
-            patience,
+            read_timeout,
             deadline: None,
             taken: 0,
         }
@@ -65,10 +65,10 @@ impl Stream {
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => {
-                let patience = self.patience;
+                let read_timeout = self.read_timeout;
                 let deadline = self
                     .deadline
-                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(read_timeout)));
                 ready!(deadline.as_mut().poll(context));
                 metrics::counter!("messagehub_slow_readers_total").increment(1);
                 tracing::debug!("client does not read its response: closing the connection");

@@ -9,7 +9,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use super::*;
 
 /// A server with one short and one endless response, for at most `most` connections.
-async fn server(most: usize, patience: Patience) -> SocketAddr {
+async fn server(most: usize, timeouts: ClientTimeouts) -> SocketAddr {
     let endless = || async {
         let piece = Bytes::from_static(&[b'x'; 4_096]);
         Body::from_stream(stream::repeat_with(move || {
@@ -26,7 +26,7 @@ async fn server(most: usize, patience: Patience) -> SocketAddr {
         router,
         CancellationToken::new(),
         most,
-        patience,
+        timeouts,
     ));
     address
 }
@@ -65,11 +65,11 @@ async fn is_over(stream: &mut TcpStream, within: Duration) -> bool {
 
 #[tokio::test]
 async fn stalled_reader_is_disconnected_and_active_one_is_kept() {
-    let patience = Patience {
+    let timeouts = ClientTimeouts {
         read: SHORT,
-        ..Patience::default()
+        ..ClientTimeouts::default()
     };
-    let server = server(100, patience).await;
+    let server = server(100, timeouts).await;
     let (mut idle, mut dripping) = (
         asking(server, "/endless").await,
         asking(server, "/endless").await,
@@ -104,12 +104,12 @@ async fn stalled_reader_is_disconnected_and_active_one_is_kept() {
 
 #[tokio::test]
 async fn waiting_connections_yield() {
-    let patience = Patience {
+    let timeouts = ClientTimeouts {
         head: LONG,
         read: LONG,
         crowded: SHORT,
     };
-    let server = server(20, patience).await;
+    let server = server(20, timeouts).await;
     let mut held = Vec::new();
     for nth in 0..60 {
         held.push(match nth % 3 {
@@ -129,12 +129,12 @@ async fn waiting_connections_yield() {
 /// With a long idle limit the same connections block new ones: counter-check of the test above.
 #[tokio::test]
 async fn connection_limit_is_shared() {
-    let patience = Patience {
+    let timeouts = ClientTimeouts {
         head: LONG,
         read: LONG,
         crowded: LONG,
     };
-    let server = server(20, patience).await;
+    let server = server(20, timeouts).await;
     let mut held = Vec::new();
     for _ in 0..20 {
         held.push(asking(server, "/endless").await);

@@ -18,11 +18,11 @@ use crate::domain::conversations::{self, Conversation};
 use crate::domain::credits;
 use crate::domain::messages::{self, Message};
 use crate::domain::numbers;
-use crate::domain::opt_outs::stop_events::moved;
+use crate::domain::opt_outs::stop_events::consent_events;
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, WorkspaceId};
-use crate::language::{Language, said_in};
+use crate::language::{Language, in_language};
 use crate::web::pages::fragments;
 
 /// Events loaded together.
@@ -117,7 +117,7 @@ impl Hub {
                 _ => None,
             })
             .collect();
-        events.extend(moved(&self.db, &consent_changes).await?);
+        events.extend(consent_events(&self.db, &consent_changes).await?);
         let mut message_ids = Vec::new();
         let mut conversation_ids = Vec::new();
         for event in &events {
@@ -154,7 +154,7 @@ impl Hub {
         moved.extend(received.map(|text| (text.workspace_id, text.conversation_id)));
         moved.sort_unstable();
         moved.dedup();
-        let happened = activity::fresh(&self.db, &moved).await?;
+        let happened = activity::recent(&self.db, &moved).await?;
         for event in events {
             self.deliver_event(event, &messages, &conversations).await?;
         }
@@ -541,7 +541,7 @@ pub(super) fn push(
         if listening().next().is_none() {
             continue;
         }
-        match said_in(language, &html) {
+        match in_language(language, &html) {
             Ok(html) => {
                 let text = Utf8Bytes::from(html);
                 listening().for_each(|to| to.push(text.clone()));

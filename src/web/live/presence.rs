@@ -68,7 +68,7 @@ impl Connection {
 impl Rooms {
     /// Whether the user is present in the workspace; absent users get push notifications. A window counts while it is
     /// visible, and for `away_after` afterwards. Background tabs and locked screens do not count.
-    pub fn is_there(&self, workspace: WorkspaceId, user: UserId, away_after: Duration) -> bool {
+    pub fn is_present(&self, workspace: WorkspaceId, user: UserId, away_after: Duration) -> bool {
         let windows = self.connections_of(workspace, user);
         windows.iter().any(|window| window.is_watched(away_after))
     }

@@ -131,7 +131,7 @@ pub async fn set_language(
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     let language = Language::of_tag(&language);
-    accounts::speak(&app.db, &user, language).await?;
+    accounts::set_language(&app.db, &user, language).await?;
     let cookie = AppendHeaders([language_cookie(&app.config, language)]);
     Ok((cookie, Notice::Saved.at("/account")).into_response())
 }

@@ -28,7 +28,7 @@ pub mod recovery;
 struct LoginPage {
     form: Form,
     signup_open: bool,
-    said: Option<Notice>,
+    notice: Option<Notice>,
 }
 
 /// The password is accepted; the page asks for the code.
@@ -133,7 +133,7 @@ async fn begin(
         email: founder.email,
         password: founder.password,
     };
-    let caller = caller.remembered();
+    let caller = caller.with_browser_token();
     match accounts::sign_up(&app, asked, &caller).await {
         Ok(signed_in) => Ok(enter(&app, &signed_in, &caller, "")),
         Err(error) => {
@@ -167,7 +167,7 @@ pub async fn login(
     Ok(page(&LoginPage {
         form,
         signup_open: accounts::may_sign_up(&app).await?,
-        said: notice_query.done,
+        notice: notice_query.done,
     })?
     .into_response())
 }
@@ -196,7 +196,7 @@ pub async fn log_in(
         password: typed.password,
         code: Some(typed.code).filter(|code| !code.trim().is_empty()),
     };
-    let caller = caller.remembered();
+    let caller = caller.with_browser_token();
     match accounts::log_in(&app, asked, &caller).await {
         Ok(signed_in) => Ok(enter(&app, &signed_in, &caller, &typed.next)),
         Err(Error::CodeRequired { ticket }) => {
@@ -211,7 +211,7 @@ pub async fn log_in(
             let shown = page(&LoginPage {
                 form,
                 signup_open: accounts::may_sign_up(&app).await?,
-                said: None,
+                notice: None,
             })?;
             Ok(response.with(shown))
         }
@@ -232,7 +232,7 @@ pub async fn second_step(
     caller: Caller,
     Posted(typed): Posted<Code>,
 ) -> Result<Response, Problem> {
-    let caller = caller.remembered();
+    let caller = caller.with_browser_token();
     match accounts::second_step(&app, &typed.ticket, &typed.code, &caller).await {
         Ok(signed_in) => Ok(enter(&app, &signed_in, &caller, &typed.next)),
         // The ticket expires after minutes; then the password is asked for again.

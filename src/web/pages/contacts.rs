@@ -23,7 +23,7 @@ use crate::domain::conversations;
 use crate::domain::members::Member;
 use crate::error::Result;
 use crate::ids::TagId;
-use crate::language::{t, t_as};
+use crate::language::{t, t_in_context};
 use crate::listing::Span;
 use crate::web::api::contacts::table;
 use crate::web::language::filters;
@@ -44,7 +44,7 @@ const ROWS: i64 = 50;
 #[template(path = "contacts/list.html")]
 struct Page {
     shell: Shell,
-    asked: ListQuery,
+    list_query: ListQuery,
     tags: Vec<Tag>,
     table: Partial,
 }
@@ -54,7 +54,7 @@ struct Page {
 #[template(path = "contacts/_table.html")]
 struct Table {
     slug: String,
-    asked: ListQuery,
+    list_query: ListQuery,
     rows: Vec<Listed>,
     next: Option<String>,
     is_first: bool,
@@ -113,7 +113,7 @@ impl ListQuery {
         query.finish()
     }
 
-    fn again(&self) -> String {
+    fn first_page_query(&self) -> String {
         self.query(&self.sort, None)
     }
 
@@ -143,16 +143,16 @@ impl Table {
         let label = match sort {
             Sort::Name => t("Name"),
             Sort::LastText => t("Last text"),
-            Sort::Added => t_as("Added", "date"),
+            Sort::Added => t_in_context("Added", "date"),
         };
-        let order = self.asked.order();
+        let order = self.list_query.order();
         let is_current = order.sort == sort;
         let turned = if is_current && !order.is_reversed {
             "-"
         } else {
             ""
         };
-        let query = self.asked.query(&format!("{turned}{sort}"), None);
+        let query = self.list_query.query(&format!("{turned}{sort}"), None);
         let is_upwards = (sort == Sort::Name) != order.is_reversed;
         HtmlSafeOutput(Heading::new(
             label.into_owned(),
@@ -166,12 +166,12 @@ impl Table {
 pub async fn list(
     member: Member,
     State(app): State<App>,
-    Query(asked): Query<ListQuery>,
+    Query(list_query): Query<ListQuery>,
     Query(notice_query): Query<NoticeQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace_for(member.tenant(), Load::Heavy).await?;
-    let table = found(&mut tx, &member, asked.clone()).await?;
+    let table = found(&mut tx, &member, list_query.clone()).await?;
     if wants_only_streams(&headers) {
         return Ok(streams(fragments::swap("contact-list", &table)?));
     }
@@ -180,26 +180,26 @@ pub async fn list(
         shell: Shell::new(&member, &counts, "contacts").with_notice(notice_query.done),
         tags: tags::list(&mut tx).await?,
         table: partial(&table)?,
-        asked,
+        list_query,
     })?
     .into_response())
 }
 
-async fn found(tx: &mut WorkspaceTx, member: &Member, asked: ListQuery) -> Result<Table> {
+async fn found(tx: &mut WorkspaceTx, member: &Member, list_query: ListQuery) -> Result<Table> {
     let span = Span {
         limit: Some(ROWS),
-        cursor: Some(asked.cursor.clone()),
+        cursor: Some(list_query.cursor.clone()),
     };
-    let found = list::list(tx, member, &asked.filter(), asked.order(), &span).await?;
+    let found = list::list(tx, member, &list_query.filter(), list_query.order(), &span).await?;
     Ok(Table {
         slug: member.slug.clone(),
         next: found
             .next_cursor
-            .map(|cursor| asked.query(&asked.sort, Some(&cursor))),
-        is_first: asked.cursor.is_empty(),
+            .map(|cursor| list_query.query(&list_query.sort, Some(&cursor))),
+        is_first: list_query.cursor.is_empty(),
         rows: found.data,
         is_admin: member.is_admin(),
-        asked,
+        list_query,
     })
 }
 
@@ -207,9 +207,11 @@ async fn found(tx: &mut WorkspaceTx, member: &Member, asked: ListQuery) -> Resul
 pub async fn export(
     member: Member,
     State(app): State<App>,
-    Query(asked): Query<ListQuery>,
+    Query(list_query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
-    Ok(table(export::begin(&app.db, member, asked.filter()).await?))
+    Ok(table(
+        export::begin(&app.db, member, list_query.filter()).await?,
+    ))
 }
 
 #[derive(Template)]

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use crate::language::t_as;
+use crate::language::t_in_context;
 
 /// Country names in the current language, sorted.
 pub fn countries() -> Vec<(&'static str, Cow<'static, str>)> {
-    let called = |(code, name): &(&'static str, &'static str)| (*code, t_as(name, "country"));
+    let called =
+        |(code, name): &(&'static str, &'static str)| (*code, t_in_context(name, "country"));
     let mut countries: Vec<_> = COUNTRIES.iter().map(called).collect();
     countries.sort_by_cached_key(|(_, name)| name.chars().map(plain).collect::<String>());
     countries

@@ -13,7 +13,7 @@ use crate::domain::credits::Balance;
 use crate::domain::messages::Message;
 use crate::domain::numbers::Number;
 use crate::ids::{ContactId, ConversationId, UserId};
-use crate::language::{put, t};
+use crate::language::{replace_placeholder, t};
 use crate::web::language::filters;
 use crate::web::pages;
 use crate::web::pages::admin::number_row::NumberRow;
@@ -21,7 +21,7 @@ use crate::web::pages::contacts::card::{ContactCard, FewTags, Tags};
 use crate::web::pages::inbox::filter::ListLocation;
 use crate::web::pages::inbox::row::ConversationRow;
 use crate::web::pages::inbox::standing::{Blocked, Consent, StatusControl};
-use crate::web::pages::inbox::texts::{Bubble, Happened};
+use crate::web::pages::inbox::texts::{ActivityLine, Bubble};
 
 pub fn message_added(message: &Message, conversation: &Conversation) -> Result<String, Error> {
     Ok(bubble(message)? + &row(conversation)?)
@@ -148,7 +148,7 @@ pub fn happened(one: &Activity) -> Result<String, Error> {
     Ok(format!(
         r#"<turbo-stream action="message" target="thread-{}"><template>{}</template></turbo-stream>"#,
         one.conversation_id,
-        Happened { one }.render()?
+        ActivityLine { one }.render()?
     ))
 }
 
@@ -163,8 +163,8 @@ pub fn mentioned(message: &Message, conversation: &Conversation) -> Result<Strin
         }
         .render()?,
     );
-    let sentence = put(&t("<b>{by}</b> mentioned you: {whom}"), "by", by);
-    let sentence = put(&sentence, "whom", title);
+    let sentence = replace_placeholder(&t("<b>{by}</b> mentioned you: {whom}"), "by", by);
+    let sentence = replace_placeholder(&sentence, "whom", title);
     Ok(format!(
         r#"<turbo-stream action="mentioned" target="{id}" message="{}"><template>{sentence}</template></turbo-stream>"#,
         message.id
@@ -184,7 +184,7 @@ pub fn thread(
 ) -> Result<String, Error> {
     let mut html = String::new();
     for one in happened {
-        html.push_str(&Happened { one }.render()?);
+        html.push_str(&ActivityLine { one }.render()?);
     }
     for message in newest_first.iter().rev() {
         html.push_str(
@@ -243,7 +243,7 @@ fn row(conversation: &Conversation) -> Result<String, Error> {
 fn bare_row(conversation: &Conversation) -> Result<String, Error> {
     ConversationRow {
         conversation,
-        place: &ListLocation::default(),
+        location: &ListLocation::default(),
         current: false,
         draft: "",
     }

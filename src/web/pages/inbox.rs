@@ -72,7 +72,7 @@ struct List {
     assignee: String,
     unread: bool,
     filters: Filters,
-    place: ListLocation,
+    location: ListLocation,
     tabs: Partial,
     page: Partial,
     empty: Option<Empty>,
@@ -200,7 +200,7 @@ async fn pane(
     let numbers = numbers::list(tx).await?;
     let connected = !numbers.is_empty();
     let colleagues = members::list(tx).await?;
-    let place = ListLocation::new(member, inbox_filter);
+    let location = ListLocation::new(member, inbox_filter);
     let list = List {
         tab: inbox_filter.tab,
         q: inbox_filter.q().to_owned(),
@@ -214,13 +214,13 @@ async fn pane(
             .unwrap_or_default(),
         unread: inbox_filter.unread == Some(true),
         filters: Filters::new(
-            &place.base,
+            &location.base,
             inbox_filter,
             &numbers,
             &colleagues,
             member.user(),
         ),
-        place,
+        location,
         tabs: partial(&tabs(member, inbox_filter, &counts))?,
         page,
         // Always rendered: the style sheet hides it while there are rows.
@@ -239,15 +239,15 @@ async fn rows(
         return found::found(tx, member, inbox_filter).await;
     }
     let found = conversations::list(tx, &inbox_filter.filter(member), &inbox_filter.span()).await?;
-    let place = ListLocation::new(member, inbox_filter);
+    let location = ListLocation::new(member, inbox_filter);
     let ids: Vec<_> = found.data.iter().map(|row| row.id).collect();
-    let drafts = drafts::beginnings(tx, &ids).await?;
+    let drafts = drafts::previews(tx, &ids).await?;
     let row = |conversation: &Conversation| {
         let current = current == Some(conversation.id);
         let draft = drafts.iter().find(|(id, _)| *id == conversation.id);
         partial(&ConversationRow {
             conversation,
-            place: &place,
+            location: &location,
             current,
             draft: draft.map_or("", |(_, draft)| draft.as_str()),
         })
@@ -259,7 +259,7 @@ async fn rows(
         };
         let href = format!(
             "{}{}",
-            place.base,
+            location.base,
             next.query(next.tab, next.cursor.as_deref())
         );
         (frame_id(&next), href)

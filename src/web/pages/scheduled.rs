@@ -13,7 +13,7 @@ use crate::domain::contacts;
 use crate::domain::conversations;
 use crate::domain::members::Member;
 use crate::domain::messages::Message;
-use crate::domain::messages::schedule::{self, Waiting};
+use crate::domain::messages::schedule::{self, ScheduledText};
 use crate::ids::MessageId;
 use crate::listing::Span;
 use crate::phone;
@@ -35,7 +35,7 @@ struct List {
 }
 
 struct ScheduledRow {
-    text: Waiting,
+    text: ScheduledText,
     href: String,
     action: String,
 }
@@ -75,29 +75,29 @@ pub struct ListQuery {
 pub async fn list(
     member: Member,
     State(app): State<App>,
-    Query(asked): Query<ListQuery>,
+    Query(list_query): Query<ListQuery>,
     Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    scheduled_page(&mut tx, &member, asked, notice_query.done, None).await
+    scheduled_page(&mut tx, &member, list_query, notice_query.done, None).await
 }
 
 async fn scheduled_page(
     tx: &mut WorkspaceTx,
     member: &Member,
-    asked: ListQuery,
+    list_query: ListQuery,
     notice: Option<Notice>,
     refusal: Option<String>,
 ) -> Result<Response, Problem> {
-    let mine = asked.of == "me";
+    let mine = list_query.of == "me";
     let span = Span {
         limit: Some(ROWS),
-        cursor: asked.cursor.clone(),
+        cursor: list_query.cursor.clone(),
     };
-    let found = schedule::waiting(tx, mine.then_some(member.user()), &span).await?;
+    let found = schedule::list(tx, mine.then_some(member.user()), &span).await?;
     let counts = conversations::counts(tx).await?;
     let base = format!("/w/{}/scheduled", member.slug);
-    let row = |text: Waiting| ScheduledRow {
+    let row = |text: ScheduledText| ScheduledRow {
         href: format!("/w/{}/inbox/{}", member.slug, text.message.conversation_id),
         action: format!("{base}/{}", text.message.id),
         text,
@@ -108,8 +108,8 @@ async fn scheduled_page(
         rows: found.data.into_iter().map(row).collect(),
         later: found
             .next_cursor
-            .map(|cursor| format!("{base}?of={}&cursor={cursor}", asked.of_known())),
-        is_first: asked.cursor.is_none(),
+            .map(|cursor| format!("{base}?of={}&cursor={cursor}", list_query.of_known())),
+        is_first: list_query.cursor.is_none(),
         refusal,
     })?
     .into_response())

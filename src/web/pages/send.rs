@@ -168,7 +168,7 @@ async fn send_page(
         .into_iter()
         .filter(can_send)
         .collect();
-    let usual = numbers::to_send_from(tx, member, None).await.ok();
+    let usual = numbers::default_sender(tx, member, None).await.ok();
     let number = written
         .number
         .filter(|id| numbers.iter().any(|number| number.id == *id))

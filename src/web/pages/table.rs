@@ -108,8 +108,8 @@ impl Heading {
 }
 
 /// `1,234`
-pub fn figure(number: &i64) -> String {
-    language::figure(*number)
+pub fn format_number(number: &i64) -> String {
+    language::format_number(*number)
 }
 
 #[cfg(test)]

@@ -12,8 +12,10 @@ use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::members::Member;
 use crate::domain::messages::preview;
-use crate::domain::templates::variables::{filled_so_far, missing};
-use crate::domain::templates::{self, Draft, KNOWN, Known, Template as Saved, TemplateChange};
+use crate::domain::templates::variables::{fill_partially, missing};
+use crate::domain::templates::{
+    self, DEFAULT_VARIABLES, DefaultValues, Draft, Template as Saved, TemplateChange,
+};
 use crate::domain::{contacts, conversations, numbers};
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, ConversationId, NumberId, TemplateId};
@@ -52,33 +54,33 @@ pub struct ListQuery {
 pub async fn list(
     member: Member,
     State(app): State<App>,
-    Query(asked): Query<ListQuery>,
+    Query(list_query): Query<ListQuery>,
     Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
     let span = Span {
         limit: Some(ROWS),
-        cursor: asked.cursor.clone(),
+        cursor: list_query.cursor.clone(),
     };
-    let found = templates::list(&mut tx, Some(&asked.q), &span).await?;
+    let found = templates::list(&mut tx, Some(&list_query.q), &span).await?;
     let older = found.next_cursor.map(|cursor| {
         let query = form_urlencoded::Serializer::new(String::new())
-            .append_pair("q", &asked.q)
+            .append_pair("q", &list_query.q)
             .append_pair("cursor", &cursor.to_string())
             .finish();
         format!("/w/{}/templates?{query}", member.slug)
     });
     let row = |template: Saved| TemplateRow {
         begins: preview(&template.content, &[]),
-        mine: template.is_in_hands_of(&member),
+        mine: template.is_editable_by(&member),
         template,
     };
     Ok(page(&List {
         shell: shell(&mut tx, &member, notice_query.done).await?,
         rows: found.data.into_iter().map(row).collect(),
-        q: asked.q,
+        q: list_query.q,
         older,
-        is_first: asked.cursor.is_none(),
+        is_first: list_query.cursor.is_none(),
     })?
     .into_response())
 }
@@ -103,7 +105,7 @@ struct Show {
 
 impl Show {
     fn known(&self) -> [&'static str; 5] {
-        KNOWN
+        DEFAULT_VARIABLES
     }
 
     fn sample(&self) -> String {
@@ -111,7 +113,7 @@ impl Show {
     }
 
     fn previewed(&self) -> String {
-        filled_so_far(self.form.value("content"), &self.sample)
+        fill_partially(self.form.value("content"), &self.sample)
     }
 }
 
@@ -126,7 +128,7 @@ async fn template_page(
         || "(628) 555-0100".into(),
         |number| number.formatted_number(),
     );
-    let sample = Known::new(
+    let sample = DefaultValues::new(
         Some("Maya Okafor"),
         &member.name,
         &member.workspace_name,
@@ -137,10 +139,10 @@ async fn template_page(
         form,
         is_maker: template
             .as_ref()
-            .is_none_or(|template| template.is_made_by(&member.user())),
+            .is_none_or(|template| template.is_created_by(&member.user())),
         mine: template
             .as_ref()
-            .is_none_or(|template| template.is_in_hands_of(member)),
+            .is_none_or(|template| template.is_editable_by(member)),
         template,
         sample: sample.0,
     })?
@@ -232,7 +234,7 @@ pub async fn update(
         content: Some(typed.content()),
         // Only the creator's form has the checkbox.
         shared: template
-            .is_made_by(&member.user())
+            .is_created_by(&member.user())
             .then_some(typed.shared == "on"),
     };
     match templates::update(&mut tx, &member, template_id, change).await {
@@ -310,7 +312,7 @@ pub async fn filled_content(
     context: &TemplateContext,
 ) -> Result<String> {
     let known = known(tx, member, context).await?;
-    Ok(filled_so_far(
+    Ok(fill_partially(
         &templates::find(tx, id).await?.content,
         &known.0,
     ))
@@ -330,7 +332,11 @@ pub async fn offer(
     .into_response())
 }
 
-async fn known(tx: &mut WorkspaceTx, member: &Member, context: &TemplateContext) -> Result<Known> {
+async fn known(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    context: &TemplateContext,
+) -> Result<DefaultValues> {
     let (mut contact, mut number) = (None, String::new());
     if let Some(conversation) = context.conversation_id {
         let conversation = conversations::find(tx, conversation).await?;
@@ -344,7 +350,7 @@ async fn known(tx: &mut WorkspaceTx, member: &Member, context: &TemplateContext)
             number = numbers::find(tx, id).await?.formatted_number();
         }
     }
-    Ok(Known::new(
+    Ok(DefaultValues::new(
         contact.as_deref(),
         &member.name,
         &member.workspace_name,
@@ -352,7 +358,7 @@ async fn known(tx: &mut WorkspaceTx, member: &Member, context: &TemplateContext)
     ))
 }
 
-async fn offered(tx: &mut WorkspaceTx, known: &Known) -> Result<Vec<Offered>> {
+async fn offered(tx: &mut WorkspaceTx, known: &DefaultValues) -> Result<Vec<Offered>> {
     let span = Span {
         limit: Some(200),
         cursor: None,
@@ -362,7 +368,7 @@ async fn offered(tx: &mut WorkspaceTx, known: &Known) -> Result<Vec<Offered>> {
     Ok(all
         .into_iter()
         .map(|template| Offered {
-            text: filled_so_far(&template.content, &known.0),
+            text: fill_partially(&template.content, &known.0),
             missing: missing(&template.content, &known.0).join(" "),
             template,
         })

@@ -10,7 +10,7 @@ use super::{Form, Notice, NoticeQuery, page};
 use crate::app::App;
 use crate::domain::accounts::{self, Caller, User};
 use crate::domain::members::Role;
-use crate::domain::workspaces::{self, Mine};
+use crate::domain::workspaces::{self, WorkspaceMembership};
 use crate::web::auth::Claimed;
 use crate::web::language::filters;
 use crate::web::problem::Problem;
@@ -20,7 +20,7 @@ use crate::web::{assets, pages};
 #[template(path = "workspaces/list.html")]
 struct Page {
     name: String,
-    workspaces: Vec<Mine>,
+    workspaces: Vec<WorkspaceMembership>,
     form: Form,
     may_create: bool,
     notice: Option<Notice>,
@@ -30,7 +30,7 @@ struct Page {
 #[derive(Template)]
 #[template(path = "workspaces/_menu.html")]
 struct Menu {
-    workspaces: Vec<Mine>,
+    workspaces: Vec<WorkspaceMembership>,
     at: String,
 }
 

@@ -9,7 +9,7 @@ use crate::hub::{Hub, MAYA};
 async fn access_changes_apply_to_an_open_inbox_at_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
     let (jo, sam) = Browser::pair(&hub.url("")).await;

@@ -10,10 +10,10 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN};
 async fn changes_by_one_agent_appear_to_the_other_at_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &agent).await;
+    harbor.assign_number(FRONT_DESK, &agent).await;
     let (jo, sam) = Browser::pair(&hub.url("")).await;
     tokio::join!(jo.signs_in(&harbor.admin.email), sam.signs_in(&agent.email));
     for one in [&jo, &sam] {
@@ -37,7 +37,7 @@ async fn changes_by_one_agent_appear_to_the_other_at_once() {
         .await;
     jo.sees_in(".message.outbound .meta", "· Sam").await;
     sam.sees_in(".message.outbound .meta", "· You").await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     hub.twilio.delivers(&hub.twilio.messages()[0].sid).await;
     for one in [&jo, &sam] {
         one.sees_in(".message.outbound .state", "Delivered").await;
@@ -71,14 +71,14 @@ async fn opt_out_at_another_number_closes_the_open_thread_and_lists_canceled_tex
         .admin
         .patch(&harbor.path(""), everywhere)
         .await
-        .is(200);
+        .expect_status(200);
     hub.twilio.text(MAYA, RECALL, "Is 3:30 still free?").await;
     let maya = harbor.conversation_with(MAYA).await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     for who in [&sam, &lin] {
-        harbor.assigns(RECALL, who).await;
+        harbor.assign_number(RECALL, who).await;
     }
-    harbor.answers(&sam, &maya, "Yes, it is yours").await;
+    harbor.reply(&sam, &maya, "Yes, it is yours").await;
     let browser = Browser::start(&hub.url("")).await;
     browser.signs_in(&lin.email).await;
     browser.opens(&harbor.inbox(Some(&maya))).await;

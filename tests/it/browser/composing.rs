@@ -28,15 +28,15 @@ async fn enter_during_composition_has_no_other_effect() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let template = json!({"name": "Parking", "content": "Parking is on the left."});
     harbor
         .admin
         .post(&harbor.path("/templates"), template)
         .await
-        .is(201);
+        .expect_status(201);
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
@@ -117,7 +117,7 @@ async fn enter_during_composition_has_no_other_effect() {
             json!({"provider": "sandbox"}),
         )
         .await
-        .is(201);
+        .expect_status(201);
     let number = &connected["numbers"][0]["id"];
     jo.opens(&format!("/sandbox/{}", number.as_str().unwrap()))
         .await;
@@ -132,7 +132,7 @@ async fn enter_during_composition_has_no_other_effect() {
 async fn decomposed_accent_counts_as_one_letter() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hola").await;
+    let maya = harbor.receive_text(MAYA, "Hola").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
@@ -161,6 +161,6 @@ async fn decomposed_accent_counts_as_one_letter() {
     pastes("Jose\u{301}, a las 9").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".message.outbound .state", "Queued").await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(hub.twilio.messages()[0].body, "José, a las 9");
 }

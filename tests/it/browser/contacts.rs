@@ -13,7 +13,7 @@ async fn contact_is_added_and_a_concurrent_edit_is_reported() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let field = json!({"name": "Born", "kind": "date"});
     let fields = harbor.path("/contact-fields");
-    harbor.admin.post(&fields, field).await.is(201);
+    harbor.admin.post(&fields, field).await.expect_status(201);
     let jo = Browser::start(&hub.url("")).await;
     jo.expects_console("status of 422");
     jo.signs_in(&harbor.admin.email).await;
@@ -36,10 +36,14 @@ async fn contact_is_added_and_a_concurrent_edit_is_reported() {
     jo.sees("Added by Jo Park").await;
 
     jo.follows("Edit").await;
-    let maya = harbor.admin.get(&harbor.path("/contacts")).await.is(200);
+    let maya = harbor
+        .admin
+        .get(&harbor.path("/contacts"))
+        .await
+        .expect_status(200);
     let path = harbor.contact_path(&maya["data"][0], "");
     let faster = json!({"notes": "Allergic to latex"});
-    harbor.admin.patch(&path, faster).await.is(200);
+    harbor.admin.patch(&path, faster).await.expect_status(200);
     jo.fills("E-mail", "maya@okafor.test").await;
     jo.clicks("Save").await;
     jo.sees_in(
@@ -58,11 +62,11 @@ async fn contact_is_added_and_a_concurrent_edit_is_reported() {
 async fn tags_are_edited_by_keyboard_and_update_everywhere() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let (jo, sam) = Browser::pair(&hub.url("")).await;
     let agent = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &agent).await;
+    harbor.assign_number(FRONT_DESK, &agent).await;
     sam.signs_in(&agent.email).await;
     sam.opens(&format!("/w/{}/contacts", harbor.slug)).await;
     sam.sees_in(".table", "Maya Okafor").await;
@@ -104,9 +108,9 @@ async fn tags_are_edited_by_keyboard_and_update_everywhere() {
 async fn contacts_are_merged_and_deleted() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
-    let other = harbor.receives(TOM, "It is me").await;
+    let other = harbor.receive_text(TOM, "It is me").await;
     harbor.names_contact(&other, "Maya O.").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
@@ -138,7 +142,7 @@ async fn contacts_are_merged_and_deleted() {
 async fn contact_list_shows_cards_on_small_screens() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.has_a_screen_of(390, 844).await;
@@ -195,7 +199,10 @@ async fn import_previews_losses_and_can_be_reread_in_another_encoding() {
     let table = "Имя;Телефон;E-mail;Notes\r\nАнна;+14155550142;none;\"old friend\r\nTom;+14155550143;n/a;\r\nMaya;nobody;maya@okafor.test;\r\n";
     let table = encoding_rs::WINDOWS_1251.encode(table).0.into_owned();
     let wrong = [("preview", "true"), ("encoding", "windows-1252")];
-    let import = harbor.uploads_contacts_with(&table, &wrong).await.is(202);
+    let import = harbor
+        .upload_contacts_with(&table, &wrong)
+        .await
+        .expect_status(202);
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     let id = import["id"].as_str().unwrap();
@@ -213,7 +220,7 @@ async fn import_previews_losses_and_can_be_reread_in_another_encoding() {
     jo.is_accessible("import, with what it loses").await;
     jo.clicks("Import 3 rows").await;
     jo.sees("Taking row 0 of 3").await;
-    hub.imports().await;
+    hub.run_imports().await;
     jo.sees("2 cells were left empty:").await;
     jo.sees("Rows that were refused").await;
     jo.is_accessible("import, with what it lost").await;
@@ -221,7 +228,7 @@ async fn import_previews_losses_and_can_be_reread_in_another_encoding() {
         .admin
         .get(&harbor.path("/contacts?sort=name"))
         .await
-        .is(200);
+        .expect_status(200);
     let names: Vec<_> = list["data"]
         .as_array()
         .unwrap()

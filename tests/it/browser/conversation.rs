@@ -10,10 +10,10 @@ async fn side_by_side<'a>(
     hub: &'a Hub,
 ) -> (Workspace<'a>, Person, serde_json::Value, Browser, Browser) {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &agent).await;
+    harbor.assign_number(FRONT_DESK, &agent).await;
     let (jo, sam) = Browser::pair(&hub.url("")).await;
     tokio::join!(jo.signs_in(&harbor.admin.email), sam.signs_in(&agent.email));
     for one in [&jo, &sam] {
@@ -205,10 +205,8 @@ async fn snoozed_conversation_waits_and_returns() {
     sam.follows("Snoozed").await;
     sam.sees_in(".rows .row", "Maya Okafor").await;
 
-    hub.executes_sql(
-        "update conversations set snoozed_until = now() + interval '100 milliseconds'",
-    )
-    .await;
+    hub.execute_sql("update conversations set snoozed_until = now() + interval '100 milliseconds'")
+        .await;
     tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     let woken = messagehub::domain::conversations::snooze::wake_due(&hub.server.app.db);
     assert_eq!(woken.await.unwrap(), 1);
@@ -263,7 +261,7 @@ async fn stale_reply_is_held_and_can_be_sent_anyway() {
     // Disables live updates of the thread: Jo does not see Sam's reply.
     jo.evaluates("document.querySelector('.messages').id = 'thread-elsewhere'")
         .await;
-    harbor.answers(&agent, &maya, "Sorry, 3:30 is taken").await;
+    harbor.reply(&agent, &maya, "Sorry, 3:30 is taken").await;
     sam.sees_in(".message.outbound", "3:30 is taken").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".message.unsent", "Sam answered").await;
@@ -299,9 +297,11 @@ async fn stale_reply_is_held_and_can_be_sent_anyway() {
 async fn list_filter_is_in_the_url_and_applies_to_live_rows() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
-    let tom = harbor.receives("+14155550177", "My crown came off").await;
+    let tom = harbor
+        .receive_text("+14155550177", "My crown came off")
+        .await;
     harbor.names_contact(&tom, "Tom Reyes").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
@@ -313,7 +313,7 @@ async fn list_filter_is_in_the_url_and_applies_to_live_rows() {
     jo.sees_in(".rows", "Tom Reyes").await;
     let change = serde_json::json!({"assignee_id": harbor.admin.id});
     let path = harbor.path(&format!("/conversations/{}", maya["id"].as_str().unwrap()));
-    harbor.admin.patch(&path, change).await.is(200);
+    harbor.admin.patch(&path, change).await.expect_status(200);
     jo.sees_no(".rows", "Maya Okafor").await;
     jo.sees_in(".rows", "Tom Reyes").await;
     jo.reloads().await;
@@ -345,7 +345,7 @@ async fn list_filter_is_in_the_url_and_applies_to_live_rows() {
 async fn conversation_actions_work_without_scripts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let lin = harbor.agent("Lin").await;
     let jo = Browser::start(&hub.url("")).await;
@@ -359,7 +359,7 @@ async fn conversation_actions_work_without_scripts() {
     jo.clicks("Add note").await;
     jo.sees_in(".note-form .error", "Lin does not see this number")
         .await;
-    harbor.assigns(FRONT_DESK, &lin).await;
+    harbor.assign_number(FRONT_DESK, &lin).await;
     jo.clicks("Add note").await;
     jo.sees_in(".message.note .mention", "@Lin").await;
 
@@ -373,7 +373,7 @@ async fn conversation_actions_work_without_scripts() {
 
     let path = harbor.path(&format!("/conversations/{}", maya["id"].as_str().unwrap()));
     let taken = serde_json::json!({"assignee_id": lin.id});
-    lin.patch(&path, taken).await.is(200);
+    lin.patch(&path, taken).await.expect_status(200);
     jo.clicks("Take").await;
     jo.sees_in(".notice", "Lin took it").await;
 

@@ -9,11 +9,11 @@ use crate::hub::{FRONT_DESK, Hub, MAYA};
 async fn composer_follows_the_credit_balance_without_reload() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &agent).await;
-    harbor.credits(&agent, 1).await;
+    harbor.assign_number(FRONT_DESK, &agent).await;
+    harbor.set_credits(&agent, 1).await;
     let (jo, sam) = Browser::pair(&hub.url("")).await;
     tokio::join!(jo.signs_in(&harbor.admin.email), sam.signs_in(&agent.email));
 

@@ -14,7 +14,7 @@ const RECORDS_STATES: &str = "(() => {
 async fn dead_connection_is_detected_and_missed_messages_are_loaded() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let proxy = Proxy::to(hub.server.address).await;
     let jo = Browser::start(&proxy.url).await;
     jo.expects_console("WebSocket connection to")
@@ -35,10 +35,10 @@ async fn dead_connection_is_detected_and_missed_messages_are_loaded() {
         )
     };
     jo.evaluates(&silence_limit(3000)).await;
-    harbor.receives(MAYA, "Or Thursday?").await;
+    harbor.receive_text(MAYA, "Or Thursday?").await;
     jo.sees_in(".message.inbound", "Or Thursday?").await;
     proxy.stalls_connections();
-    harbor.receives(MAYA, "Thursday at 5?").await;
+    harbor.receive_text(MAYA, "Thursday at 5?").await;
     jo.sees_in(".message.inbound", "Thursday at 5?").await;
     jo.sees_in(".row", "Thursday at 5?").await;
     jo.sees_in(".list .live", "Live").await;
@@ -57,11 +57,11 @@ async fn dead_connection_is_detected_and_missed_messages_are_loaded() {
             "(() => { const now = Date.now; Date.now = () => now() + 3_600_000 })()",
         ),
     ] {
-        harbor.receives(MAYA, &format!("{text} Hello?")).await;
+        harbor.receive_text(MAYA, &format!("{text} Hello?")).await;
         jo.sees_in(".message.inbound", &format!("{text} Hello?"))
             .await;
         proxy.stalls_connections();
-        harbor.receives(MAYA, text).await;
+        harbor.receive_text(MAYA, text).await;
         jo.evaluates(wakes).await;
         jo.waits_until(
             "what was missed is here",

@@ -13,9 +13,9 @@ const ANN: &str = "+14155550178";
 async fn actions_on_a_slow_connection_apply_to_the_right_conversation() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
-    let tom = harbor.receives(TOM, "Is my crown ready?").await;
+    let tom = harbor.receive_text(TOM, "Is my crown ready?").await;
     harbor.names_contact(&tom, "Tom Bello").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
@@ -52,7 +52,7 @@ async fn shortcut_applies_to_the_focused_row() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for (number, body) in [(ANN, "One"), (TOM, "Two"), (MAYA, "Three")] {
-        harbor.receives(number, body).await;
+        harbor.receive_text(number, body).await;
     }
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
@@ -77,9 +77,9 @@ async fn shortcut_applies_to_the_focused_row() {
 async fn failed_request_is_reported_and_changes_nothing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
-    let tom = harbor.receives(TOM, "Is my crown ready?").await;
+    let tom = harbor.receive_text(TOM, "Is my crown ready?").await;
     harbor.names_contact(&tom, "Tom Bello").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.expects_console("net::ERR_")
@@ -127,10 +127,10 @@ async fn failed_request_is_reported_and_changes_nothing() {
 async fn undelivered_text_can_be_retried_or_edited() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let fails = async |body: &str| {
-        harbor.answers(&harbor.admin, &maya, body).await;
-        hub.sends().await;
+        harbor.reply(&harbor.admin, &maya, body).await;
+        hub.run_sender().await;
         let sid = hub.twilio.sent(body).pop().unwrap().sid;
         hub.twilio.reports_failure(&sid, "undelivered", 30003).await;
     };
@@ -150,7 +150,7 @@ async fn undelivered_text_can_be_retried_or_edited() {
     jo.clicks("Try again").await;
     jo.sees_in(".message.outbound .state", "Queued").await;
     jo.finds_no(".retry-actions").await;
-    hub.sends().await;
+    hub.run_sender().await;
     assert_eq!(hub.twilio.sent("Yes, it is yours").len(), 2);
 
     fails("Are you there?").await;
@@ -158,7 +158,7 @@ async fn undelivered_text_can_be_retried_or_edited() {
     jo.reloads().await;
     jo.clicks("Try again").await;
     jo.sees_in(".message.outbound .state", "Queued").await;
-    hub.sends().await;
+    hub.run_sender().await;
     assert_eq!(hub.twilio.sent("Are you there?").len(), 2);
 }
 
@@ -166,9 +166,9 @@ async fn undelivered_text_can_be_retried_or_edited() {
 async fn open_thread_reports_deletion_by_a_colleague() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     let desk = Browser::start(&hub.url("")).await;
     desk.expects_console("status of 404");
     desk.signs_in(&sam.email).await;
@@ -181,7 +181,7 @@ async fn open_thread_reports_deletion_by_a_colleague() {
     .await;
 
     let contact = harbor.contact_path(&maya, "");
-    harbor.admin.delete(&contact).await.is(204);
+    harbor.admin.delete(&contact).await.expect_status(204);
     desk.sees_in(".toast", "This conversation was deleted.")
         .await;
     desk.finds_no(".composer").await;
@@ -191,16 +191,16 @@ async fn open_thread_reports_deletion_by_a_colleague() {
 async fn new_mention_appears_in_the_open_mentions_list() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     let desk = Browser::start(&hub.url("")).await;
     desk.signs_in(&sam.email).await;
     desk.opens(&format!("{}?tab=mentions", harbor.inbox(None)))
         .await;
     desk.sees_in(".live", "Live").await;
     desk.sees_no(".rows", "555-0192").await;
-    harbor.notes(&maya, "@Sam can you look?").await;
+    harbor.add_note(&maya, "@Sam can you look?").await;
     desk.sees_in(".rows", "555-0192").await;
 }
 
@@ -208,7 +208,7 @@ async fn new_mention_appears_in_the_open_mentions_list() {
 async fn unread_mark_precedes_the_first_of_60_unread_messages() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Seen").await;
+    let maya = harbor.receive_text(MAYA, "Seen").await;
     let read = format!("/conversations/{}/read", maya["id"].as_str().unwrap());
     harbor.admin.post(&harbor.path(&read), json!(null)).await;
     for n in 1..=60 {
@@ -232,7 +232,7 @@ async fn unread_mark_precedes_the_first_of_60_unread_messages() {
 async fn partial_recipient_name_is_resolved_before_sending() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.expects_console("status of 422");

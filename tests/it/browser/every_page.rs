@@ -33,7 +33,7 @@ async fn pages_pass_axe_and_fit_a_small_phone() {
     jo.opens(&integrations).await;
     jo.is_accessible("integrations, none").await;
 
-    harbor.connects_twilio(FRONT_DESK).await;
+    harbor.connect_twilio(FRONT_DESK).await;
     let sandbox = harbor
         .admin
         .post(
@@ -41,27 +41,25 @@ async fn pages_pass_axe_and_fit_a_small_phone() {
             json!({"provider": "sandbox", "credentials": {}}),
         )
         .await
-        .is(201);
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+        .expect_status(201);
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     for body in ["https://harbor.test/map 👍", "🎉", "שלום", &"x".repeat(300)] {
         hub.twilio.text(MAYA, FRONT_DESK, body).await;
     }
-    harbor
-        .answers(&harbor.admin, &maya, "Yes, it is yours")
-        .await;
-    hub.sends().await;
+    harbor.reply(&harbor.admin, &maya, "Yes, it is yours").await;
+    hub.run_sender().await;
     hub.twilio
         .reports_failure(&hub.twilio.messages()[0].sid, "undelivered", 30003)
         .await;
     harbor
-        .answers(&harbor.admin, &maya, "Can you read this?")
+        .reply(&harbor.admin, &maya, "Can you read this?")
         .await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     for name in ["VIP", "Recall", "Family"] {
         let tag = harbor.tag(name).await;
         let path = harbor.contact_path(&maya, &format!("/tags/{tag}"));
-        harbor.admin.put(&path).await.is(204);
+        harbor.admin.put(&path).await.expect_status(204);
     }
     hub.twilio.text("+14155550177", FRONT_DESK, "STOP").await;
     let stopped = harbor.conversation_with("+14155550177").await;
@@ -108,7 +106,7 @@ async fn pages_pass_axe_and_fit_a_small_phone() {
     jo.is_accessible("conversation, just taken").await;
     jo.clicks("Snooze").await;
     jo.is_accessible("conversation, a menu open").await;
-    harbor.notes(&maya, "Just a note").await;
+    harbor.add_note(&maya, "Just a note").await;
     for tab in ["snoozed", "mentions", "open&assignee=none&unread=true"] {
         jo.opens(&format!("{}?tab={tab}", harbor.inbox(None))).await;
         jo.is_accessible(tab).await;
@@ -150,7 +148,7 @@ async fn pages_pass_axe_and_fit_a_small_phone() {
 async fn spanish_pages_pass_axe_and_fit() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens("/account").await;
@@ -172,7 +170,7 @@ async fn spanish_pages_pass_axe_and_fit() {
 async fn admin_and_account_pages_pass_axe_and_fit() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let welcome = hub.post.mail_to(&harbor.admin.email).await.link();
+    let welcome = hub.mail_server.mail_to(&harbor.admin.email).await.link();
     let jo = Browser::start(&hub.url("")).await;
     jo.expects_console("status of 404")
         .expects_console("status of 422");
@@ -190,28 +188,28 @@ async fn admin_and_account_pages_pass_axe_and_fit() {
     jo.sees("No number yet").await;
     jo.is_accessible("access, no number").await;
 
-    harbor.connects_twilio(FRONT_DESK).await;
+    harbor.connect_twilio(FRONT_DESK).await;
     let front_desk = harbor.number(FRONT_DESK).await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
-    harbor.answers(&sam, &maya, "Yes, it is yours").await;
-    assert_eq!(hub.sends().await, 1);
-    harbor.credits(&sam, 3).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    harbor.reply(&sam, &maya, "Yes, it is yours").await;
+    assert_eq!(hub.run_sender().await, 1);
+    harbor.set_credits(&sam, 3).await;
     harbor.agent("Wolfeschlegelsteinhausenbergerdorff").await;
     jo.opens(&harbor.admin_page("members")).await;
     jo.fills("E-mail", "priya@harbor.test").await;
     jo.clicks("Invite").await;
     jo.finds(".fresh").await;
     jo.is_accessible("members, an invitation").await;
-    let invitation = hub.post.mail_to("priya@harbor.test").await.link();
+    let invitation = hub.mail_server.mail_to("priya@harbor.test").await.link();
     jo.opens(&harbor.admin_page("numbers")).await;
     jo.clicks("More about (628) 555-0100").await;
     jo.clicks("Release").await;
     jo.is_accessible("numbers, a menu open").await;
-    hub.twilio.sells("US", "Local", "+15105550142");
+    hub.twilio.offer_number("US", "Local", "+15105550142");
     let integrations = harbor.admin.get(&harbor.path("/integrations")).await;
-    let id = integrations.is(200)["data"][0]["id"].clone();
+    let id = integrations.expect_status(200)["data"][0]["id"].clone();
     let search = format!("numbers?integration_id={}", id.as_str().unwrap());
     jo.opens(&harbor.admin_page(&search)).await;
     jo.sees("(510) 555-0142").await;
@@ -224,7 +222,7 @@ async fn admin_and_account_pages_pass_axe_and_fit() {
     jo.follows("Text me a test").await;
     jo.sees("Waiting for your text.").await;
     jo.is_accessible("number, tested").await;
-    harbor.receives(MAYA, "Testing, testing").await;
+    harbor.receive_text(MAYA, "Testing, testing").await;
     jo.sees("Texts arrive.").await;
     jo.opens(&harbor.admin_page("members?done=saved")).await;
     jo.clicks("More about Sam").await;
@@ -239,7 +237,7 @@ async fn admin_and_account_pages_pass_axe_and_fit() {
         };
         let field = json!({"name": name, "kind": kind, "choices": choices});
         let fields = harbor.path("/contact-fields");
-        harbor.admin.post(&fields, field).await.is(201);
+        harbor.admin.post(&fields, field).await.expect_status(201);
     }
     jo.opens(&format!("/w/{}/contacts?q=zzz", harbor.slug))
         .await;
@@ -259,7 +257,10 @@ async fn admin_and_account_pages_pass_axe_and_fit() {
         jo.is_accessible(page).await;
     }
     let table = "name,phone_number\nTom,+14155550193\nNobody,none\n";
-    let looked_at = harbor.uploads_contacts(table, "true").await.is(202);
+    let looked_at = harbor
+        .upload_contacts(table, "true")
+        .await
+        .expect_status(202);
     let looked_at = looked_at["id"].as_str().unwrap();
     jo.opens(&format!("/w/{}/contacts/imports/{looked_at}", harbor.slug))
         .await;
@@ -267,14 +268,14 @@ async fn admin_and_account_pages_pass_axe_and_fit() {
     jo.clicks("Import 2 rows").await;
     jo.sees("Taking row 0 of 2").await;
     jo.is_accessible("import, running").await;
-    hub.imports().await;
+    hub.run_imports().await;
     jo.sees("Rows that were refused").await;
     jo.is_accessible("import, done").await;
     let tom = harbor
         .admin
         .get(&harbor.path("/contacts?q=Tom"))
         .await
-        .is(200);
+        .expect_status(200);
     let tom = tom["data"][0]["id"].as_str().unwrap();
     jo.opens(&format!(
         "/w/{}/contacts/{contact}/merge?with={tom}",
@@ -316,7 +317,7 @@ async fn admin_and_account_pages_pass_axe_and_fit() {
     jo.is_accessible("workspaces").await;
     jo.opens("/account").await;
     jo.is_accessible("account").await;
-    hub.has_verified(&harbor.admin.email).await;
+    hub.verify_email(&harbor.admin.email).await;
     jo.opens("/account").await;
     jo.clicks("Set it up").await;
     jo.finds("svg.qr").await;
@@ -333,7 +334,7 @@ async fn admin_and_account_pages_pass_axe_and_fit() {
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".credits.low", "3 credits left").await;
     jo.is_accessible("composer, few credits").await;
-    harbor.credits(&sam, 0).await;
+    harbor.set_credits(&sam, 0).await;
     jo.sees_in(".blocked", "You are out of credits").await;
     jo.is_accessible("composer, no credits").await;
 }
@@ -389,8 +390,8 @@ async fn templates_scheduling_and_new_text_pass_axe_and_fit() {
         jo.opens(&page(name)).await;
         jo.is_accessible(&format!("{name}, empty")).await;
     }
-    harbor.connects_twilio(FRONT_DESK).await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    harbor.connect_twilio(FRONT_DESK).await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     for (name, content, shared) in [
         (
@@ -405,7 +406,7 @@ async fn templates_scheduling_and_new_text_pass_axe_and_fit() {
             .admin
             .post(&harbor.path("/templates"), template)
             .await
-            .is(201);
+            .expect_status(201);
     }
     let later = (chrono::Utc::now() + chrono::Duration::days(2)).to_rfc3339();
     let draft =
@@ -414,7 +415,7 @@ async fn templates_scheduling_and_new_text_pass_axe_and_fit() {
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202);
+        .expect_status(202);
     jo.opens(&page("templates")).await;
     jo.is_accessible("templates").await;
     jo.follows("Reminder").await;
@@ -427,7 +428,7 @@ async fn templates_scheduling_and_new_text_pass_axe_and_fit() {
     jo.clicks("Change or call off").await;
     jo.is_accessible("scheduled").await;
     for n in 0..9 {
-        harbor.receives(&format!("+1415555018{n}"), "Hi").await;
+        harbor.receive_text(&format!("+1415555018{n}"), "Hi").await;
     }
     jo.opens(&page("send")).await;
     jo.sees_in("#people [role=option]", "555-0188").await;
@@ -472,7 +473,7 @@ async fn first_inbox_load_is_small_and_same_origin() {
             )
             .await;
     }
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.runs_command("Network.enable", json!({})).await;

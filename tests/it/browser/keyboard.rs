@@ -53,7 +53,7 @@ async fn onboarding_works_by_keyboard_alone() {
     jo.types("Yes, it is yours").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".message.outbound .state", "Queued").await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     let sent = hub.twilio.sent("Yes, it is yours");
     hub.twilio.delivers(&sent[0].sid).await;
     jo.sees_in(".message.outbound .state", "Delivered").await;
@@ -63,7 +63,7 @@ async fn onboarding_works_by_keyboard_alone() {
 async fn inbox_works_by_keyboard_alone() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     hub.twilio
         .text("+14155550177", FRONT_DESK, "My crown came off")
@@ -128,7 +128,7 @@ async fn inbox_works_by_keyboard_alone() {
 async fn every_tab_stop_shows_focus() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     for path in [
@@ -152,7 +152,7 @@ async fn every_tab_stop_shows_focus() {
 async fn single_key_shortcuts_can_be_disabled() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
@@ -207,7 +207,7 @@ async fn single_key_shortcuts_can_be_disabled() {
             json!({"single_key_shortcuts": true}),
         )
         .await
-        .is(200);
+        .expect_status(200);
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".list .live", "Live").await;
     jo.evaluates(at_the_row).await;

@@ -48,7 +48,7 @@ async fn shows_no_english(jo: &Browser) {
 async fn core_flow_is_fully_in_spanish() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
 
@@ -74,14 +74,14 @@ async fn core_flow_is_fully_in_spanish() {
     jo.presses(Key::Enter).await;
     jo.sees_in(".message.outbound .bubble", "Sí, es suya").await;
     jo.sees_in(".message.outbound .meta", "· Tú").await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     hub.twilio.delivers(&hub.twilio.messages()[0].sid).await;
     jo.sees_in(".message.outbound .state", "Entregado").await;
     shows_no_english(&jo).await;
 
     // A provider's failure reason, and a validation error.
-    harbor.answers(&harbor.admin, &maya, "Hasta luego").await;
-    assert_eq!(hub.sends().await, 1);
+    harbor.reply(&harbor.admin, &maya, "Hasta luego").await;
+    assert_eq!(hub.run_sender().await, 1);
     hub.twilio
         .reports_failure(&hub.twilio.messages()[1].sid, "undelivered", 30003)
         .await;
@@ -102,14 +102,14 @@ async fn core_flow_is_fully_in_spanish() {
 async fn two_agents_see_one_conversation_each_in_their_language() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &agent).await;
+    harbor.assign_number(FRONT_DESK, &agent).await;
     agent
         .patch("/api/auth/me", json!({"language": "es"}))
         .await
-        .is(200);
+        .expect_status(200);
     let (jo, sam) = Browser::pair(&hub.url("")).await;
     // The account's language applies in any browser.
     tokio::join!(jo.signs_in(&harbor.admin.email), sam.signs_in(&agent.email));
@@ -120,10 +120,8 @@ async fn two_agents_see_one_conversation_each_in_their_language() {
     sam.sees_in(".live", "En vivo").await;
     jo.sees_in(".live", "Live").await;
 
-    harbor
-        .answers(&harbor.admin, &maya, "Yes, it is yours")
-        .await;
-    assert_eq!(hub.sends().await, 1);
+    harbor.reply(&harbor.admin, &maya, "Yes, it is yours").await;
+    assert_eq!(hub.run_sender().await, 1);
     hub.twilio.delivers(&hub.twilio.messages()[0].sid).await;
     jo.sees_in(".message.outbound .state", "Delivered").await;
     sam.sees_in(".message.outbound .state", "Entregado").await;
@@ -142,13 +140,13 @@ async fn account_language_overrides_the_browser_and_can_be_reset() {
     jo.evaluates(SAVE).await;
     jo.sees("Guardado").await;
     jo.sees("Mi cuenta").await;
-    let me = harbor.admin.get("/api/auth/me").await.is(200);
+    let me = harbor.admin.get("/api/auth/me").await.expect_status(200);
     assert_eq!(me["user"]["language"], "es");
     jo.chooses("Páginas y correos en", "Como mi navegador")
         .await;
     jo.evaluates(SAVE).await;
     jo.sees("My account").await;
-    let me = harbor.admin.get("/api/auth/me").await.is(200);
+    let me = harbor.admin.get("/api/auth/me").await.expect_status(200);
     assert!(me["user"]["language"].is_null());
 }
 
@@ -156,7 +154,7 @@ async fn account_language_overrides_the_browser_and_can_be_reset() {
 async fn times_use_the_zone_and_region_of_the_viewer() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     let shown = |zone: &'static str, region: &'static str| {
@@ -282,19 +280,19 @@ async fn spanish_pages_contain_no_translatable_english() {
     let harbor = hub.workspace("Puerto Dental").await.with_front_desk().await;
     let sandbox = json!({"provider": "sandbox", "credentials": {}});
     let path = harbor.path("/integrations");
-    let sandbox = harbor.admin.post(&path, sandbox).await.is(201);
+    let sandbox = harbor.admin.post(&path, sandbox).await.expect_status(201);
     let handset = sandbox["numbers"][0]["id"].clone();
-    let maya = harbor.receives(MAYA, "Hola").await;
+    let maya = harbor.receive_text(MAYA, "Hola").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &agent).await;
-    harbor.answers(&agent, &maya, "Claro que sí").await;
-    hub.sends().await;
+    harbor.assign_number(FRONT_DESK, &agent).await;
+    harbor.reply(&agent, &maya, "Claro que sí").await;
+    hub.run_sender().await;
     hub.twilio
         .reports_failure(&hub.twilio.messages()[0].sid, "undelivered", 30003)
         .await;
-    harbor.answers(&agent, &maya, "Otra vez").await;
-    harbor.notes(&maya, "@Sam, mira").await;
+    harbor.reply(&agent, &maya, "Otra vez").await;
+    harbor.add_note(&maya, "@Sam, mira").await;
     let conversation_path = |path: &str| {
         harbor.path(&format!(
             "/conversations/{}{path}",
@@ -312,12 +310,12 @@ async fn spanish_pages_contain_no_translatable_english() {
             .admin
             .patch(&conversation_path(""), change)
             .await
-            .is(200);
+            .expect_status(200);
     }
-    harbor.receives(MAYA, "Gracias").await;
-    let stopped = harbor.receives("+14155550177", "STOP").await;
+    harbor.receive_text(MAYA, "Gracias").await;
+    let stopped = harbor.receive_text("+14155550177", "STOP").await;
     harbor
-        .receives("+14155550178", "please stop texting me")
+        .receive_text("+14155550178", "please stop texting me")
         .await;
     let later = chrono::Utc::now() + chrono::TimeDelta::hours(3);
     let later = json!({"conversation_id": maya["id"], "content": "Hasta mañana", "scheduled_at": later.to_rfc3339()});
@@ -325,30 +323,38 @@ async fn spanish_pages_contain_no_translatable_english() {
         .admin
         .post(&harbor.path("/messages"), later)
         .await
-        .is(202);
+        .expect_status(202);
     let field = json!({"name": "Nacimiento", "kind": "date"});
     harbor
         .admin
         .post(&harbor.path("/contact-fields"), field)
         .await
-        .is(201);
+        .expect_status(201);
     harbor.tag("Urgente").await;
     let template = json!({"name": "Saludo", "content": "Hola {{first_name}}", "shared": true});
     let path = harbor.path("/templates");
-    let template = harbor.admin.post(&path, template).await.is(201)["id"].clone();
+    let template = harbor.admin.post(&path, template).await.expect_status(201)["id"].clone();
     let table = "name,phone_number,Nacimiento\nTomás,+14155550193,mañana\nNadie,none,\n";
-    let import = harbor.uploads_contacts(table, "false").await.is(202)["id"].clone();
-    let waiting = harbor.uploads_contacts(table, "true").await.is(202)["id"].clone();
-    hub.imports().await;
-    let gone = harbor.receives("+14155550179", "STOP").await;
+    let import = harbor
+        .upload_contacts(table, "false")
+        .await
+        .expect_status(202)["id"]
+        .clone();
+    let waiting = harbor
+        .upload_contacts(table, "true")
+        .await
+        .expect_status(202)["id"]
+        .clone();
+    hub.run_imports().await;
+    let gone = harbor.receive_text("+14155550179", "STOP").await;
     let gone = harbor.path(&format!(
         "/contacts/{}",
         gone["contact_id"].as_str().unwrap()
     ));
-    harbor.admin.delete(&gone).await.is(204);
-    let forged = hub.twilio.texting(MAYA, FRONT_DESK, "Falso");
+    harbor.admin.delete(&gone).await.expect_status(204);
+    let forged = hub.twilio.inbound_text(MAYA, FRONT_DESK, "Falso");
     forged.signed_with("not the token").send().await;
-    harbor.invites("kim@puerto.test", "agent").await;
+    harbor.invite("kim@puerto.test", "agent").await;
     hub.server.usage_sync.run_once().await.unwrap();
 
     let jo = Browser::start(&hub.url("")).await;

@@ -11,8 +11,8 @@ use crate::hub::{FRONT_DESK, Hub, MAYA};
 async fn thread_of_5000_messages_stays_light_and_keeps_the_reading_position() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "The first of all").await;
-    hub.executes_sql(
+    let maya = harbor.receive_text(MAYA, "The first of all").await;
+    hub.execute_sql(
         "insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction, content, status,
                                provider, provider_sid, created_at)
          select workspace_id, (lpad(to_hex((extract(epoch from now()) * 1000)::bigint + nth), 12, '0') || '70008000' || lpad(to_hex(nth), 12, '0'))::uuid,
@@ -22,10 +22,10 @@ async fn thread_of_5000_messages_stays_light_and_keeps_the_reading_position() {
     )
     .await;
     // Ids have distinct milliseconds up to 5 s ahead; later messages must sort after them.
-    hub.executes_sql("select pg_sleep(5.1)").await;
-    hub.executes_sql("update messages set created_at = created_at - interval '15000 hours' where content = 'The first of all'")
+    hub.execute_sql("select pg_sleep(5.1)").await;
+    hub.execute_sql("update messages set created_at = created_at - interval '15000 hours' where content = 'The first of all'")
         .await;
-    hub.executes_sql("update conversations set unread_count = 0")
+    hub.execute_sql("update conversations set unread_count = 0")
         .await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
@@ -95,8 +95,8 @@ async fn thread_of_5000_messages_stays_light_and_keeps_the_reading_position() {
 async fn list_of_10000_conversations_keeps_its_order_and_the_reading_position() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Hi").await;
-    hub.executes_sql(
+    harbor.receive_text(MAYA, "Hi").await;
+    hub.execute_sql(
         "with people as (
              insert into contacts (workspace_id, id, phone_number, name)
              select w.id, new_id(), '+1415' || (2000000 + nth)::text, 'Person ' || nth from workspaces w, generate_series(1, 10000) nth
@@ -107,7 +107,7 @@ async fn list_of_10000_conversations_keeps_its_order_and_the_reading_position() 
            from people p, numbers n",
     )
     .await;
-    hub.executes_sql("analyze").await;
+    hub.execute_sql("analyze").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;

@@ -36,7 +36,7 @@ fn shown(selector: &str) -> String {
 async fn images_are_attached_by_file_paste_and_drop_and_sent() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Which tooth?").await;
+    let maya = harbor.receive_text(MAYA, "Which tooth?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.expects_console("422");
@@ -83,7 +83,7 @@ async fn images_are_attached_by_file_paste_and_drop_and_sent() {
     )
     .await;
     jo.finds_no(".attachment").await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(hub.twilio.fetched()[0].bytes, PNG);
     jo.reloads().await;
     jo.waits_until("it stays there", &shown(".message.outbound img.photo"))
@@ -104,7 +104,7 @@ async fn images_are_attached_by_file_paste_and_drop_and_sent() {
 async fn image_is_sent_by_form_without_scripts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Which tooth?").await;
+    let maya = harbor.receive_text(MAYA, "Which tooth?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.has_no_scripts().await;
     jo.signs_in(&harbor.admin.email).await;
@@ -127,7 +127,7 @@ async fn image_is_sent_by_form_without_scripts() {
     jo.is_at(&harbor.inbox(Some(&maya))).await;
     jo.waits_until("it is in the thread", &shown(".message.outbound img.photo"))
         .await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(hub.twilio.fetched()[0].bytes, PNG);
     assert_eq!(hub.twilio.messages()[0].body, "This one");
 }
@@ -141,19 +141,19 @@ async fn handset_shows_an_image() {
         .admin
         .post(&harbor.path("/integrations"), sandbox)
         .await
-        .is(201);
+        .expect_status(201);
     let upload = harbor
         .admin
-        .uploads_to(&harbor.path("/media"), PNG)
+        .upload_to(&harbor.path("/media"), PNG)
         .await
-        .is(201);
+        .expect_status(201);
     let draft = json!({"to": MAYA, "media_ids": [upload["id"]]});
     harbor
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202);
-    hub.sends().await;
+        .expect_status(202);
+    hub.run_sender().await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     let number = sandbox["numbers"][0]["id"].as_str().unwrap();

@@ -7,7 +7,7 @@ use crate::hub::{Hub, MAYA, PASSWORD};
 async fn invited_user_joins_becomes_admin_and_is_removed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let (jo, sam) = Browser::pair(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
@@ -26,12 +26,15 @@ async fn invited_user_joins_becomes_admin_and_is_removed() {
     jo.reloads().await;
     jo.sees_in(".waiting-list", "sam@harbor.test").await;
     jo.finds_no(".fresh").await;
-    assert_eq!(hub.post.mail_to("sam@harbor.test").await.link(), link);
+    assert_eq!(
+        hub.mail_server.mail_to("sam@harbor.test").await.link(),
+        link
+    );
 
     // A new link keeps the numbers and replaces the old one.
     jo.clicks("New link for sam@harbor.test").await;
     jo.sees_in(".fresh", "sam@harbor.test is invited").await;
-    let link = hub.post.mail_to("sam@harbor.test").await.link();
+    let link = hub.mail_server.mail_to("sam@harbor.test").await.link();
 
     sam.expects_console("status of 422");
     sam.opens(link.strip_prefix(&hub.url("")).unwrap()).await;
@@ -108,7 +111,7 @@ async fn invitations_work_without_scripts() {
     jo.fills("E-mail", "sam@harbor.test").await;
     jo.clicks("Invite").await;
     jo.sees_in(".fresh", "sam@harbor.test is invited").await;
-    let link = hub.post.mail_to("sam@harbor.test").await.link();
+    let link = hub.mail_server.mail_to("sam@harbor.test").await.link();
     jo.clicks("Withdraw").await;
     jo.sees_in(".toast", "withdrawn").await;
     jo.sees_no("body", "sam@harbor.test").await;

@@ -72,8 +72,8 @@ async fn service_worker_shows_notification_and_only_shown_ones_are_marked() {
             json!({"notifications": {"desktop": true}}),
         )
         .await
-        .is(200);
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+        .expect_status(200);
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let jo = Browser::start(&hub.url("")).await;
     let allowed = json!({"origin": hub.url(""), "permissions": ["notifications"]});
     jo.runs_command("Browser.grantPermissions", allowed).await;
@@ -87,13 +87,13 @@ async fn service_worker_shows_notification_and_only_shown_ones_are_marked() {
     // A failed notification is not marked as shown, so other tabs may show it.
     let may_not = "(() => { const { prototype } = ServiceWorkerRegistration; window.show = prototype.showNotification; prototype.showNotification = () => { window.tried = true; return Promise.reject(new TypeError('no')) } })()";
     jo.evaluates(may_not).await;
-    harbor.receives(MAYA, "Or 4:15?").await;
+    harbor.receive_text(MAYA, "Or 4:15?").await;
     jo.waits_until("it was tried", "window.tried").await;
     assert_eq!(jo.evaluates(MARKED).await, 0);
 
     jo.evaluates("void (ServiceWorkerRegistration.prototype.showNotification = window.show)")
         .await;
-    harbor.receives(MAYA, "Or Thursday?").await;
+    harbor.receive_text(MAYA, "Or Thursday?").await;
     jo.waits_until("it is marked", &format!("{MARKED} === 1"))
         .await;
     assert_eq!(

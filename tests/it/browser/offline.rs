@@ -9,7 +9,7 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, serve};
 async fn reconnect_loads_missed_messages_and_keeps_drafts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let text = async |body: &str| {
         let answer = hub.twilio.text(MAYA, FRONT_DESK, body).await;

@@ -64,7 +64,7 @@ async fn onboarding_works_from_first_start_to_delivery() {
     jo.sees_in(".message.outbound .state", "Queued").await;
     jo.sees_in(".row", "You: Yes, it is yours").await;
 
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     let sent = hub.twilio.sent("Yes, it is yours");
     assert_eq!((sent.len(), sent[0].to.as_str()), (1, MAYA));
     jo.sees_no(".message.outbound .state", "Queued").await;

@@ -7,7 +7,7 @@ use crate::hub::{Hub, MAYA, Workspace};
 
 /// Sends all queued messages; returns what the provider received, in order.
 async fn sent_to_provider(hub: &Hub) -> Vec<String> {
-    while hub.sends().await > 0 {}
+    while hub.run_sender().await > 0 {}
     let sent = hub.twilio.messages();
     sent.iter().map(|message| message.body.clone()).collect()
 }
@@ -32,7 +32,7 @@ async fn writes(jo: &Browser, text: &str) {
 
 async fn opens_thread<'a>(hub: &'a Hub, proxy: &Proxy) -> (Workspace<'a>, Browser, String) {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&proxy.url).await;
     jo.expects_console("net::ERR_")
@@ -92,7 +92,7 @@ async fn draft_save_with_lost_response_causes_no_conflict() {
     let drafts = async |content: &str| {
         for _ in 0..1000 {
             let kept: Option<String> = sqlx::query_scalar("select content from drafts")
-                .fetch_optional(&hub.raw)
+                .fetch_optional(&hub.superuser_pool)
                 .await
                 .unwrap();
             if kept.unwrap_or_default() == content {
@@ -182,11 +182,11 @@ async fn refusal_on_another_page_links_to_the_conversation_and_can_be_retried() 
     writes(&jo, "See you").await;
     jo.sees_in(".outbox-bar", "1 text waits for the connection")
         .await;
-    harbor.receives(MAYA, "STOP").await;
+    harbor.receive_text(MAYA, "STOP").await;
     jo.is_offline(false).await;
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     jo.sees_in(".outbox-bar", "A text could not be sent").await;
-    harbor.receives(MAYA, "START").await;
+    harbor.receive_text(MAYA, "START").await;
     jo.follows("Look at it").await;
     jo.is_at(&path).await;
     jo.sees_in(".message.unsent", "This contact opted out")
@@ -326,7 +326,7 @@ async fn new_text_refused_later_reappears_with_the_reason() {
     jo.clicks("Send").await;
     jo.sees_in(".outbox-bar", "1 text waits for the connection")
         .await;
-    harbor.receives(MAYA, "STOP").await;
+    harbor.receive_text(MAYA, "STOP").await;
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     jo.sees_in(".outbox-bar", "1 text waits for the connection")
         .await;
@@ -337,7 +337,7 @@ async fn new_text_refused_later_reappears_with_the_reason() {
     jo.is_at(&page).await;
     jo.sees_in(".notice", "opted out").await;
     jo.finds_no(".outbox-bar").await;
-    harbor.receives(MAYA, "START").await;
+    harbor.receive_text(MAYA, "START").await;
     // The refused text is a draft again.
     jo.opens(&page).await;
     jo.waits_until(

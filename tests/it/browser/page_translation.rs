@@ -19,7 +19,7 @@ async fn translate_attribute_protects_names_and_allows_message_text() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor
-        .receives(MAYA, "予約はhttps://a.test/rから (see www.a.test/x_(y)).")
+        .receive_text(MAYA, "予約はhttps://a.test/rから (see www.a.test/x_(y)).")
         .await;
     harbor.names_contact(&maya, "May Grant").await;
     let tag = harbor.tag("Spring Clean").await;
@@ -29,9 +29,9 @@ async fn translate_attribute_protects_names_and_allows_message_text() {
     assert!(given.status < 300, "{}", given.body);
     hub.twilio.refuses(21614, 400);
     harbor
-        .answers(&harbor.admin, &maya, "We have 3:30\nor 4:15 <free>")
+        .reply(&harbor.admin, &maya, "We have 3:30\nor 4:15 <free>")
         .await;
-    hub.sends().await;
+    hub.run_sender().await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.inbox(Some(&maya))).await;

@@ -13,15 +13,17 @@ use crate::hub::{Hub, MAYA};
 async fn print_contains_the_whole_conversation_and_nothing_else() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives("+14155550177", "My crown came off").await;
-    let maya = harbor.receives(MAYA, "The first one").await;
+    harbor
+        .receive_text("+14155550177", "My crown came off")
+        .await;
+    let maya = harbor.receive_text(MAYA, "The first one").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     for n in 0..20 {
-        harbor.receives(MAYA, &format!("Question {n}?")).await;
+        harbor.receive_text(MAYA, &format!("Question {n}?")).await;
         let answer = format!("Answer {n}. {}", "It takes a while to say. ".repeat(6));
-        harbor.answers(&harbor.admin, &maya, &answer).await;
+        harbor.reply(&harbor.admin, &maya, &answer).await;
     }
-    harbor.notes(&maya, "Ask her about the bill").await;
+    harbor.add_note(&maya, "Ask her about the bill").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.prefers("dark").await;

@@ -33,7 +33,7 @@ async fn sandbox_number_is_one_click_and_its_handset_exchanges_texts() {
     jo.fills("Message to", "Yes, it is yours").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".message.outbound .state", "Queued").await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     jo.sees_in(".message.outbound .state", "Delivered").await;
 
     jo.switches_to_window(1).await;

@@ -13,7 +13,7 @@ async fn sets_status(harbor: &Workspace<'_>, conversation: &Value, status: &str)
     let id = conversation["id"].as_str().unwrap();
     let path = harbor.path(&format!("/conversations/{id}"));
     let change = json!({"status": status});
-    harbor.admin.patch(&path, change).await.is(200);
+    harbor.admin.patch(&path, change).await.expect_status(200);
 }
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn search_result_opens_the_message_in_context() {
             25 => {
                 text("The <b>gate</b> code is 4711").await;
                 let maya = harbor.conversation_with(MAYA).await;
-                harbor.notes(&maya, "Changed on Monday").await;
+                harbor.add_note(&maya, "Changed on Monday").await;
                 sets_status(&harbor, &maya, "pending").await;
             }
             _ => text(&format!("Text number {nth}.")).await,
@@ -147,7 +147,7 @@ async fn search_result_opens_the_message_in_context() {
 async fn search_works_without_scripts_and_reports_no_results() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.has_no_scripts().await;
@@ -173,15 +173,15 @@ async fn search_works_without_scripts_and_reports_no_results() {
 async fn message_stays_in_view_while_images_load() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Where is the gate?").await;
+    let maya = harbor.receive_text(MAYA, "Where is the gate?").await;
     let photo = photo();
     for _ in 0..4 {
         let path = harbor.path("/media");
-        let uploaded = harbor.admin.uploads_to(&path, &photo).await;
-        let id = uploaded.is(201)["id"].clone();
+        let uploaded = harbor.admin.upload_to(&path, &photo).await;
+        let id = uploaded.expect_status(201)["id"].clone();
         let draft = json!({"conversation_id": maya["id"], "media_ids": [id]});
         let sent = harbor.admin.post(&harbor.path("/messages"), draft).await;
-        let sent = sent.is(202);
+        let sent = sent.expect_status(202);
         assert_eq!(sent["message"]["media"][0]["height"], 854);
     }
     let text = harbor.thread(&maya).await[0]["id"].clone();
@@ -202,7 +202,7 @@ async fn message_stays_in_view_while_images_load() {
     jo.waits_until("it is in view", in_view).await;
 
     // Images of unknown size.
-    hub.executes_sql("update message_media set width = null, height = null")
+    hub.execute_sql("update message_media set width = null, height = null")
         .await;
     jo.reloads().await;
     jo.waits_until("the images are loaded", free).await;
@@ -213,12 +213,12 @@ async fn message_stays_in_view_while_images_load() {
 async fn palette_runs_commands_and_opens_pages_by_keyboard() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let tom = harbor.receives("+14155550177", "Hello").await;
+    let tom = harbor.receive_text("+14155550177", "Hello").await;
     harbor.names_contact(&tom, "Tom Reyes").await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;

@@ -34,7 +34,7 @@ async fn password_alone_does_not_sign_in_with_second_factor() {
     jo.opens("/account").await;
     jo.sees("Verify your address first").await;
     jo.is_accessible("account, not verified").await;
-    hub.has_verified(&harbor.admin.email).await;
+    hub.verify_email(&harbor.admin.email).await;
     jo.opens("/account").await;
     jo.clicks("Set it up").await;
     jo.finds("svg.qr").await;
@@ -99,7 +99,7 @@ async fn forgotten_password_is_reset_by_email() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let email = harbor.admin.email.clone();
-    let welcome = hub.post.mail_to(&email).await.link();
+    let welcome = hub.mail_server.mail_to(&email).await.link();
     let jo = Browser::start(&hub.url("")).await;
     jo.has_no_scripts().await;
     jo.expects_console("status of 422");
@@ -108,7 +108,7 @@ async fn forgotten_password_is_reset_by_email() {
     jo.fills("E-mail", &email).await;
     jo.clicks("Mail me a link").await;
     jo.sees("a link is on its way").await;
-    let link = hub.post.mail_to(&email).await.link();
+    let link = hub.mail_server.mail_to(&email).await.link();
     let link = link.strip_prefix(&hub.url("")).unwrap();
     jo.opens(link).await;
     jo.fills("New password", "short").await;

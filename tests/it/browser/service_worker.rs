@@ -7,7 +7,7 @@ use crate::hub::{Hub, MAYA};
 async fn offline_page_appears_and_recovers_by_itself() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Is 3:30 still free?").await;
+    harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let proxy = Proxy::to(hub.server.address).await;
     let jo = Browser::start(&proxy.url).await;
     jo.expects_console("WebSocket connection to")
@@ -43,9 +43,9 @@ async fn push_permission_is_requested_only_on_click_and_errors_are_shown() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor
         .admin
-        .post(&harbor.path("/pushes"), crate::matrix::a_browser())
+        .post(&harbor.path("/pushes"), crate::matrix::push_subscription())
         .await
-        .is(201);
+        .expect_status(201);
     let jo = Browser::start(&hub.url("")).await;
     let counts_requests = "(() => {
         const request = Notification.requestPermission
@@ -80,8 +80,8 @@ async fn one_tab_notifies_for_all_tabs() {
             serde_json::json!({"notifications": {"desktop": true}}),
         )
         .await
-        .is(200);
-    harbor.receives(MAYA, "Is 3:30 still free?").await;
+        .expect_status(200);
+    harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
@@ -97,7 +97,9 @@ async fn one_tab_notifies_for_all_tabs() {
     jo.switches_to_window(1).await;
     jo.sees_in(".live", "Live").await;
     jo.evaluates(away).await;
-    harbor.receives("+14155550177", "My crown came off").await;
+    harbor
+        .receive_text("+14155550177", "My crown came off")
+        .await;
     jo.sees_in(".rows", "My crown came off").await;
     jo.waits_until("a notification was shown", "localStorage.getItem('shown')")
         .await;

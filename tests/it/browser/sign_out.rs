@@ -11,7 +11,7 @@ const STORED_KEYS: &str = "Object.keys(localStorage).sort().join()";
 async fn sign_out_warns_of_unsent_texts_and_expiry_keeps_them() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let proxy = Proxy::to(hub.server.address).await;
     let jo = Browser::start(&proxy.url).await;
     jo.expects_console("net::ERR_")
@@ -32,7 +32,7 @@ async fn sign_out_warns_of_unsent_texts_and_expiry_keeps_them() {
     // The session is revoked: the queued text is sent after the next sign-in.
     proxy.loses_writes();
     sends("Yes, it is yours").await;
-    hub.executes_sql("update sessions set revoked_at = now()")
+    hub.execute_sql("update sessions set revoked_at = now()")
         .await;
     proxy.loses_responses(false);
     jo.opens(&thread).await;

@@ -7,7 +7,7 @@ use crate::hub::{Hub, MAYA};
 async fn small_screen_shows_one_pane_and_a_bottom_bar() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.has_a_screen_of(390, 844).await;

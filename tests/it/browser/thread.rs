@@ -93,7 +93,7 @@ async fn customer_text_is_never_interpreted_as_markup() {
         "&lt;b&gt; {{ 7*7 }} &amp;",
     ];
     let name = r#""><svg/onload=window.pwned=1>"#;
-    let maya = harbor.receives(MAYA, attacks[0]).await;
+    let maya = harbor.receive_text(MAYA, attacks[0]).await;
     harbor.names_contact(&maya, name).await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
@@ -129,12 +129,14 @@ async fn customer_text_is_never_interpreted_as_markup() {
 async fn each_script_has_its_direction_and_long_words_wrap() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "שלום, אפשר לקבוע תור ל-15:30?").await;
+    let maya = harbor
+        .receive_text(MAYA, "שלום, אפשר לקבוע תור ל-15:30?")
+        .await;
     harbor
         .names_contact(&maya, &"Wolfeschlegelsteinhausenbergerdorff".repeat(2))
         .await;
-    harbor.receives(MAYA, "And in English?").await;
-    harbor.receives(MAYA, &"x".repeat(1500)).await;
+    harbor.receive_text(MAYA, "And in English?").await;
+    harbor.receive_text(MAYA, &"x".repeat(1500)).await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     for width in [1440, 360] {

@@ -7,7 +7,7 @@ use crate::hub::{Hub, MAYA};
 async fn sign_in_read_reply_and_close_work_without_scripts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.has_no_scripts().await;
@@ -33,7 +33,7 @@ async fn sign_in_read_reply_and_close_work_without_scripts() {
         "document.querySelector('.composer textarea').value === ''",
     )
     .await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     hub.twilio.delivers(&hub.twilio.messages()[0].sid).await;
     jo.reloads().await;
     jo.sees_in(".message.outbound .state", "Delivered").await;

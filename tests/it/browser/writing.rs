@@ -14,7 +14,7 @@ async fn adds_template(harbor: &Workspace<'_>, name: &str, content: &str) {
         .admin
         .post(&harbor.path("/templates"), template)
         .await
-        .is(201);
+        .expect_status(201);
 }
 
 fn holds(text: &str) -> String {
@@ -28,7 +28,7 @@ fn holds(text: &str) -> String {
 async fn slash_inserts_a_template_and_requires_its_variables() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     adds_template(
         &harbor,
@@ -83,7 +83,7 @@ async fn slash_inserts_a_template_and_requires_its_variables() {
         "Hi Maya, Dr. Lin sees you at 3:30.",
     )
     .await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
 
     jo.fills("Message to", "Hello!").await;
     jo.clicks("Templates").await;
@@ -152,7 +152,7 @@ async fn saves_draft(hub: &Hub, content: &str) {
     for _ in 0..1000 {
         let found: i64 = sqlx::query_scalar("select count(*) from drafts where content = $1")
             .bind(content)
-            .fetch_one(&hub.raw)
+            .fetch_one(&hub.superuser_pool)
             .await
             .unwrap();
         if found == 1 {
@@ -167,8 +167,8 @@ async fn saves_draft(hub: &Hub, content: &str) {
 async fn draft_follows_its_author_between_browsers() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    let tom = harbor.receives("+14155550177", "Hello").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    let tom = harbor.receive_text("+14155550177", "Hello").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     harbor.names_contact(&tom, "Tom").await;
     let (desk, phone) = Browser::pair(&hub.url("")).await;
@@ -244,12 +244,12 @@ async fn draft_follows_its_author_between_browsers() {
 async fn segment_count_matches_the_server_and_offers_replacement() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     sam.patch(&harbor.path("/settings"), json!({"signature": "Sam"}))
         .await
-        .is(200);
+        .expect_status(200);
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&sam.email).await;
 
@@ -318,8 +318,8 @@ async fn switching_the_number_keeps_the_draft() {
         .account(&harbor.account, TOKEN)
         .number(FRONT_DESK)
         .number(RECALL);
-    harbor.connects_with(TOKEN).await.is(201);
-    let maya = harbor.receives(MAYA, "Hi").await;
+    harbor.connect_with(TOKEN).await.expect_status(201);
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
@@ -372,7 +372,7 @@ async fn switching_the_number_keeps_the_draft() {
 async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.expects_console("status of 422");
@@ -394,11 +394,11 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
         .await;
     jo.sees_in(".message.outbound .state", "9:00 AM").await;
     let nine: bool = sqlx::query_scalar("select extract(hour from scheduled_at at time zone 'America/Los_Angeles') = 9 from messages where status = 'scheduled'")
-        .fetch_one(&hub.raw)
+        .fetch_one(&hub.superuser_pool)
         .await
         .unwrap();
     assert!(nine, "nine in the zone of the browser");
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
 
     jo.fills("Message to", "Yesterday").await;
     jo.clicks("Send later").await;
@@ -431,7 +431,7 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202);
+        .expect_status(202);
     jo.follows("Mine").await;
     jo.clicks("Change or call off").await;
     jo.clicks("Send now").await;
@@ -439,7 +439,7 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
     messagehub::domain::messages::schedule::release_due(&hub.server.app.db)
         .await
         .unwrap();
-    while hub.sends().await > 0 {}
+    while hub.run_sender().await > 0 {}
     assert_eq!(hub.twilio.sent("Right now").len(), 1);
     assert_eq!(hub.twilio.messages().len(), 1);
 }
@@ -448,7 +448,7 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
 async fn new_text_by_name_or_number_opens_its_conversation() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.expects_console("status of 422")
@@ -500,15 +500,15 @@ async fn new_text_by_name_or_number_opens_its_conversation() {
     jo.sees_in(".message.outbound[id^=message-]", "Hello Maya")
         .await;
     assert_eq!(hub.count("select count(*) from drafts").await, 0);
-    assert_eq!(hub.sends().await, 2);
+    assert_eq!(hub.run_sender().await, 2);
 }
 
 #[tokio::test]
 async fn new_text_schedule_and_template_work_without_scripts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    let tom = harbor.receives("+14155550177", "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    let tom = harbor.receive_text("+14155550177", "Hi").await;
     harbor.names_contact(&maya, "Maya Okafor").await;
     harbor.names_contact(&tom, "Maya Fischer").await;
     adds_template(
@@ -566,15 +566,15 @@ async fn new_text_schedule_and_template_work_without_scripts() {
 async fn images_open_in_the_thread_and_videos_play() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let film: &[u8] = b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41\0\0\0\x08free";
     let mut ids = Vec::new();
     for bytes in [PNG, PNG, film, b"%PDF-1.4\n%%EOF"] {
         let upload = harbor
             .admin
-            .uploads_to(&harbor.path("/media"), bytes)
+            .upload_to(&harbor.path("/media"), bytes)
             .await
-            .is(201);
+            .expect_status(201);
         ids.push(upload["id"].clone());
     }
     let draft = json!({"conversation_id": maya["id"], "content": "Look", "media_ids": ids});
@@ -582,7 +582,7 @@ async fn images_open_in_the_thread_and_videos_play() {
         .admin
         .post(&harbor.path("/messages"), draft)
         .await
-        .is(202);
+        .expect_status(202);
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
@@ -624,7 +624,7 @@ async fn images_open_in_the_thread_and_videos_play() {
 async fn failed_upload_is_retried_and_drop_target_is_shown() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.expects_console("net::ERR_").expects_console("WebSocket");
     jo.signs_in(&harbor.admin.email).await;

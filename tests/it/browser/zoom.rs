@@ -9,7 +9,7 @@ use crate::hub::{Hub, MAYA};
 async fn layout_is_complete_at_200_percent_zoom() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     // 1280 × 800 at 200 %.
@@ -50,7 +50,7 @@ async fn layout_is_complete_at_200_percent_zoom() {
 async fn reduced_motion_disables_animation() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     let moving = "document.getAnimations().filter(({ effect }) => effect.getComputedTiming().duration > 1).length \
@@ -69,7 +69,7 @@ async fn reduced_motion_disables_animation() {
     .await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".live", "Live").await;
-    harbor.receives(MAYA, "Or at four?").await;
+    harbor.receive_text(MAYA, "Or at four?").await;
     jo.sees_in(".message.inbound", "Or at four?").await;
     assert_eq!(jo.evaluates(moving).await, 0);
 }

@@ -7,7 +7,7 @@ use crate::hub::{Hub, MAYA, Workspace};
 
 async fn import(harbor: &Workspace<'_>, id: &Value) -> Value {
     let path = harbor.path(&format!("/contacts/imports/{}", id.as_str().unwrap()));
-    harbor.admin.get(&path).await.is(200)
+    harbor.admin.get(&path).await.expect_status(200)
 }
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn each_row_is_added_updated_or_refused_with_reason() {
     let field = json!({"name": "Born", "kind": "date"});
     jo.post(&harbor.path("/contact-fields"), field)
         .await
-        .is(201);
+        .expect_status(201);
     harbor.adds(jo, MAYA, "Maya").await;
     let table = "Full name;Mobile;E-Mail;Born;Tags;Shoe size\r\n\
         Maya Okafor;(415) 555-0192;maya@okafor.test;;VIP;41\r\n\
@@ -30,14 +30,17 @@ async fn each_row_is_added_updated_or_refused_with_reason() {
         Tommy;415-555-0193;tom@x.test;;;44\r\n";
     let (table, ..) = encoding_rs::WINDOWS_1252.encode(table);
     let fields = [("tags", "November")];
-    let begun = harbor.uploads_contacts_with(&table, &fields).await.is(202);
+    let begun = harbor
+        .upload_contacts_with(&table, &fields)
+        .await
+        .expect_status(202);
     assert_eq!(begun["state"], "running");
     assert_eq!(begun["encoding"], "windows-1252");
     assert_eq!(
         begun["mapping"],
         json!(["name", "phone_number", "email", "field:born", "tags", ""])
     );
-    hub.imports().await;
+    hub.run_imports().await;
     let done = import(&harbor, &begun["id"]).await;
     assert_eq!(done["state"], "done", "{done}");
     let counts = ["total", "done", "added", "updated", "skipped", "refused"];
@@ -46,7 +49,10 @@ async fn each_row_is_added_updated_or_refused_with_reason() {
         [6, 6, 3, 2, 0, 1]
     );
 
-    let list = jo.get(&harbor.path("/contacts?sort=name")).await.is(200);
+    let list = jo
+        .get(&harbor.path("/contacts?sort=name"))
+        .await
+        .expect_status(200);
     let names: Vec<_> = list["data"]
         .as_array()
         .unwrap()
@@ -113,13 +119,19 @@ async fn each_row_is_added_updated_or_refused_with_reason() {
         begun["problems"], done["problems"],
         "the preview reports the same"
     );
-    let list = jo.get(&harbor.path("/contacts/imports")).await.is(200);
+    let list = jo
+        .get(&harbor.path("/contacts/imports"))
+        .await
+        .expect_status(200);
     assert_eq!(list["data"][0]["id"], begun["id"]);
 
     // Refused rows can be fixed and imported again.
     let fixed = refused.replace("call me", "4155550196");
-    let again = harbor.uploads_contacts(fixed, "false").await.is(202);
-    hub.imports().await;
+    let again = harbor
+        .upload_contacts(fixed, "false")
+        .await
+        .expect_status(202);
+    hub.run_imports().await;
     assert_eq!(import(&harbor, &again["id"]).await["added"], 1);
 }
 
@@ -129,12 +141,15 @@ async fn file_is_previewed_before_import() {
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
     let table = "who,where\nMaya,020 7946 0018\n";
-    let seen = harbor.uploads_contacts(table, "true").await.is(202);
+    let seen = harbor
+        .upload_contacts(table, "true")
+        .await
+        .expect_status(202);
     assert_eq!(
         (&seen["state"], &seen["mapping"]),
         (&json!("mapping"), &json!(["", ""]))
     );
-    hub.imports().await;
+    hub.run_imports().await;
     assert_eq!(hub.count("select count(*) from contacts").await, 0);
     let start = harbor.path(&format!(
         "/contacts/imports/{}/start",
@@ -153,10 +168,10 @@ async fn file_is_previewed_before_import() {
         assert_eq!(refused.status, 422, "{wrong}: {}", refused.body);
     }
     let good = json!({"mapping": ["name", "phone_number"], "region": "GB", "duplicates": "skip"});
-    jo.post(&start, good.clone()).await.is(202);
+    jo.post(&start, good.clone()).await.expect_status(202);
     jo.post(&start, good).await.refused(409, "too_late");
-    hub.imports().await;
-    let list = jo.get(&harbor.path("/contacts")).await.is(200);
+    hub.run_imports().await;
+    let list = jo.get(&harbor.path("/contacts")).await.expect_status(200);
     assert_eq!(list["data"][0]["phone_number"], "+442079460018");
     for (file, field) in [
         (&b""[..], "file"),
@@ -164,13 +179,13 @@ async fn file_is_previewed_before_import() {
         (b"PK\x03\x04\0\0\0", "file"),
         (b"name\nMaya\n", "mapping"),
     ] {
-        let refused = harbor.uploads_contacts(file, "false").await;
+        let refused = harbor.upload_contacts(file, "false").await;
         let problem = refused.refused(422, "validation_failed");
         assert_eq!(problem["errors"][0]["field"], field);
     }
     let huge = vec![b'x'; 10 * 1024 * 1024 + 1];
     harbor
-        .uploads_contacts(huge, "true")
+        .upload_contacts(huge, "true")
         .await
         .refused(413, "payload_too_large");
 }
@@ -185,22 +200,25 @@ async fn import_resumes_after_a_crash() {
     for n in 0..1_200 {
         table.push_str(&format!("+1415555{n:04},Nr {n}\n"));
     }
-    let begun = harbor.uploads_contacts(table, "false").await.is(202);
+    let begun = harbor
+        .upload_contacts(table, "false")
+        .await
+        .expect_status(202);
     let db = &hub.server.app.db;
     let due = work::due(db).await.unwrap().expect("a due import");
-    assert!(work::go_on(db, &due).await.unwrap());
+    assert!(work::run_batch(db, &due).await.unwrap());
     assert!(work::due(db).await.unwrap().is_none(), "it is leased");
     let halfway = import(&harbor, &begun["id"]).await;
     assert_eq!(
         (&halfway["done"], &halfway["added"]),
         (&json!(500), &json!(500))
     );
-    hub.imports().await;
+    hub.run_imports().await;
     assert_eq!(import(&harbor, &begun["id"]).await["done"], 500);
 
-    hub.executes_sql("update contact_imports set lease_until = now() - interval '1 second'")
+    hub.execute_sql("update contact_imports set lease_until = now() - interval '1 second'")
         .await;
-    hub.imports().await;
+    hub.run_imports().await;
     let done = import(&harbor, &begun["id"]).await;
     assert_eq!(
         (&done["state"], &done["added"], &done["updated"]),
@@ -214,10 +232,10 @@ async fn import_stops_when_its_admin_loses_the_role() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let begun = harbor
-        .uploads_contacts(format!("phone_number\n{TOM}\n"), "false")
+        .upload_contacts(format!("phone_number\n{TOM}\n"), "false")
         .await
-        .is(202);
-    hub.executes_sql("update workspace_members set role = 'admin' where role = 'agent'")
+        .expect_status(202);
+    hub.execute_sql("update workspace_members set role = 'admin' where role = 'agent'")
         .await;
     let sam = harbor.agent("Sam").await;
     let promoted = harbor.path(&format!("/members/{}", sam.id));
@@ -225,15 +243,17 @@ async fn import_stops_when_its_admin_loses_the_role() {
         .admin
         .patch(&promoted, json!({"role": "admin"}))
         .await
-        .is(200);
+        .expect_status(200);
     let demoted = harbor.path(&format!("/members/{}", harbor.admin.id));
-    sam.patch(&demoted, json!({"role": "agent"})).await.is(200);
-    hub.imports().await;
+    sam.patch(&demoted, json!({"role": "agent"}))
+        .await
+        .expect_status(200);
+    hub.run_imports().await;
     let path = harbor.path(&format!(
         "/contacts/imports/{}",
         begun["id"].as_str().unwrap()
     ));
-    let ended = sam.get(&path).await.is(200);
+    let ended = sam.get(&path).await.expect_status(200);
     assert_eq!(ended["state"], "failed");
     assert!(ended["failure"].as_str().unwrap().contains("no admin"));
     assert_eq!(hub.count("select count(*) from contacts").await, 0);

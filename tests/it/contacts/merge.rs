@@ -12,7 +12,7 @@ const RECALL: &str = "+16285550101";
 async fn merge(who: &Person, harbor: &Workspace<'_>, kept: &Value, gone: &Value) -> Value {
     let request = json!({"contact_id": gone["contact_id"]});
     let path = harbor.contact_path(kept, "/merge");
-    who.post(&path, request).await.is(200)
+    who.post(&path, request).await.expect_status(200)
 }
 
 #[tokio::test]
@@ -20,27 +20,27 @@ async fn merge_moves_all_messages() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = &harbor.admin;
-    let maya = harbor.receives(MAYA, "One").await;
-    let other = harbor.receives(TOM, "Two").await;
-    harbor.receives(MAYA, "Three").await;
-    harbor.receives(TOM, "Four").await;
+    let maya = harbor.receive_text(MAYA, "One").await;
+    let other = harbor.receive_text(TOM, "Two").await;
+    harbor.receive_text(MAYA, "Three").await;
+    harbor.receive_text(TOM, "Four").await;
     let tag = harbor.tag("VIP").await;
     jo.put(&harbor.contact_path(&other, &format!("/tags/{tag}")))
         .await
-        .is(204);
+        .expect_status(204);
     let noted = json!({"name": "Maya Okafor", "notes": "Latex", "email": "maya@okafor.test"});
     jo.patch(&harbor.contact_path(&other, ""), noted)
         .await
-        .is(200);
+        .expect_status(200);
     jo.patch(&harbor.contact_path(&maya, ""), json!({"notes": "Tall"}))
         .await
-        .is(200);
-    let mut frames = jo.listens(&harbor).await;
+        .expect_status(200);
+    let mut frames = jo.join_workspace(&harbor).await;
     let gone = other["contact_id"].as_str().unwrap();
     let moving = jo
         .get(&harbor.contact_path(&maya, &format!("/merge/{gone}")))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         (
             &moving["conversations"],
@@ -57,9 +57,9 @@ async fn merge_moves_all_messages() {
     assert_eq!(kept["notes"], "Tall\n\nLatex");
     assert_eq!(kept["other_numbers"], json!([TOM]));
     assert_eq!(kept["tags"][0]["name"], "VIP");
-    let removed = frames.receives("contact_removed").await;
+    let removed = frames.wait_for("contact_removed").await;
     assert_eq!(removed["merged_into"], maya["contact_id"]);
-    let removed = frames.receives("conversation_removed").await;
+    let removed = frames.wait_for("conversation_removed").await;
     assert_eq!(removed["conversation_id"], other["id"]);
     let contents: Vec<_> = harbor.thread(&maya).await;
     let contents: Vec<_> = contents
@@ -93,14 +93,17 @@ async fn merge_moves_all_messages() {
         .await
         .refused(422, "validation_failed");
     let sent = json!({"to": TOM, "content": "To the one whom we know"});
-    let sent = jo.post(&harbor.path("/messages"), sent).await.is(202);
+    let sent = jo
+        .post(&harbor.path("/messages"), sent)
+        .await
+        .expect_status(202);
     assert_eq!(sent["message"]["contact_id"], maya["contact_id"]);
-    hub.sends().await;
+    hub.run_sender().await;
     assert_eq!(hub.twilio.sent("To the one whom we know")[0].to, MAYA);
     let audit = jo
         .get(&harbor.path("/audit?action=contacts_merged"))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(audit["data"].as_array().unwrap().len(), 1);
 }
 
@@ -109,9 +112,9 @@ async fn merge_moves_notes_and_assignments() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (jo, sam) = (&harbor.admin, harbor.agent("Sam").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    let other = harbor.receives(TOM, "Hi").await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    let other = harbor.receive_text(TOM, "Hi").await;
     let conversation_path = |conversation: &Value, what: &str| {
         let id = conversation["id"].as_str().unwrap();
         harbor.path(&format!("/conversations/{id}{what}"))
@@ -121,13 +124,13 @@ async fn merge_moves_notes_and_assignments() {
         json!({"assignee_id": sam.id}),
     )
     .await
-    .is(200);
+    .expect_status(200);
     jo.post(
         &conversation_path(&other, "/notes"),
         json!({"content": "@Sam it is Maya"}),
     )
     .await
-    .is(201);
+    .expect_status(201);
     for (who, at, content) in [
         (jo, &maya, "See you"),
         (jo, &other, "on Thursday"),
@@ -136,12 +139,15 @@ async fn merge_moves_notes_and_assignments() {
         let draft = who.request(Method::PUT, &conversation_path(at, "/draft"));
         who.ask(draft.json(&json!({"content": content})))
             .await
-            .is(200);
+            .expect_status(200);
     }
 
     merge(jo, &harbor, &maya, &other).await;
 
-    let events = jo.get(&conversation_path(&maya, "/events")).await.is(200);
+    let events = jo
+        .get(&conversation_path(&maya, "/events"))
+        .await
+        .expect_status(200);
     let assigned = events["data"].as_array().unwrap().iter();
     let assigned = assigned.filter(|event| event["kind"] == "assigned");
     assert_eq!(
@@ -152,11 +158,17 @@ async fn merge_moves_notes_and_assignments() {
     let mentioned = sam
         .get(&harbor.path("/conversations?mentioned=true"))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(mentioned["data"][0]["id"], maya["id"], "{mentioned}");
-    let draft = jo.get(&conversation_path(&maya, "/draft")).await.is(200);
+    let draft = jo
+        .get(&conversation_path(&maya, "/draft"))
+        .await
+        .expect_status(200);
     assert_eq!(draft["content"], "See you\non Thursday");
-    let draft = sam.get(&conversation_path(&maya, "/draft")).await.is(200);
+    let draft = sam
+        .get(&conversation_path(&maya, "/draft"))
+        .await
+        .expect_status(200);
     assert_eq!(draft["content"], "Only there");
 }
 
@@ -167,34 +179,36 @@ async fn merge_moves_scheduled_texts_and_consents() {
     hub.twilio
         .account(&harbor.account, crate::hub::TOKEN)
         .number(RECALL);
-    harbor.connects_with(crate::hub::TOKEN).await;
+    harbor.connect_with(crate::hub::TOKEN).await;
     let integration = harbor
         .admin
         .get(&harbor.path("/integrations"))
         .await
-        .is(200);
+        .expect_status(200);
     let integration = integration["data"][0]["id"].as_str().unwrap().to_owned();
     let sync = harbor.path(&format!("/integrations/{integration}/sync"));
-    harbor.admin.post(&sync, json!({})).await.is(200);
+    harbor.admin.post(&sync, json!({})).await.expect_status(200);
     let jo = &harbor.admin;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    let other = harbor.receives(TOM, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    let other = harbor.receive_text(TOM, "Hi").await;
     assert_eq!(hub.twilio.text(TOM, RECALL, "STOP").await.status(), 200);
-    harbor.answers(jo, &other, "It waits").await;
+    harbor.reply(jo, &other, "It waits").await;
     let at = (chrono::Utc::now() + chrono::TimeDelta::hours(1)).to_rfc3339();
     let later = json!({"conversation_id": other["id"], "content": "Later", "scheduled_at": at});
-    jo.post(&harbor.path("/messages"), later).await.is(202);
+    jo.post(&harbor.path("/messages"), later)
+        .await
+        .expect_status(202);
 
     merge(jo, &harbor, &maya, &other).await;
 
-    hub.executes_sql(
+    hub.execute_sql(
         "update messages set due_at = now(), scheduled_at = now() where status = 'scheduled'",
     )
     .await;
     messagehub::domain::messages::schedule::release_due(&hub.server.app.db)
         .await
         .unwrap();
-    while hub.sends().await > 0 {}
+    while hub.run_sender().await > 0 {}
     assert_eq!(
         hub.twilio.sent("It waits")[0].to,
         TOM,
@@ -209,7 +223,7 @@ async fn merge_moves_scheduled_texts_and_consents() {
     let consent = jo
         .get(&harbor.contact_path(&maya, "/consent"))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(consent["data"][0]["proof"], "STOP");
 }
 
@@ -219,21 +233,21 @@ async fn merge_requires_access_to_all_conversations_of_both() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     let sandbox = json!({"provider": "sandbox", "credentials": {}});
     let sandbox = harbor
         .admin
         .post(&harbor.path("/integrations"), sandbox)
         .await
-        .is(201);
-    let maya = harbor.receives(MAYA, "Hi").await;
-    let other = harbor.receives(TOM, "Hi").await;
+        .expect_status(201);
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    let other = harbor.receive_text(TOM, "Hi").await;
     let hidden = json!({"contact_id": other["contact_id"], "number_id": sandbox["numbers"][0]["id"], "content": "Hi"});
     harbor
         .admin
         .post(&harbor.path("/messages"), hidden)
         .await
-        .is(202);
+        .expect_status(202);
     let theirs = bay.adds(&bay.admin, MAYA, "Maya").await;
     let path = harbor.contact_path(&maya, "/merge");
     let with = |id: &Value| json!({"contact_id": id});
@@ -243,10 +257,10 @@ async fn merge_requires_access_to_all_conversations_of_both() {
     lin.post(&path, with(&other["contact_id"]))
         .await
         .refused(404, "not_found");
-    for nobody in [&theirs["id"], &maya["id"]] {
+    for foreign in [&theirs["id"], &maya["id"]] {
         harbor
             .admin
-            .post(&path, with(nobody))
+            .post(&path, with(foreign))
             .await
             .refused(404, "not_found");
     }
@@ -278,10 +292,10 @@ async fn texts_received_during_a_merge_are_kept() {
     let jo = &harbor.admin;
     for round in 0..6 {
         let (a, b) = (format!("+1415555{round}010"), format!("+1415555{round}020"));
-        let maya = harbor.receives(&a, "Hi").await;
+        let maya = harbor.receive_text(&a, "Hi").await;
         // Half of them have no texts yet: their conversation is created during the merge.
         let other = match round % 2 {
-            0 => harbor.receives(&b, "Hi").await["contact_id"].clone(),
+            0 => harbor.receive_text(&b, "Hi").await["contact_id"].clone(),
             _ => harbor.adds(jo, &b, "Tom").await["id"].clone(),
         };
         let texts = async {
@@ -298,7 +312,7 @@ async fn texts_received_during_a_merge_are_kept() {
         let request = json!({"contact_id": other});
         let path = harbor.contact_path(&maya, "/merge");
         let (statuses, merged) = tokio::join!(texts, jo.post(&path, request));
-        merged.is(200);
+        merged.expect_status(200);
         assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
         let kept = harbor.conversation_with(&a).await;
         let before = if round % 2 == 0 { 2 } else { 1 };
@@ -317,20 +331,20 @@ async fn text_in_flight_during_a_merge_is_sent_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = &harbor.admin;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    let other = harbor.receives(TOM, "Hi").await;
-    harbor.answers(jo, &other, "Only once").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    let other = harbor.receive_text(TOM, "Hi").await;
+    harbor.reply(jo, &other, "Only once").await;
     hub.twilio.fails(Failure::AcceptThenDrop);
-    hub.sends().await;
+    hub.run_sender().await;
     merge(jo, &harbor, &maya, &other).await;
-    hub.executes_sql("update messages set due_at = now(), updated_at = now() - interval '1 minute' where status = 'unconfirmed'")
+    hub.execute_sql("update messages set due_at = now(), updated_at = now() - interval '1 minute' where status = 'unconfirmed'")
         .await;
     assert_eq!(
         hub.server.outcome_resolver.run_once().await.unwrap(),
         1,
         "its outcome is found"
     );
-    while hub.sends().await > 0 {}
+    while hub.run_sender().await > 0 {}
     assert_eq!(hub.twilio.sent("Only once").len(), 1);
     let text = harbor.thread(&maya).await;
     let text = text.iter().find(|text| text["content"] == "Only once");

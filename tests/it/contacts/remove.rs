@@ -10,20 +10,22 @@ async fn deletion_removes_everything_but_the_opt_out() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (jo, sam) = (&harbor.admin, harbor.agent("Sam").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
-    harbor.gets_a_picture().await;
-    assert_eq!(hub.keeps().await, 1);
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    harbor.receive_picture().await;
+    assert_eq!(hub.fetch_media().await, 1);
     let maya = harbor.conversation_with(MAYA).await;
-    harbor.receives(TOM, "I stay").await;
+    harbor.receive_text(TOM, "I stay").await;
     let at = (chrono::Utc::now() + chrono::TimeDelta::hours(1)).to_rfc3339();
     let later = json!({"conversation_id": maya["id"], "content": "Later", "scheduled_at": at});
-    sam.post(&harbor.path("/messages"), later).await.is(202);
-    harbor.receives(MAYA, "STOP").await;
+    sam.post(&harbor.path("/messages"), later)
+        .await
+        .expect_status(202);
+    harbor.receive_text(MAYA, "STOP").await;
     let path = harbor.contact_path(&maya, "");
     let going = jo
         .get(&harbor.contact_path(&maya, "/removal"))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         (
             &going["conversations"],
@@ -34,21 +36,25 @@ async fn deletion_removes_everything_but_the_opt_out() {
         ),
         (&json!(1), &json!(3), &json!(1), &json!(1), &json!(1))
     );
-    let mut frames = jo.listens(&harbor).await;
+    let mut frames = jo.join_workspace(&harbor).await;
     sam.delete(&path).await.refused(403, "admin_only");
-    jo.delete(&path).await.is(204);
+    jo.delete(&path).await.expect_status(204);
     jo.delete(&path).await.refused(404, "not_found");
 
-    let gone = frames.receives("conversation_removed").await;
+    let gone = frames.wait_for("conversation_removed").await;
     assert_eq!(gone["conversation_id"], maya["id"]);
-    frames.receives("contact_removed").await;
+    frames.wait_for("contact_removed").await;
     assert_eq!(hub.count("select count(*) from messages").await, 1);
     assert_eq!(hub.count("select count(*) from message_media").await, 0);
-    hub.keeps().await;
+    hub.fetch_media().await;
     let files = walk(hub.media.path());
     assert!(files.is_empty(), "{files:?}");
     let credits = harbor.path(&format!("/credits/{}", sam.id));
-    assert_eq!(jo.get(&credits).await.is(200)["balance"], 1000, "refunded");
+    assert_eq!(
+        jo.get(&credits).await.expect_status(200)["balance"],
+        1000,
+        "refunded"
+    );
 
     // The opt-out outlives adding, importing and texting the contact again.
     let draft = json!({"to": MAYA, "content": "Hello again"});
@@ -56,21 +62,28 @@ async fn deletion_removes_everything_but_the_opt_out() {
         jo.post(&harbor.path("/messages"), draft.clone())
             .await
             .refused(409, "contact_opted_out");
-        let found = jo.get(&harbor.path("/contacts?q=5550192")).await.is(200);
+        let found = jo
+            .get(&harbor.path("/contacts?q=5550192"))
+            .await
+            .expect_status(200);
         if let Some(contact) = found["data"].as_array().unwrap().first() {
-            jo.delete(&harbor.contact_path(contact, "")).await.is(204);
+            jo.delete(&harbor.contact_path(contact, ""))
+                .await
+                .expect_status(204);
         }
     }
     harbor
-        .uploads_contacts(format!("phone_number\n{MAYA}\n"), "false")
+        .upload_contacts(format!("phone_number\n{MAYA}\n"), "false")
         .await
-        .is(202);
-    hub.imports().await;
+        .expect_status(202);
+    hub.run_imports().await;
     jo.post(&harbor.path("/messages"), draft.clone())
         .await
         .refused(409, "contact_opted_out");
-    harbor.receives(MAYA, "START").await;
-    jo.post(&harbor.path("/messages"), draft).await.is(202);
+    harbor.receive_text(MAYA, "START").await;
+    jo.post(&harbor.path("/messages"), draft)
+        .await
+        .expect_status(202);
 }
 
 fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
@@ -90,11 +103,13 @@ async fn agents_delete_own_contacts_until_first_text() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     let mine = harbor.adds(&sam, MAYA, "Maya").await;
-    sam.delete(&harbor.contact_path(&mine, "")).await.is(204);
+    sam.delete(&harbor.contact_path(&mine, ""))
+        .await
+        .expect_status(204);
     let mine = harbor.adds(&sam, MAYA, "Maya").await;
-    harbor.receives(MAYA, "Hi").await;
+    harbor.receive_text(MAYA, "Hi").await;
     sam.delete(&harbor.contact_path(&mine, ""))
         .await
         .refused(403, "admin_only");
@@ -104,18 +119,28 @@ async fn agents_delete_own_contacts_until_first_text() {
 async fn catch_up_does_not_restore_deleted_texts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Forget me").await;
-    let lost = hub.twilio.texting(MAYA, FRONT_DESK, "Nobody noticed this");
-    lost.gets_lost();
+    let maya = harbor.receive_text(MAYA, "Forget me").await;
+    let lost = hub
+        .twilio
+        .inbound_text(MAYA, FRONT_DESK, "Nobody noticed this");
+    lost.record_undelivered();
     let number = harbor.number(FRONT_DESK).await;
     let catch_up = harbor.path(&format!("/numbers/{number}/catch-up"));
     harbor
         .admin
         .delete(&harbor.contact_path(&maya, ""))
         .await
-        .is(204);
-    harbor.admin.post(&catch_up, json!({})).await.is(200);
-    let texts = harbor.admin.get(&harbor.path("/messages")).await.is(200);
+        .expect_status(204);
+    harbor
+        .admin
+        .post(&catch_up, json!({}))
+        .await
+        .expect_status(200);
+    let texts = harbor
+        .admin
+        .get(&harbor.path("/messages"))
+        .await
+        .expect_status(200);
     let texts: Vec<_> = texts["data"].as_array().unwrap().iter().collect();
     assert_eq!(texts.len(), 1, "{texts:?}");
     assert_eq!(texts[0]["content"], "Nobody noticed this");
@@ -129,7 +154,7 @@ async fn text_received_during_a_deletion_is_accepted() {
     for round in 0..8 {
         let phone = format!("+1415555{round}030");
         let contact = match round % 2 {
-            0 => harbor.receives(&phone, "Hi").await,
+            0 => harbor.receive_text(&phone, "Hi").await,
             _ => harbor.adds(&harbor.admin, &phone, "Tom").await,
         };
         let path = harbor.contact_path(&contact, "");
@@ -137,7 +162,7 @@ async fn text_received_during_a_deletion_is_accepted() {
             harbor.admin.delete(&path),
             hub.twilio.text(&phone, FRONT_DESK, "Still there?"),
         );
-        deleted.is(204);
+        deleted.expect_status(204);
         assert_eq!(text.status(), 200);
     }
 }

@@ -51,7 +51,7 @@ async fn people(workspace: &Workspace<'_>) -> Vec<(String, String, String)> {
         .admin
         .get(&workspace.path("/contacts?limit=100"))
         .await
-        .is(200);
+        .expect_status(200);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let rows = list["data"].as_array().unwrap().iter();
     let mut people: Vec<_> = rows
@@ -76,7 +76,7 @@ async fn contacts_survive_a_spreadsheet_round_trip() {
         .admin
         .post(&harbor.path("/contact-fields"), field.clone())
         .await
-        .is(201);
+        .expect_status(201);
     for (phone, name) in PEOPLE {
         let draft =
             json!({"phone_number": phone, "name": name, "custom_fields": {"born": "1990-02-03"}});
@@ -84,7 +84,7 @@ async fn contacts_survive_a_spreadsheet_round_trip() {
             .admin
             .post(&harbor.path("/contacts"), draft)
             .await
-            .is(201);
+            .expect_status(201);
     }
     // What exports guard against: LibreOffice drops the plus of a number of digits only.
     let bare = through_libreoffice("phone\n+447911123456\n".into()).await;
@@ -101,9 +101,12 @@ async fn contacts_survive_a_spreadsheet_round_trip() {
         .admin
         .post(&elsewhere.path("/contact-fields"), field)
         .await
-        .is(201);
-    elsewhere.uploads_contacts(saved, "false").await.is(202);
-    hub.imports().await;
+        .expect_status(201);
+    elsewhere
+        .upload_contacts(saved, "false")
+        .await
+        .expect_status(202);
+    hub.run_imports().await;
     assert_eq!(people(&elsewhere).await, people(&harbor).await);
     assert_eq!(people(&elsewhere).await.len(), PEOPLE.len());
 }
@@ -118,7 +121,7 @@ async fn opt_outs_and_refused_rows_survive_a_spreadsheet_round_trip() {
     }
     let report = imports(&harbor.admin, &harbor, "list.csv", file.as_bytes())
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(report["imported"], PEOPLE.len(), "{report}");
     let table = harbor
         .admin
@@ -127,13 +130,13 @@ async fn opt_outs_and_refused_rows_survive_a_spreadsheet_round_trip() {
         .body;
     let saved = through_libreoffice(table).await;
     let elsewhere = hub.workspace("Bay Optics").await;
-    elsewhere.connects_twilio("+16285550188").await;
+    elsewhere.connect_twilio("+16285550188").await;
     let saved = String::from_utf8(saved)
         .unwrap()
         .replace("+1 628 555 0100", "+1 628 555 0188");
     let report = imports(&elsewhere.admin, &elsewhere, "list.csv", saved.as_bytes())
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         (&report["imported"], &report["refused"]),
         (&json!(PEOPLE.len()), &json!(0)),
@@ -160,8 +163,11 @@ async fn opt_outs_and_refused_rows_survive_a_spreadsheet_round_trip() {
         ("region", "GB"),
     ];
     let file = b"a,b,c\nJos\xc3\xa9,nobody,+447911123456\nTom,none,07911123457\n";
-    let begun = harbor.uploads_contacts_with(file, &mapping).await.is(202);
-    hub.imports().await;
+    let begun = harbor
+        .upload_contacts_with(file, &mapping)
+        .await
+        .expect_status(202);
+    hub.run_imports().await;
     let path = harbor.path(&format!(
         "/contacts/imports/{}/refused.csv",
         begun["id"].as_str().unwrap()
@@ -174,15 +180,15 @@ async fn opt_outs_and_refused_rows_survive_a_spreadsheet_round_trip() {
         ("region", "GB"),
     ];
     let begun = harbor
-        .uploads_contacts_with(fixed.as_bytes(), &mapping)
+        .upload_contacts_with(fixed.as_bytes(), &mapping)
         .await
-        .is(202);
-    hub.imports().await;
+        .expect_status(202);
+    hub.run_imports().await;
     let path = harbor.path(&format!(
         "/contacts/imports/{}",
         begun["id"].as_str().unwrap()
     ));
-    let done = harbor.admin.get(&path).await.is(200);
+    let done = harbor.admin.get(&path).await.expect_status(200);
     assert_eq!(
         (&done["updated"], &done["added"], &done["refused"]),
         (&json!(1), &json!(1), &json!(0)),
@@ -199,7 +205,10 @@ async fn number_shortened_by_a_spreadsheet_is_refused() {
         "name,phone\nMaya,4.47911E+11\n",
         "name;phone\nMaya;4,47911E+11\n",
     ] {
-        let seen = harbor.uploads_contacts(file, "true").await.is(202);
+        let seen = harbor
+            .upload_contacts(file, "true")
+            .await
+            .expect_status(202);
         let reason = seen["problems"][0]["reason"].as_str().unwrap();
         assert!(reason.contains("spreadsheet"), "{reason}");
     }

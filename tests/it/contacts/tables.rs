@@ -6,13 +6,13 @@ use crate::hub::{Hub, Workspace};
 
 impl Workspace<'_> {
     async fn import_file(&self, hub: &Hub, file: impl AsRef<[u8]>) -> Value {
-        let begun = self.uploads_contacts(file, "false").await.is(202);
-        hub.imports().await;
+        let begun = self.upload_contacts(file, "false").await.expect_status(202);
+        hub.run_imports().await;
         let path = self.path(&format!(
             "/contacts/imports/{}",
             begun["id"].as_str().unwrap()
         ));
-        let done = self.admin.get(&path).await.is(200);
+        let done = self.admin.get(&path).await.expect_status(200);
         assert_eq!(done["state"], "done", "{done}");
         assert_eq!(
             done["problems"], begun["problems"],
@@ -27,7 +27,7 @@ impl Workspace<'_> {
             .admin
             .get(&self.path("/contacts?limit=200"))
             .await
-            .is(200);
+            .expect_status(200);
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let mut people: Vec<String> = list["data"]
             .as_array()
@@ -193,12 +193,15 @@ async fn second_phone_column_is_a_fallback() {
     let harbor = hub.workspace("Harbor Dental").await;
     let file = b"Who,A,B\nMaya,,(415) 555-0142\nTom,(415) 555-0143,(415) 555-0144\n";
     let fields = [("mapping", "[\"name\",\"phone_number\",\"phone_number\"]")];
-    let begun = harbor.uploads_contacts_with(file, &fields).await.is(202);
+    let begun = harbor
+        .upload_contacts_with(file, &fields)
+        .await
+        .expect_status(202);
     assert_eq!(
         begun["problems"][0]["message"],
         "1 further phone number kept in the notes"
     );
-    hub.imports().await;
+    hub.run_imports().await;
     assert_eq!(
         harbor.people().await,
         ["+14155550142 Maya", "+14155550143 Tom B: (415) 555-0144"]
@@ -210,7 +213,10 @@ async fn unclosed_quote_is_reported_before_import_and_loses_no_row() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let file = "name,phone,notes\n\"Doc Brown,+1 415 555 0142,old friend\nMaya Okafor,+1 415 555 0143,\nTom Reyes,+1 415 555 0144,\"likes \"\"tea\"\"\"\nInes Duarte,+1 415 555 0145,\n";
-    let seen = harbor.uploads_contacts(file, "true").await.is(202);
+    let seen = harbor
+        .upload_contacts(file, "true")
+        .await
+        .expect_status(202);
     assert_eq!(seen["total"], 4);
     let problem = &seen["problems"][0];
     assert_eq!(
@@ -258,7 +264,10 @@ async fn encoding_is_detected_or_chosen_and_a_bad_byte_affects_one_cell() {
         .0
         .into_owned();
     let wrong = [("preview", "true"), ("encoding", "windows-1252")];
-    let wrong = harbor.uploads_contacts_with(&sjis, &wrong).await.is(202);
+    let wrong = harbor
+        .upload_contacts_with(&sjis, &wrong)
+        .await
+        .expect_status(202);
     assert_eq!(
         (&wrong["encoding"], &wrong["mapping"][0]),
         (&json!("windows-1252"), &json!(""))
@@ -272,12 +281,12 @@ async fn encoding_is_detected_or_chosen_and_a_bad_byte_affects_one_cell() {
         .admin
         .post(&start, json!({"encoding": "shift-jis"}))
         .await
-        .is(202);
+        .expect_status(202);
     assert_eq!(
         (&started["encoding"], &started["columns"][0]),
         (&json!("Shift_JIS"), &json!("氏名"))
     );
-    hub.imports().await;
+    hub.run_imports().await;
     let polish = encoding_rs::WINDOWS_1250
         .encode("Name;Phone\r\nŁucja Świątek;+1 415 555 0143\r\n")
         .0
@@ -310,7 +319,7 @@ async fn encoding_is_detected_or_chosen_and_a_bad_byte_affects_one_cell() {
         ]
     );
     for upload in [[("encoding", "klingon")], [("encoding", "replacement")]] {
-        let refused = harbor.uploads_contacts_with(&sjis, &upload).await;
+        let refused = harbor.upload_contacts_with(&sjis, &upload).await;
         assert_eq!(
             refused.refused(422, "validation_failed")["errors"][0]["field"],
             "encoding"
@@ -356,18 +365,18 @@ async fn dates_are_parsed_by_column_or_country_or_left_out() {
         shop.admin
             .post(&shop.path("/contact-fields"), field)
             .await
-            .is(201);
+            .expect_status(201);
         shop.admin
             .patch(&shop.path(""), json!({"default_region": region}))
             .await
-            .is(200);
+            .expect_status(200);
         let done = shop.import_file(&hub, file).await;
         assert_eq!(counts(&done), [2, 0, left_out], "{workspace}: {done}");
         let list = shop
             .admin
             .get(&shop.path("/contacts?sort=name"))
             .await
-            .is(200);
+            .expect_status(200);
         for (place, day) in days.iter().enumerate() {
             let read = list["data"][place]["custom_fields"]["born"]
                 .as_str()
@@ -443,7 +452,7 @@ async fn no_file_causes_a_server_error() {
         for _ in 0..next() % 40 {
             file.extend(parts[(next() % 16) as usize]);
         }
-        let answer = harbor.uploads_contacts(&file, "true").await;
+        let answer = harbor.upload_contacts(&file, "true").await;
         assert!(
             [202, 422].contains(&answer.status),
             "{:?}: {}",

@@ -95,7 +95,7 @@ impl<'a> Scenario<'a> {
         let mine = owner
             .post("/api/workspaces", json!({"name": "Harbor Dental"}))
             .await
-            .is(201);
+            .expect_status(201);
         let harbor = Workspace {
             hub,
             id: mine["id"].as_str().unwrap().into(),
@@ -106,11 +106,11 @@ impl<'a> Scenario<'a> {
                 0xb00c_0000 + COUNT.fetch_add(1, Ordering::Relaxed)
             ),
         };
-        harbor.connects_twilio(FRONT_DESK).await;
+        harbor.connect_twilio(FRONT_DESK).await;
         owner
             .patch(&harbor.path(""), json!({"starting_credits": 4}))
             .await
-            .is(200);
+            .expect_status(200);
         let scenario = Self {
             harbor,
             agents,
@@ -126,9 +126,9 @@ impl<'a> Scenario<'a> {
     async fn join(&self, who: usize) {
         let agent = &self.agents[who];
         let form = json!({"email": agent.email, "role": "agent"});
-        self.harbor.hub.has_verified(&agent.email).await;
+        self.harbor.hub.verify_email(&agent.email).await;
         // The same addresses are invited more often than the limit allows.
-        self.harbor.hub.executes_sql("delete from throttles").await;
+        self.harbor.hub.execute_sql("delete from throttles").await;
         let invited = self
             .harbor
             .admin
@@ -137,7 +137,7 @@ impl<'a> Scenario<'a> {
         if invited.status == 422 {
             return; // still a member
         }
-        let url = invited.is(201)["invitation"]["url"].clone();
+        let url = invited.expect_status(201)["invitation"]["url"].clone();
         let link = url.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
         let path = format!("/api/invitations/{link}/accept");
         // A concurrent invitation makes the first link void.
@@ -200,10 +200,10 @@ impl<'a> Scenario<'a> {
                         ProviderAnswer::Busy => hub.twilio.is_busy(None),
                     };
                 }
-                hub.sends().await;
+                hub.run_sender().await;
             }
             Operation::EndsPauses => {
-                hub.executes_sql("update messages set due_at = now() where status = 'queued'")
+                hub.execute_sql("update messages set due_at = now() where status = 'queued'")
                     .await;
             }
             Operation::Reports(text, report) => {
@@ -230,13 +230,15 @@ impl<'a> Scenario<'a> {
         let draft = json!({"to": format!("+1415555{:04}", 100 + n % 4), "content": content});
         let mut first: Option<String> = None;
         for _ in 0..times {
-            let answer = self.agents[who].sends(&self.harbor, &content, &draft).await;
+            let answer = self.agents[who]
+                .send_with_key(&self.harbor, &content, &draft)
+                .await;
             // Refused without credits, membership or number.
             is_one_of(&answer, &[202, 402, 403, 404, 409]);
             if answer.status != 202 {
                 continue;
             }
-            let sent = answer.is(202);
+            let sent = answer.expect_status(202);
             let id = sent["message"]["id"].as_str().unwrap().to_owned();
             match &first {
                 Some(first) => assert_eq!(*first, id, "one key, one text"),
@@ -263,7 +265,7 @@ impl<'a> Scenario<'a> {
                from credit_accounts a where a.workspace_id::text = $1",
         )
         .bind(&self.harbor.id)
-        .fetch_all(&hub.raw)
+        .fetch_all(&hub.superuser_pool)
         .await
         .unwrap();
         for (who, agent) in self.agents.iter().enumerate() {
@@ -281,7 +283,7 @@ impl<'a> Scenario<'a> {
                 let status: String =
                     sqlx::query_scalar("select status from messages where id::text = $1")
                         .bind(&id)
-                        .fetch_one(&hub.raw)
+                        .fetch_one(&hub.superuser_pool)
                         .await
                         .unwrap();
                 let taken = hub.twilio.sent(&content).len();
@@ -298,7 +300,7 @@ impl<'a> Scenario<'a> {
         // Every outbound text belongs to an accepted request.
         let queued: i64 = sqlx::query_scalar("select count(*) from messages where workspace_id::text = $1 and direction = 'outbound'")
             .bind(&self.harbor.id)
-            .fetch_one(&hub.raw)
+            .fetch_one(&hub.superuser_pool)
             .await
             .unwrap();
         prop_assert_eq!(
@@ -347,7 +349,7 @@ async fn ledger_balances_under_random_operations() {
                     .admin
                     .delete_with(&scenario.harbor.path(""), form)
                     .await
-                    .is(204);
+                    .expect_status(204);
                 Ok(())
             })
         })

@@ -149,7 +149,7 @@ impl Telnyx {
         customer
     }
 
-    pub fn sells(&self, phone_number: &str) -> &Self {
+    pub fn offer_number(&self, phone_number: &str) -> &Self {
         self.state().for_sale.push(phone_number.into());
         self
     }
@@ -182,7 +182,7 @@ impl Telnyx {
         self
     }
 
-    pub fn throws(&self, dice: Dice) -> &Self {
+    pub fn inject(&self, dice: Dice) -> &Self {
         self.state().dice = Some(dice);
         self
     }
@@ -198,7 +198,7 @@ impl Telnyx {
     }
 
     /// The next message takes this long, even if the client disconnects.
-    pub fn takes(&self, pause: Duration) -> &Self {
+    pub fn delay_next(&self, pause: Duration) -> &Self {
         self.state().next_takes = Some(pause);
         self
     }
@@ -306,7 +306,7 @@ impl Customer {
     }
 
     /// The account's numbers, as billed.
-    pub fn pays_for(&self) -> Vec<String> {
+    pub fn billed_numbers(&self) -> Vec<String> {
         let state = self.telnyx.state();
         let mine = state
             .numbers
@@ -343,7 +343,7 @@ impl Customer {
     }
 
     /// Sets the webhook of a number's profile as in the portal.
-    pub fn points(&self, phone_number: &str, url: &str, version: &str) -> &Self {
+    pub fn set_webhook(&self, phone_number: &str, url: &str, version: &str) -> &Self {
         self.change_profile(phone_number, |profile| {
             profile.webhook_url = url.into();
             profile.version = version.into();

@@ -22,10 +22,10 @@ pub struct Text {
 impl Emulator {
     /// Delivers a text to the webhook that is configured for `to`.
     pub async fn text(&self, from: &str, to: &str, body: &str) -> Response {
-        self.texting(from, to, body).send().await
+        self.inbound_text(from, to, body).send().await
     }
 
-    pub fn texting(&self, from: &str, to: &str, body: &str) -> Text {
+    pub fn inbound_text(&self, from: &str, to: &str, body: &str) -> Text {
         let mut state = self.state();
         let sid = state.new_sid("SM");
         let mut numbers = state.numbers.iter();
@@ -227,12 +227,12 @@ impl Text {
     }
 
     /// Records the text at Twilio without calling the webhook.
-    pub fn gets_lost(self) {
+    pub fn record_undelivered(self) {
         self.record();
     }
 
     /// The same, this long ago.
-    pub fn gets_lost_ago(self, ago: chrono::TimeDelta) {
+    pub fn record_undelivered_ago(self, ago: chrono::TimeDelta) {
         self.record();
         let mut state = self.emulator.state();
         let last = state

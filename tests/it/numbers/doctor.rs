@@ -6,7 +6,7 @@ impl Workspace<'_> {
     async fn diagnosis(&self) -> Value {
         let number = self.number(FRONT_DESK).await;
         let path = self.path(&format!("/numbers/{number}/doctor"));
-        self.admin.get(&path).await.is(200)
+        self.admin.get(&path).await.expect_status(200)
     }
 }
 
@@ -44,9 +44,9 @@ async fn doctor_reports_and_repairs_the_webhook() {
     assert_finding(&fresh, "errors", "good", "No text failed");
     assert_eq!(fresh["state"], "attention");
 
-    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
-    harbor.answers(&harbor.admin, &maya, "Yes").await;
-    hub.sends().await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
+    harbor.reply(&harbor.admin, &maya, "Yes").await;
+    hub.run_sender().await;
     let sid = hub.twilio.sent("Yes")[0].sid.clone();
     hub.twilio.delivers(&sid).await;
     let well = harbor.diagnosis().await;
@@ -58,8 +58,8 @@ async fn doctor_reports_and_repairs_the_webhook() {
     }
 
     account
-        .points(FRONT_DESK, "https://old.example/sms")
-        .falls_back(FRONT_DESK, "https://spare.example/sms");
+        .set_webhook(FRONT_DESK, "https://old.example/sms")
+        .set_fallback(FRONT_DESK, "https://spare.example/sms");
     let misdirected = harbor.diagnosis().await;
     assert_finding(&misdirected, "webhook", "broken", "https://old.example/sms");
     assert_finding(
@@ -68,10 +68,14 @@ async fn doctor_reports_and_repairs_the_webhook() {
         "attention",
         "https://spare.example/sms",
     );
-    let set = harbor.admin.post(&repair, json!({})).await.is(200);
+    let set = harbor
+        .admin
+        .post(&repair, json!({}))
+        .await
+        .expect_status(200);
     assert_eq!(set["webhook"], "configured");
     assert_finding(&harbor.diagnosis().await, "webhook", "good", "sent to us");
-    account.points(
+    account.set_webhook(
         FRONT_DESK,
         "https://webhooks.twilio.com/v1/Accounts/AC1/Flows/FW1",
     );
@@ -85,10 +89,18 @@ async fn doctor_reports_and_repairs_the_webhook() {
         "broken",
         "AP00000000000000000000000000000001",
     );
-    let kept = harbor.admin.post(&repair, json!({})).await.is(200);
+    let kept = harbor
+        .admin
+        .post(&repair, json!({}))
+        .await
+        .expect_status(200);
     assert_eq!(kept["webhook"], "shadowed", "the override is reported");
     account.gives_to_application(FRONT_DESK, "");
-    harbor.admin.post(&repair, json!({})).await.is(200);
+    harbor
+        .admin
+        .post(&repair, json!({}))
+        .await
+        .expect_status(200);
 }
 
 #[tokio::test]
@@ -97,7 +109,7 @@ async fn doctor_distinguishes_overriding_and_deferring_services() {
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.account(&harbor.account, TOKEN);
     account.number(FRONT_DESK);
-    harbor.connects_with(TOKEN).await.is(201);
+    harbor.connect_with(TOKEN).await.expect_status(201);
     account.deferring_service("A2P", &[FRONT_DESK]);
     assert_finding(&harbor.diagnosis().await, "membership", "good", "“A2P”");
     account.leaves_services(FRONT_DESK);
@@ -111,14 +123,14 @@ async fn doctor_distinguishes_overriding_and_deferring_services() {
 async fn failed_checks_are_reported_beside_the_others() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Hi").await;
+    harbor.receive_text(MAYA, "Hi").await;
 
     hub.twilio.answers(500);
     let unknown = harbor.diagnosis().await;
     assert_finding(&unknown, "webhook", "attention", "busy");
     assert_finding(&unknown, "inbound", "good", "last text");
 
-    hub.twilio.console(&harbor.account).gives_up(FRONT_DESK);
+    hub.twilio.console(&harbor.account).release(FRONT_DESK);
     assert_finding(
         &harbor.diagnosis().await,
         "number",
@@ -131,18 +143,18 @@ async fn failed_checks_are_reported_beside_the_others() {
 async fn failures_are_counted_with_the_most_frequent_reason() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     for text in ["One", "Two", "Three", "Four", "Five"] {
-        harbor.answers(&harbor.admin, &maya, text).await;
+        harbor.reply(&harbor.admin, &maya, text).await;
         hub.twilio.refuses(21614, 400);
-        hub.sends().await;
+        hub.run_sender().await;
     }
-    harbor.answers(&harbor.admin, &maya, "Six").await;
-    hub.sends().await;
+    harbor.reply(&harbor.admin, &maya, "Six").await;
+    hub.run_sender().await;
     let seen = harbor.diagnosis().await;
     assert_finding(&seen, "errors", "broken", "5 texts failed");
     assert_finding(&seen, "errors", "broken", "landline");
-    hub.executes_sql("update messages set created_at = created_at - interval '1 hour'")
+    hub.execute_sql("update messages set created_at = created_at - interval '1 hour'")
         .await;
     assert_finding(
         &harbor.diagnosis().await,
@@ -159,7 +171,7 @@ async fn page_shows_findings_repairs_the_webhook_and_awaits_a_test() {
     let account = hub.twilio.console(&harbor.account);
     let number = harbor.number(FRONT_DESK).await;
     let page = format!("/w/{}/admin/numbers/{number}", harbor.slug);
-    account.points(FRONT_DESK, "https://old.example/sms");
+    account.set_webhook(FRONT_DESK, "https://old.example/sms");
 
     let shown = harbor.admin.get(&page).await;
     assert!(
@@ -171,7 +183,7 @@ async fn page_shows_findings_repairs_the_webhook_and_awaits_a_test() {
     assert!(repaired.contains("Its texts come here now"), "{repaired}");
     assert!(repaired.contains("Its texts are sent to us."));
 
-    harbor.receives(MAYA, "Before the test").await;
+    harbor.receive_text(MAYA, "Before the test").await;
     let since = chrono::Utc::now().timestamp_millis();
     let test = format!("{page}?since={since}");
     let waiting = harbor.admin.get(&test).await;
@@ -181,7 +193,7 @@ async fn page_shows_findings_repairs_the_webhook_and_awaits_a_test() {
         waiting.body
     );
     assert!(!waiting.body.contains("Your text has arrived"));
-    harbor.receives(MAYA, "The test").await;
+    harbor.receive_text(MAYA, "The test").await;
     let passed = harbor.admin.get(&test).await;
     assert!(
         passed.body.contains("Your text has arrived"),
@@ -197,7 +209,7 @@ async fn page_shows_findings_repairs_the_webhook_and_awaits_a_test() {
 async fn numbers_page_searches_buys_changes_and_releases() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    hub.twilio.sells("US", "Local", FOR_SALE);
+    hub.twilio.offer_number("US", "Local", FOR_SALE);
     let page = format!("/w/{}/admin/numbers", harbor.slug);
     let id = integration(&harbor).await["id"].clone();
     let id = id.as_str().unwrap();
@@ -226,7 +238,11 @@ async fn numbers_page_searches_buys_changes_and_releases() {
             &[("messages_per_second", typed)],
         )
         .await;
-        let numbers = harbor.admin.get(&harbor.path("/numbers")).await.is(200);
+        let numbers = harbor
+            .admin
+            .get(&harbor.path("/numbers"))
+            .await
+            .expect_status(200);
         let numbers = numbers["data"].as_array().unwrap();
         let paced = numbers
             .iter()
@@ -234,7 +250,11 @@ async fn numbers_page_searches_buys_changes_and_releases() {
         assert_eq!(paced.unwrap()["messages_per_second"], rate);
     }
     posts(&harbor.admin, &number_page, &[("is_default", "true")]).await;
-    let numbers = harbor.admin.get(&harbor.path("/numbers")).await.is(200);
+    let numbers = harbor
+        .admin
+        .get(&harbor.path("/numbers"))
+        .await
+        .expect_status(200);
     assert_eq!(
         numbers["data"][0]["phone_number"], FOR_SALE,
         "the default comes first"
@@ -265,5 +285,8 @@ async fn numbers_page_searches_buys_changes_and_releases() {
     .await;
     assert!(left.contains("Released. Its conversations stay"), "{left}");
     assert!(left.contains("No longer in the account"));
-    assert_eq!(hub.twilio.console(&harbor.account).pays_for(), [FRONT_DESK]);
+    assert_eq!(
+        hub.twilio.console(&harbor.account).billed_numbers(),
+        [FRONT_DESK]
+    );
 }

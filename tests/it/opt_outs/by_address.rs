@@ -8,13 +8,13 @@ use super::workspace_scope::{RECALL, set_scope, workspace_with_two_numbers};
 use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
 async fn delete_opted_out_contact(harbor: &Workspace<'_>) {
-    let maya = harbor.receives(MAYA, "STOP").await;
+    let maya = harbor.receive_text(MAYA, "STOP").await;
     delete_contact(harbor, &maya["contact_id"]).await;
 }
 
 async fn delete_contact(harbor: &Workspace<'_>, contact: &Value) {
     let path = harbor.path(&format!("/contacts/{}", contact.as_str().unwrap()));
-    harbor.admin.delete(&path).await.is(204);
+    harbor.admin.delete(&path).await.expect_status(204);
 }
 
 async fn lift_body(harbor: &Workspace<'_>, number: &str, reason: &str) -> Value {
@@ -26,7 +26,7 @@ async fn lift_body(harbor: &Workspace<'_>, number: &str, reason: &str) -> Value 
 async fn opt_outs_of_deleted_contacts_are_listed_found_exported_and_lifted() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives("+14155550193", "STOP").await;
+    harbor.receive_text("+14155550193", "STOP").await;
     delete_opted_out_contact(&harbor).await;
 
     let rows = listed(&harbor).await;
@@ -45,7 +45,7 @@ async fn opt_outs_of_deleted_contacts_are_listed_found_exported_and_lifted() {
     );
     assert!(rows[1]["contact_id"].is_string());
     let found = harbor.path("/opt-outs?q=555-0192");
-    let found = harbor.admin.get(&found).await.is(200);
+    let found = harbor.admin.get(&found).await.expect_status(200);
     assert_eq!(found["data"], json!([rows[0]]));
     let table = harbor.admin.get(&harbor.path("/opt-outs/export.csv")).await;
     assert_eq!(table.body.lines().count(), 3, "{}", table.body);
@@ -59,7 +59,7 @@ async fn opt_outs_of_deleted_contacts_are_listed_found_exported_and_lifted() {
 
     let path = harbor.path("/opt-outs/lift");
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     let request = lift_body(&harbor, FRONT_DESK, "It is Tom's number now").await;
     sam.post(&path, request.clone())
         .await
@@ -77,7 +77,11 @@ async fn opt_outs_of_deleted_contacts_are_listed_found_exported_and_lifted() {
         .refused(404, "not_found");
     assert_eq!(listed(&harbor).await.len(), 2);
 
-    harbor.admin.post(&path, request.clone()).await.is(204);
+    harbor
+        .admin
+        .post(&path, request.clone())
+        .await
+        .expect_status(204);
 
     assert_eq!(listed(&harbor).await.len(), 1);
     harbor
@@ -85,10 +89,10 @@ async fn opt_outs_of_deleted_contacts_are_listed_found_exported_and_lifted() {
         .post(&path, request)
         .await
         .refused(404, "not_found");
-    let maya = harbor.receives(MAYA, "Hi, this is Tom").await;
+    let maya = harbor.receive_text(MAYA, "Hi, this is Tom").await;
     assert_eq!(maya["opted_out"], false);
     let audit = harbor.path("/audit?action=opt_out_lifted");
-    let audit = harbor.admin.get(&audit).await.is(200);
+    let audit = harbor.admin.get(&audit).await.expect_status(200);
     assert_eq!(
         audit["data"][0]["after"],
         json!({"reason": "It is Tom's number now", "lifted": 1})
@@ -104,7 +108,7 @@ async fn opt_outs_of_equal_time_are_paginated() {
         file += &format!("+1415555{n:04},2026-01-02\n");
     }
     let report = imports(&harbor.admin, &harbor, "old.csv", file.as_bytes()).await;
-    assert_eq!(report.is(200)["imported"], 30);
+    assert_eq!(report.expect_status(200)["imported"], 30);
     for row in listed(&harbor).await.iter().step_by(2) {
         delete_contact(&harbor, &row["contact_id"]).await;
     }
@@ -112,7 +116,7 @@ async fn opt_outs_of_equal_time_are_paginated() {
     let mut cursor = String::new();
     loop {
         let path = harbor.path(&format!("/opt-outs?limit=7&cursor={cursor}"));
-        let page = harbor.admin.get(&path).await.is(200);
+        let page = harbor.admin.get(&path).await.expect_status(200);
         let rows = page["data"].as_array().unwrap();
         seen.extend(rows.iter().map(|row| row["phone_number"].to_string()));
         match page["next_cursor"].as_str() {
@@ -136,7 +140,7 @@ async fn workspace_scope_lifts_all_opt_outs_of_the_address() {
     set_scope(&harbor, "workspace").await;
     let request = lift_body(&harbor, RECALL, "They called").await;
     let path = harbor.path("/opt-outs/lift");
-    harbor.admin.post(&path, request).await.is(204);
+    harbor.admin.post(&path, request).await.expect_status(204);
     assert!(listed(&harbor).await.is_empty());
 }
 

@@ -4,17 +4,20 @@ use serde_json::{Value, json};
 
 use super::import::imports;
 use super::workspace_scope::{RECALL, draft, set_scope, workspace_with_two_numbers};
-use crate::hub::{FRONT_DESK, Frames, Hub, MAYA, Person, Workspace};
+use crate::hub::{FRONT_DESK, Hub, MAYA, Person, SocketClient, Workspace};
 
 async fn queue_text(harbor: &Workspace<'_>, who: &Person, number: &str) -> Value {
     let draft = draft(harbor, number).await;
-    who.post(&harbor.path("/messages"), draft).await.is(202)["message"].clone()
+    who.post(&harbor.path("/messages"), draft)
+        .await
+        .expect_status(202)["message"]
+        .clone()
 }
 
 /// The next status event of this text.
-async fn events_of(frames: &mut Frames, message: &Value) -> Value {
+async fn events_of(frames: &mut SocketClient, message: &Value) -> Value {
     loop {
-        let report = frames.receives("message_status").await;
+        let report = frames.wait_for("message_status").await;
         if report["message_id"] == message["id"] {
             return report;
         }
@@ -22,9 +25,9 @@ async fn events_of(frames: &mut Frames, message: &Value) -> Value {
 }
 
 /// Waits until the conversation is reported as opted out or in.
-async fn wait_for_opt_out_state(frames: &mut Frames, conversation: &Value, opted_out: bool) {
+async fn wait_for_opt_out_state(frames: &mut SocketClient, conversation: &Value, opted_out: bool) {
     loop {
-        let report = frames.receives("conversation_updated").await;
+        let report = frames.wait_for("conversation_updated").await;
         if report["id"] == *conversation && report["opted_out"] == opted_out {
             return;
         }
@@ -36,10 +39,13 @@ async fn canceled_texts_are_announced_to_viewers_only() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
-    harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    let text = harbor.answers(&sam, &maya, "See you on Thursday").await;
-    let (mut sams, mut lins) = (sam.listens(&harbor).await, lin.listens(&harbor).await);
+    harbor.assign_number(FRONT_DESK, &sam).await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    let text = harbor.reply(&sam, &maya, "See you on Thursday").await;
+    let (mut sams, mut lins) = (
+        sam.join_workspace(&harbor).await,
+        lin.join_workspace(&harbor).await,
+    );
 
     hub.twilio.text(MAYA, FRONT_DESK, "STOP").await;
 
@@ -49,7 +55,7 @@ async fn canceled_texts_are_announced_to_viewers_only() {
         (&json!("failed"), &json!("contact_opted_out"))
     );
     assert_eq!(
-        sams.receives("credits").await["balance"],
+        sams.wait_for("credits").await["balance"],
         1000,
         "the credit is refunded"
     );
@@ -65,10 +71,13 @@ async fn workspace_scope_announces_each_conversation_to_its_viewers() {
     let (harbor, sam) = workspace_with_two_numbers(&hub).await;
     set_scope(&harbor, "workspace").await;
     let lin = harbor.agent("Lin").await;
-    harbor.assigns(RECALL, &lin).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    harbor.assign_number(RECALL, &lin).await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let text = queue_text(&harbor, &lin, RECALL).await;
-    let (mut sams, mut lins) = (sam.listens(&harbor).await, lin.listens(&harbor).await);
+    let (mut sams, mut lins) = (
+        sam.join_workspace(&harbor).await,
+        lin.join_workspace(&harbor).await,
+    );
     let recall = &text["conversation_id"];
 
     hub.twilio.text(MAYA, FRONT_DESK, "STOP").await;
@@ -86,7 +95,7 @@ async fn workspace_scope_announces_each_conversation_to_its_viewers() {
     ));
     for (consent_kind, opted_out) in [("stop", true), ("start", false)] {
         let consent = json!({"number_id": maya["number_id"], "consent_kind": consent_kind, "reason": "On the phone"});
-        sam.post(&path, consent).await.is(200);
+        sam.post(&path, consent).await.expect_status(200);
         wait_for_opt_out_state(&mut lins, recall, opted_out).await;
     }
     assert_eq!(harbor.message(&text["id"]).await["status"], "failed");
@@ -109,23 +118,23 @@ async fn workspace_scope_announces_each_conversation_to_its_viewers() {
 async fn imported_and_provider_opt_outs_are_announced() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    let mut jo = harbor.admin.listens(&harbor).await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    let mut jo = harbor.admin.join_workspace(&harbor).await;
 
-    let text = harbor.answers(&harbor.admin, &maya, "One").await;
+    let text = harbor.reply(&harbor.admin, &maya, "One").await;
     let file = format!("phone_number,at\n{MAYA},2026-01-02\n");
     let report = imports(&harbor.admin, &harbor, "old.csv", file.as_bytes()).await;
-    assert_eq!(report.is(200)["imported"], 1);
+    assert_eq!(report.expect_status(200)["imported"], 1);
     assert_eq!(events_of(&mut jo, &text).await["status"], "failed");
     wait_for_opt_out_state(&mut jo, &maya["id"], true).await;
     hub.twilio.text(MAYA, FRONT_DESK, "START").await;
     wait_for_opt_out_state(&mut jo, &maya["id"], false).await;
 
     // The first is refused with 21610, so the second is canceled untried.
-    harbor.answers(&harbor.admin, &maya, "Two").await;
-    let text = harbor.answers(&harbor.admin, &maya, "Three").await;
+    harbor.reply(&harbor.admin, &maya, "Two").await;
+    let text = harbor.reply(&harbor.admin, &maya, "Three").await;
     hub.twilio.refuses(21610, 400);
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     let called_off = harbor.message(&text["id"]).await;
     assert_eq!(
         called_off["error_code"], "contact_opted_out",
@@ -146,48 +155,51 @@ async fn long_import_announces_resync() {
         hub.twilio.text(&phone, FRONT_DESK, "Hi").await;
         file += &format!("{phone}\n");
     }
-    let mut jo = harbor.admin.listens(&harbor).await;
+    let mut jo = harbor.admin.join_workspace(&harbor).await;
     let report = imports(&harbor.admin, &harbor, "long.csv", file.as_bytes()).await;
-    assert_eq!(report.is(200)["imported"], 101);
-    jo.receives("resync").await;
+    assert_eq!(report.expect_status(200)["imported"], 101);
+    jo.wait_for("resync").await;
 }
 
 #[tokio::test]
 async fn enabling_workspace_scope_cancels_queued_texts_of_other_numbers() {
     let hub = Hub::start().await;
     let (harbor, sam) = workspace_with_two_numbers(&hub).await;
-    harbor.receives(MAYA, "Hi").await;
+    harbor.receive_text(MAYA, "Hi").await;
     hub.twilio.text(MAYA, RECALL, "STOP").await;
     let text = queue_text(&harbor, &sam, FRONT_DESK).await;
-    let mut sams = sam.listens(&harbor).await;
+    let mut sams = sam.join_workspace(&harbor).await;
 
     set_scope(&harbor, "workspace").await;
 
-    sams.receives("resync").await;
+    sams.wait_for("resync").await;
     let called_off = harbor.message(&text["id"]).await;
     assert_eq!(
         (&called_off["status"], &called_off["error_code"]),
         (&json!("failed"), &json!("contact_opted_out"))
     );
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
     let credits = harbor.path(&format!("/credits/{}", sam.id));
-    assert_eq!(harbor.admin.get(&credits).await.is(200)["balance"], 1000);
+    assert_eq!(
+        harbor.admin.get(&credits).await.expect_status(200)["balance"],
+        1000
+    );
 }
 
 #[tokio::test]
 async fn merge_with_an_opted_out_contact_is_announced() {
     let hub = Hub::start().await;
     let (harbor, sam) = workspace_with_two_numbers(&hub).await;
-    let maya = harbor.receives(MAYA, "Hi").await;
-    let tom = harbor.receives("+14155550193", "STOP").await;
-    let text = harbor.answers(&sam, &maya, "See you on Thursday").await;
-    let mut sams = sam.listens(&harbor).await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    let tom = harbor.receive_text("+14155550193", "STOP").await;
+    let text = harbor.reply(&sam, &maya, "See you on Thursday").await;
+    let mut sams = sam.join_workspace(&harbor).await;
     let path = harbor.path(&format!(
         "/contacts/{}/merge",
         maya["contact_id"].as_str().unwrap()
     ));
     let merge = json!({"contact_id": tom["contact_id"]});
-    harbor.admin.post(&path, merge).await.is(200);
+    harbor.admin.post(&path, merge).await.expect_status(200);
     assert_eq!(
         events_of(&mut sams, &text).await["error_code"],
         "contact_opted_out"

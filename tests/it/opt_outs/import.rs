@@ -17,7 +17,11 @@ pub async fn imports(who: &Person, harbor: &Workspace<'_>, name: &str, file: &[u
 }
 
 pub async fn listed(harbor: &Workspace<'_>) -> Vec<Value> {
-    let page = harbor.admin.get(&harbor.path("/opt-outs")).await.is(200);
+    let page = harbor
+        .admin
+        .get(&harbor.path("/opt-outs"))
+        .await
+        .expect_status(200);
     page["data"].as_array().unwrap().clone()
 }
 
@@ -25,7 +29,7 @@ pub async fn listed(harbor: &Workspace<'_>) -> Vec<Value> {
 async fn each_line_is_accepted_or_refused_alone() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     let file = "phone_number,number,reason,at\n\
         (415) 555-0192,,Told the office,2026-01-02\n\
         +14155550193,+16285550100,,\n\
@@ -41,7 +45,7 @@ async fn each_line_is_accepted_or_refused_alone() {
         file.as_bytes(),
     )
     .await
-    .is(200);
+    .expect_status(200);
 
     assert_eq!(
         (&report["imported"], &report["already"], &report["refused"]),
@@ -72,7 +76,7 @@ async fn each_line_is_accepted_or_refused_alone() {
         "/contacts/{}/consent",
         maya["contact_id"].as_str().unwrap()
     ));
-    let proof = &harbor.admin.get(&consent).await.is(200)["data"][0].clone();
+    let proof = &harbor.admin.get(&consent).await.expect_status(200)["data"][0].clone();
     assert_eq!(
         (&proof["source"], &proof["actor_id"]),
         (&json!("import"), &json!(harbor.admin.id))
@@ -86,12 +90,12 @@ async fn each_line_is_accepted_or_refused_alone() {
         .admin
         .get(&harbor.path("/audit?action=opt_outs_imported"))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(audit["data"][0]["subject"], "old list.csv");
 
     let report = imports(&harbor.admin, &harbor, "again.csv", file.as_bytes())
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         (&report["imported"], &report["already"]),
         (&json!(0), &json!(3))
@@ -103,12 +107,12 @@ async fn each_line_is_accepted_or_refused_alone() {
 async fn old_list_does_not_override_later_consent() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "STOP").await;
-    harbor.receives(MAYA, "START").await;
+    harbor.receive_text(MAYA, "STOP").await;
+    harbor.receive_text(MAYA, "START").await;
     let old = format!("phone_number;at\n{MAYA};2026-01-02\n");
     let report = imports(&harbor.admin, &harbor, "old.csv", old.as_bytes())
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         (&report["imported"], &report["refused"]),
         (&json!(0), &json!(1))
@@ -118,7 +122,7 @@ async fn old_list_does_not_override_later_consent() {
     let new = format!("phone_number\n{MAYA}\n");
     let report = imports(&harbor.admin, &harbor, "new.csv", new.as_bytes())
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(report["imported"], 1);
     assert_eq!(harbor.conversation_with(MAYA).await["opted_out"], true);
 }
@@ -164,14 +168,14 @@ async fn exported_list_can_be_imported_again_and_has_no_formulas() {
     }
     let report = imports(&harbor.admin, &harbor, "formulas.csv", file.as_bytes())
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(report["imported"], 130, "{report}");
     // All have the same time, and each is on exactly one page.
     let mut seen = Vec::new();
     let mut cursor = String::new();
     loop {
         let path = harbor.path(&format!("/opt-outs?limit=50&cursor={cursor}"));
-        let page = harbor.admin.get(&path).await.is(200);
+        let page = harbor.admin.get(&path).await.expect_status(200);
         let rows = page["data"].as_array().unwrap().iter();
         seen.extend(rows.map(|row| row["phone_number"].as_str().unwrap().to_owned()));
         match page["next_cursor"].as_str() {
@@ -195,13 +199,13 @@ async fn exported_list_can_be_imported_again_and_has_no_formulas() {
             .all(|line| line.starts_with("+1 415") && line.contains("'=HYPERLINK"))
     );
     let bay = hub.workspace("Bay Optics").await;
-    bay.connects_twilio("+16285550177").await;
+    bay.connect_twilio("+16285550177").await;
     let front_desk = "+1 628 555 0100";
     assert!(table.body.contains(front_desk), "{FRONT_DESK} as text");
     let elsewhere = table.body.replace(front_desk, "+16285550177");
     let report = imports(&bay.admin, &bay, "opt-outs.csv", elsewhere.as_bytes())
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(report["imported"], 130, "{report}");
 }
 
@@ -215,7 +219,7 @@ async fn refused_lines_can_be_downloaded_fixed_and_imported() {
     for round in 0..3 {
         let report = imports(&harbor.admin, &harbor, "list.csv", file.as_bytes())
             .await
-            .is(200);
+            .expect_status(200);
         assert_eq!(report["refused"], 1, "{report}");
         assert_eq!(report["imported"], i32::from(round == 0));
         let id = report["import_id"].as_str().unwrap();
@@ -236,7 +240,7 @@ async fn refused_lines_can_be_downloaded_fixed_and_imported() {
     let fixed = file.replace(",555,", ",4155550193,");
     let report = imports(&harbor.admin, &harbor, "list.csv", fixed.as_bytes())
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         (&report["imported"], &report["refused"]),
         (&json!(1), &json!(0))
@@ -252,7 +256,7 @@ async fn refused_lines_can_be_downloaded_fixed_and_imported() {
         .admin
         .get(&harbor.path("/contacts/imports"))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(list["data"], json!([]));
 }
 
@@ -263,7 +267,7 @@ async fn unclosed_quote_and_old_line_endings_lose_no_opt_out() {
     let open = b"phone_number,reason\n+14155550142,\"said no\n+14155550143,asked\n+14155550144,\n";
     let report = imports(&harbor.admin, &harbor, "open.csv", open)
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(
         (&report["imported"], &report["refused"]),
         (&json!(3), &json!(0)),
@@ -276,7 +280,7 @@ async fn unclosed_quote_and_old_line_endings_lose_no_opt_out() {
     let old = b"phone\r+14155550145\r+14155550146\r";
     let report = imports(&harbor.admin, &harbor, "old.csv", old)
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(report["imported"], 2, "{report}");
     assert_eq!(listed(&harbor).await.len(), 5);
 }
@@ -287,7 +291,11 @@ async fn decimal_point_opts_out_no_other_number() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let region = json!({"default_region": "AT"});
-    harbor.admin.patch(&harbor.path(""), region).await.is(200);
+    harbor
+        .admin
+        .patch(&harbor.path(""), region)
+        .await
+        .expect_status(200);
     let report = imports(
         &harbor.admin,
         &harbor,
@@ -295,7 +303,7 @@ async fn decimal_point_opts_out_no_other_number() {
         b"phone\n6641234567.0\n",
     )
     .await
-    .is(200);
+    .expect_status(200);
     let numbers: Vec<_> = listed(&harbor)
         .await
         .iter()

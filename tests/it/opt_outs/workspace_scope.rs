@@ -8,7 +8,11 @@ pub const RECALL: &str = "+16285550177";
 
 pub async fn set_scope(harbor: &Workspace<'_>, scope: &str) {
     let change = json!({"opt_out_scope": scope});
-    let changed = harbor.admin.patch(&harbor.path(""), change).await.is(200);
+    let changed = harbor
+        .admin
+        .patch(&harbor.path(""), change)
+        .await
+        .expect_status(200);
     assert_eq!(changed["opt_out_scope"], scope);
 }
 
@@ -20,7 +24,7 @@ pub async fn workspace_with_two_numbers<'a>(hub: &'a Hub) -> (Workspace<'a>, Per
         .number(RECALL);
     let harbor = harbor.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
-    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assign_number(FRONT_DESK, &sam).await;
     (harbor, sam)
 }
 
@@ -32,14 +36,16 @@ pub async fn draft(harbor: &Workspace<'_>, number: &str) -> Value {
 async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
     let hub = Hub::start().await;
     let (harbor, sam) = workspace_with_two_numbers(&hub).await;
-    harbor.receives(MAYA, "Hi").await;
+    harbor.receive_text(MAYA, "Hi").await;
     let (messages, front_desk) = (harbor.path("/messages"), draft(&harbor, FRONT_DESK).await);
     hub.twilio.text(MAYA, RECALL, "STOP").await;
-    sam.post(&messages, front_desk.clone()).await.is(202);
+    sam.post(&messages, front_desk.clone())
+        .await
+        .expect_status(202);
     let at = chrono::Utc::now() + chrono::TimeDelta::hours(1);
     let mut scheduled = front_desk.clone();
     scheduled["scheduled_at"] = at.to_rfc3339().into();
-    let scheduled = sam.post(&messages, scheduled).await.is(202)["message"].clone();
+    let scheduled = sam.post(&messages, scheduled).await.expect_status(202)["message"].clone();
 
     set_scope(&harbor, "workspace").await;
 
@@ -47,12 +53,15 @@ async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
     sam.post(&messages, front_desk.clone())
         .await
         .refused(409, "contact_opted_out");
-    let mut conversations = sam.get(&harbor.path("/conversations")).await.is(200);
+    let mut conversations = sam
+        .get(&harbor.path("/conversations"))
+        .await
+        .expect_status(200);
     assert_eq!(
         conversations["data"].as_array_mut().unwrap()[0]["opted_out"],
         true
     );
-    hub.executes_sql("update messages set due_at = now() where status = 'scheduled'")
+    hub.execute_sql("update messages set due_at = now() where status = 'scheduled'")
         .await;
     messagehub::domain::messages::schedule::release_due(&hub.server.app.db)
         .await
@@ -65,9 +74,15 @@ async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
 
     // START to any number.
     hub.twilio.text(MAYA, FRONT_DESK, "START").await;
-    sam.post(&messages, front_desk.clone()).await.is(202);
+    sam.post(&messages, front_desk.clone())
+        .await
+        .expect_status(202);
     let recall = draft(&harbor, RECALL).await;
-    harbor.admin.post(&messages, recall.clone()).await.is(202);
+    harbor
+        .admin
+        .post(&messages, recall.clone())
+        .await
+        .expect_status(202);
 
     // Back to one number at a time.
     hub.twilio.text(MAYA, RECALL, "STOP").await;
@@ -75,7 +90,7 @@ async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
         .await
         .refused(409, "contact_opted_out");
     set_scope(&harbor, "number").await;
-    sam.post(&messages, front_desk).await.is(202);
+    sam.post(&messages, front_desk).await.expect_status(202);
     harbor
         .admin
         .post(&messages, recall)
@@ -88,7 +103,7 @@ async fn agent_lifts_opt_outs_beyond_their_numbers_and_it_is_audited() {
     let hub = Hub::start().await;
     let (harbor, sam) = workspace_with_two_numbers(&hub).await;
     set_scope(&harbor, "workspace").await;
-    let maya = harbor.receives(MAYA, "Hi").await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
     hub.twilio.text(MAYA, RECALL, "STOP").await;
     let path = harbor.path(&format!(
         "/contacts/{}/consent",
@@ -97,12 +112,12 @@ async fn agent_lifts_opt_outs_beyond_their_numbers_and_it_is_audited() {
     let consent =
         json!({"number_id": maya["number_id"], "consent_kind": "start", "reason": "They called"});
 
-    sam.post(&path, consent).await.is(200);
+    sam.post(&path, consent).await.expect_status(200);
 
     sam.post(&harbor.path("/messages"), draft(&harbor, FRONT_DESK).await)
         .await
-        .is(202);
-    let history = harbor.admin.get(&path).await.is(200);
+        .expect_status(202);
+    let history = harbor.admin.get(&path).await.expect_status(200);
     let newest = &history["data"][0];
     assert_eq!(
         (&newest["consent_kind"], &newest["number"]),

@@ -26,20 +26,20 @@ fn discloses_nothing(body: &str) {
 async fn internal_errors_disclose_no_details() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.receives(MAYA, "Hi").await;
+    harbor.receive_text(MAYA, "Hi").await;
     let cookies = cookies(&hub, &harbor.admin.email).await;
     let inbox = format!("/w/{}/inbox", harbor.slug);
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
     let page = || {
-        let request = nobody
+        let request = anonymous
             .request(Method::GET, &inbox)
             .header("accept", "text/html");
-        nobody.ask(request.header("cookie", &cookies))
+        anonymous.ask(request.header("cookie", &cookies))
     };
     assert_eq!(page().await.status, 200, "the page works before");
 
     sqlx::query("alter table conversations rename to gone")
-        .execute(&hub.raw)
+        .execute(&hub.superuser_pool)
         .await
         .unwrap();
 
@@ -62,7 +62,7 @@ async fn internal_errors_disclose_no_details() {
         answer.status()
     );
     discloses_nothing(&answer.text().await.unwrap());
-    assert_eq!(nobody.get("/healthz").await.status, 200);
+    assert_eq!(anonymous.get("/healthz").await.status, 200);
 }
 
 /// An API client of a server process.

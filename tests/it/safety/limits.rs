@@ -26,7 +26,7 @@ async fn send_raw(hub: &Hub, text: &[u8]) -> (String, Duration) {
 }
 
 async fn assert_healthy(hub: &Hub) {
-    assert_eq!(Person::nobody(hub).get("/healthz").await.status, 200);
+    assert_eq!(Person::anonymous(hub).get("/healthz").await.status, 200);
 }
 
 #[tokio::test]
@@ -42,11 +42,13 @@ async fn body_over_256_kilobytes_is_refused_by_every_route() {
         .refused(413, "payload_too_large");
 
     let cookies = cookies(&hub, &harbor.admin.email).await;
-    let nobody = Person::nobody(&hub);
+    let anonymous = Person::anonymous(&hub);
     let form = |path: String, accept: &'static str, name: String| {
-        let request = nobody.request(Method::POST, &path).form(&[("name", name)]);
+        let request = anonymous
+            .request(Method::POST, &path)
+            .form(&[("name", name)]);
         let request = request.header("cookie", &cookies).header("accept", accept);
-        nobody.ask(request.header("sec-fetch-site", "same-origin"))
+        anonymous.ask(request.header("sec-fetch-site", "same-origin"))
     };
     let integrations = format!("/w/{}/admin/integrations", harbor.slug);
     let login = || "/login".to_owned();
@@ -64,8 +66,13 @@ async fn body_over_256_kilobytes_is_refused_by_every_route() {
         .refused(422, "validation_failed");
 
     for path in ["/twilio/webhook", "/twilio/status"] {
-        let request = nobody.request(Method::POST, path).form(&[("Body", &large)]);
-        nobody.ask(request).await.refused(413, "payload_too_large");
+        let request = anonymous
+            .request(Method::POST, path)
+            .form(&[("Body", &large)]);
+        anonymous
+            .ask(request)
+            .await
+            .refused(413, "payload_too_large");
     }
     assert_healthy(&hub).await;
 }

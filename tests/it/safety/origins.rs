@@ -8,8 +8,8 @@ use crate::hub::{Hub, Workspace};
 /// Signs in; returns the cookies as a browser sends them.
 pub async fn cookies(hub: &Hub, email: &str) -> String {
     let login = json!({"email": email, "password": crate::hub::PASSWORD});
-    let nobody = crate::hub::Person::nobody(hub);
-    let answer = nobody.post("/api/auth/login", login).await;
+    let anonymous = crate::hub::Person::anonymous(hub);
+    let answer = anonymous.post("/api/auth/login", login).await;
     let set = answer.headers.get_all("set-cookie").iter();
     set.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap())
         .collect::<Vec<_>>()
@@ -44,12 +44,12 @@ async fn cross_site_unsafe_requests_by_cookie_are_refused() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let cookies = cookies(&hub, &harbor.admin.email).await;
-    let nobody = crate::hub::Person::nobody(&hub);
+    let anonymous = crate::hub::Person::anonymous(&hub);
     let ask = |method: &Method, path: &str, name: &'static str, value: &str| {
-        let request = nobody
+        let request = anonymous
             .request(method.clone(), path)
             .header("cookie", &cookies);
-        nobody.ask(request.header(name, value).header("content-length", "0"))
+        anonymous.ask(request.header(name, value).header("content-length", "0"))
     };
     let foreign = [
         ("origin", "https://evil.example"),
@@ -91,14 +91,14 @@ async fn cross_site_unsafe_requests_by_cookie_are_refused() {
 async fn cross_site_sign_in_is_refused_with_a_page() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let nobody = crate::hub::Person::nobody(&hub);
+    let anonymous = crate::hub::Person::anonymous(&hub);
     let form = [
         ("email", harbor.admin.email.as_str()),
         ("password", crate::hub::PASSWORD),
     ];
     let sign_in = |site: &'static str| {
-        let request = nobody.request(Method::POST, "/login").form(&form);
-        nobody.ask(
+        let request = anonymous.request(Method::POST, "/login").form(&form);
+        anonymous.ask(
             request
                 .header("sec-fetch-site", site)
                 .header("accept", "text/html"),
@@ -121,9 +121,9 @@ async fn cookie_socket_requires_same_origin() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let cookies = cookies(&hub, &harbor.admin.email).await;
-    let nobody = crate::hub::Person::nobody(&hub);
+    let anonymous = crate::hub::Person::anonymous(&hub);
     let upgrade = |origin: String| {
-        let request = nobody
+        let request = anonymous
             .request(Method::GET, "/ws")
             .header("cookie", &cookies)
             .header("origin", origin)

@@ -11,11 +11,11 @@ use super::origins::cookies;
 use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace, serve};
 
 async fn page(hub: &Hub, cookies: &str, path: &str) -> Answer {
-    let nobody = Person::nobody(hub);
-    let request = nobody
+    let anonymous = Person::anonymous(hub);
+    let request = anonymous
         .request(Method::GET, path)
         .header("accept", "text/html");
-    nobody.ask(request.header("cookie", cookies)).await
+    anonymous.ask(request.header("cookie", cookies)).await
 }
 
 async fn every_page(harbor: &Workspace<'_>) -> Vec<String> {
@@ -24,11 +24,11 @@ async fn every_page(harbor: &Workspace<'_>) -> Vec<String> {
         .admin
         .post(&harbor.path("/integrations"), sandbox)
         .await
-        .is(201);
+        .expect_status(201);
     let maya = harbor
-        .receives(MAYA, "Is \"3:30\" still free? <script>alert(1)</script>")
+        .receive_text(MAYA, "Is \"3:30\" still free? <script>alert(1)</script>")
         .await;
-    harbor.answers(&harbor.admin, &maya, "It is").await;
+    harbor.reply(&harbor.admin, &maya, "It is").await;
     let here = |path: &str| format!("/w/{}{path}", harbor.slug);
     let maya_contact = maya["contact_id"].as_str().unwrap();
     let maya = maya["id"].as_str().unwrap();
@@ -230,7 +230,7 @@ async fn customer_text_is_escaped_in_the_inbox() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let cookies = cookies(&hub, &harbor.admin.email).await;
     let text = r#"<img src=x onerror=alert(1)>"' onclick="alert(1)"#;
-    let maya = harbor.receives(MAYA, text).await;
+    let maya = harbor.receive_text(MAYA, text).await;
     let contact = harbor.path(&format!(
         "/contacts/{}",
         maya["contact_id"].as_str().unwrap()
@@ -239,7 +239,7 @@ async fn customer_text_is_escaped_in_the_inbox() {
         .admin
         .patch(&contact, json!({"name": text, "notes": text}))
         .await
-        .is(200);
+        .expect_status(200);
     for path in [
         "/inbox".into(),
         format!("/inbox/{}", maya["id"].as_str().unwrap()),

@@ -17,7 +17,7 @@ impl Workspace<'_> {
         let mut known = ContactIds::new();
         for (phone, name) in people {
             let contact = self.adds(&self.admin, phone, name).await;
-            self.receives(phone, "Hello").await;
+            self.receive_text(phone, "Hello").await;
             known.push((
                 (*name).to_owned(),
                 contact["id"].as_str().unwrap().to_owned(),
@@ -80,9 +80,12 @@ impl Workspace<'_> {
         let draft = json!({"phone_number": "+14155550999", "name": "Zzyzx"});
         let answer = who.post(&self.path("/contacts"), draft).await;
         if answer.status == 201 {
-            return answer.is(201)["id"].as_str().unwrap().to_owned();
+            return answer.expect_status(201)["id"].as_str().unwrap().to_owned();
         }
-        let list = who.get(&self.path("/contacts?q=Zzyzx")).await.is(200);
+        let list = who
+            .get(&self.path("/contacts?q=Zzyzx"))
+            .await
+            .expect_status(200);
         list["data"][0]["id"].as_str().unwrap().to_owned()
     }
 }
@@ -166,28 +169,34 @@ async fn names_are_stored_in_nfc() {
         .await;
     assert_eq!(made["name"], "José Núñez");
     let path = harbor.contact_path(&made, "");
-    let changed = jo.patch(&path, json!({"name": "Zoe\u{308}"})).await.is(200);
+    let changed = jo
+        .patch(&path, json!({"name": "Zoe\u{308}"}))
+        .await
+        .expect_status(200);
     assert_eq!(changed["name"], "Zoë");
     // A decomposed list, twice: the second import changes nothing.
     let table = "name,phone\nZoe\u{308} Mu\u{308}ller,+1 415 555 0143\n";
     for outcome in ["added", "skipped"] {
-        let answer = harbor.uploads_contacts(table, "false").await;
-        hub.imports().await;
+        let answer = harbor.upload_contacts(table, "false").await;
+        hub.run_imports().await;
         let import = answer.body;
         let id: serde_json::Value = serde_json::from_str(&import).unwrap();
         let import = harbor.path(&format!("/contacts/imports/{}", id["id"].as_str().unwrap()));
-        let import = jo.get(&import).await.is(200);
+        let import = jo.get(&import).await.expect_status(200);
         assert_eq!(import[outcome], 1, "{import}");
     }
-    let list = jo.get(&harbor.path("/contacts?q=muller")).await.is(200);
+    let list = jo
+        .get(&harbor.path("/contacts?q=muller"))
+        .await
+        .expect_status(200);
     assert_eq!(list["data"][0]["name"], "Zoë Müller");
-    let jose = harbor.receives("+14155550144", "Hi").await;
+    let jose = harbor.receive_text("+14155550144", "Hi").await;
     jo.patch(
         &harbor.contact_path(&jose, ""),
         json!({"name": "José Núñez"}),
     )
     .await
-    .is(200);
+    .expect_status(200);
     // A recipient typed without accents is resolved.
     let form = [
         ("to", "jose nunez"),
@@ -253,7 +262,7 @@ async fn number_is_found_in_national_format() {
             .admin
             .patch(&path, json!({"default_region": region}))
             .await
-            .is(200);
+            .expect_status(200);
         for q in all {
             for (place, names) in harbor.found_everywhere(&harbor.admin, &known, q).await {
                 assert_eq!(names, [found], "{region}: {place}: {q}");
@@ -277,10 +286,12 @@ async fn merged_contact_is_found_by_all_its_numbers() {
         .map(|(phone, name)| (phone.as_str(), name.as_str()))
         .collect();
     let known = harbor.add_contacts(&people).await;
-    let other = harbor.receives("+16285550777", "It is me").await;
+    let other = harbor.receive_text("+16285550777", "It is me").await;
     let gone = json!({"contact_id": other["contact_id"]});
     let kept = harbor.path(&format!("/contacts/{}", known[0].1));
-    jo.post(&format!("{kept}/merge"), gone).await.is(200);
+    jo.post(&format!("{kept}/merge"), gone)
+        .await
+        .expect_status(200);
 
     for q in ["6285550777", "(628) 555-0777", "+1 628", "maya 0777"] {
         for (place, names) in harbor.found_everywhere(jo, &known, q).await {
@@ -290,7 +301,9 @@ async fn merged_contact_is_found_by_all_its_numbers() {
     // After another merge the number leads to the remaining contact.
     let next = json!({"contact_id": known[0].1});
     let kept = harbor.path(&format!("/contacts/{}", known[1].1));
-    jo.post(&format!("{kept}/merge"), next).await.is(200);
+    jo.post(&format!("{kept}/merge"), next)
+        .await
+        .expect_status(200);
     for q in ["6285550777", "4155550300"] {
         for (place, names) in harbor.found_everywhere(jo, &known, q).await {
             assert_eq!(names, ["Maya 1"], "{place}: {q}");
@@ -301,7 +314,7 @@ async fn merged_contact_is_found_by_all_its_numbers() {
         let page = harbor
             .searched_by(jo, &[("q", "555"), ("kind", kind), ("limit", "2")])
             .await
-            .is(200);
+            .expect_status(200);
         assert_eq!(page[kind]["data"].as_array().unwrap().len(), 2, "{kind}");
         assert!(page[kind]["next_cursor"].is_string(), "{kind}");
     }

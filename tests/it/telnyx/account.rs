@@ -11,16 +11,16 @@ pub async fn harbor() -> (Telnyx, Customer, Box<dyn Provider>) {
 }
 
 pub fn client(url: &str, public_key: &str) -> Box<dyn Provider> {
-    patient_client(url, public_key, Duration::from_secs(20))
+    client_with_timeout(url, public_key, Duration::from_secs(20))
 }
 
-pub fn patient_client(url: &str, public_key: &str, patience: Duration) -> Box<dyn Provider> {
+pub fn client_with_timeout(url: &str, public_key: &str, timeout: Duration) -> Box<dyn Provider> {
     let hosts = Hosts {
         telnyx: url.into(),
         ..Hosts::default()
     };
     let credentials = json!({"api_key": KEY, "public_key": public_key});
-    Providers::with_patience(hosts, patience)
+    Providers::with_timeout(hosts, timeout)
         .open(Kind::Telnyx, &credentials.to_string())
         .unwrap()
 }
@@ -98,7 +98,7 @@ async fn invalid_key_is_refused_with_reason() {
 #[tokio::test]
 async fn network_errors_are_not_refusals() {
     let (telnyx, harbor, _) = harbor().await;
-    let client = patient_client(
+    let client = client_with_timeout(
         telnyx.url(),
         &harbor.public_key(),
         Duration::from_millis(500),
@@ -159,7 +159,7 @@ async fn circular_pagination_ends() {
 #[tokio::test]
 async fn webhook_is_written_once_and_the_previous_kept() {
     let (telnyx, harbor, client) = harbor().await;
-    harbor.points(FRONT_DESK, "https://old.example.com/sms", "2");
+    harbor.set_webhook(FRONT_DESK, "https://old.example.com/sms", "2");
 
     let previous = Some("https://old.example.com/sms".to_owned());
     assert_eq!(configured(&*client).await, Webhook::Configured { previous });
@@ -168,7 +168,7 @@ async fn webhook_is_written_once_and_the_previous_kept() {
     assert_eq!(telnyx.calls(&["PATCH"]), 1);
 
     // An empty URL of an old API version becomes ours in the new version.
-    harbor.points(FRONT_DESK, "", "1");
+    harbor.set_webhook(FRONT_DESK, "", "1");
     assert_eq!(
         configured(&*client).await,
         Webhook::Configured { previous: None }
@@ -180,7 +180,7 @@ async fn webhook_is_written_once_and_the_previous_kept() {
 async fn overriding_profile_is_reported_and_left_alone() {
     let (telnyx, harbor, client) = harbor().await;
     let before = only_number(&*client).await;
-    harbor.points(FRONT_DESK, "https://else.example.com", "2010-04-01");
+    harbor.set_webhook(FRONT_DESK, "https://else.example.com", "2010-04-01");
     let by = shadow(configured(&*client).await);
     assert!(
         by.contains("“Front desk”") && by.contains("else.example.com"),
@@ -188,7 +188,7 @@ async fn overriding_profile_is_reported_and_left_alone() {
     );
 
     harbor
-        .points(FRONT_DESK, "", "2")
+        .set_webhook(FRONT_DESK, "", "2")
         .switches_off_the_profile_of(FRONT_DESK);
     let by = shadow(configured(&*client).await);
     assert!(by.contains("switched off"), "{by}");

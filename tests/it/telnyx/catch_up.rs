@@ -3,13 +3,13 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::{front_desk, receives};
+use super::{front_desk, receive_text};
 use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
 const AGO: fn(i64) -> TimeDelta = TimeDelta::minutes;
 
 async fn catch_up(hub: &Hub) -> usize {
-    hub.executes_sql("update numbers set catch_up_at = now()")
+    hub.execute_sql("update numbers set catch_up_at = now()")
         .await;
     hub.server.reconciler.run_once().await.unwrap()
 }
@@ -22,7 +22,11 @@ async fn texts(harbor: &Workspace<'_>) -> Vec<String> {
 }
 
 async fn compared_until(harbor: &Workspace<'_>) -> Value {
-    let numbers = harbor.admin.get(&harbor.path("/numbers")).await.is(200);
+    let numbers = harbor
+        .admin
+        .get(&harbor.path("/numbers"))
+        .await
+        .expect_status(200);
     numbers["data"][0]["compared_until"].clone()
 }
 
@@ -31,25 +35,25 @@ async fn undelivered_telnyx_texts_are_stored_in_order() {
     let hub = Hub::start().await;
     let (harbor, customer) = front_desk(&hub).await;
     customer.number("+16285550177");
-    let text = |body: &str| hub.telnyx.texting(MAYA, FRONT_DESK, body);
+    let text = |body: &str| hub.telnyx.inbound_text(MAYA, FRONT_DESK, body);
     hub.telnyx.pages_by(2);
     let first = || text("First").id("0b7a5e52-0000-4000-8000-000000000001");
     // Each delivery attempt is listed.
     for ago in [9, 8, 7] {
-        first().gets_lost_ago(AGO(ago));
+        first().record_undelivered_ago(AGO(ago));
     }
-    text("Second").gets_lost_ago(AGO(6));
+    text("Second").record_undelivered_ago(AGO(6));
     text("A lost STOP")
         .with("text", "STOP".into())
-        .gets_lost_ago(AGO(5));
+        .record_undelivered_ago(AGO(5));
     hub.telnyx
-        .texting(MAYA, "+16285550177", "To another number")
-        .gets_lost_ago(AGO(4));
+        .inbound_text(MAYA, "+16285550177", "To another number")
+        .record_undelivered_ago(AGO(4));
     text("of a whole other kind")
         .of_type("message.read")
-        .gets_lost_ago(AGO(3));
-    text("Long settled").gets_lost_ago(AGO(60 * 24));
-    receives(&harbor, "Last").await;
+        .record_undelivered_ago(AGO(3));
+    text("Long settled").record_undelivered_ago(AGO(60 * 24));
+    receive_text(&harbor, "Last").await;
     assert_eq!(compared_until(&harbor).await, Value::Null);
 
     assert_eq!(catch_up(&hub).await, 3);
@@ -68,10 +72,10 @@ async fn undelivered_telnyx_texts_are_stored_in_order() {
 async fn messages_are_fetched_where_the_list_has_ids_only() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    receives(&harbor, "Before").await;
+    receive_text(&harbor, "Before").await;
     hub.telnyx.hides_payloads();
-    let lost = hub.telnyx.texting(MAYA, FRONT_DESK, "Lost");
-    lost.gets_lost_ago(AGO(5));
+    let lost = hub.telnyx.inbound_text(MAYA, FRONT_DESK, "Lost");
+    lost.record_undelivered_ago(AGO(5));
     assert_eq!(catch_up(&hub).await, 1);
     assert_eq!(texts(&harbor).await, ["Lost", "Before"]);
 }

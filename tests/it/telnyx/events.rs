@@ -7,7 +7,7 @@ async fn endpoints(harbor: &Workspace<'_>) -> [String; 2] {
         .admin
         .get(&harbor.path("/integrations"))
         .await
-        .is(200);
+        .expect_status(200);
     let inbound = integrations["data"][0]["webhook_url"].as_str().unwrap();
     [inbound.to_owned(), inbound.replace("/inbound", "/status")]
 }
@@ -17,7 +17,7 @@ async fn unsigned_telnyx_events_are_refused() {
     let hub = Hub::start().await;
     let (harbor, customer) = front_desk(&hub).await;
     customer.number("+16285550177");
-    let text = || hub.telnyx.texting(MAYA, FRONT_DESK, "Hi");
+    let text = || hub.telnyx.inbound_text(MAYA, FRONT_DESK, "Hi");
     for endpoint in endpoints(&harbor).await {
         let forged = text().at(&endpoint).signed_by_somebody_else().send().await;
         assert_eq!(forged.status(), 403);
@@ -47,7 +47,7 @@ async fn unsigned_telnyx_events_are_refused() {
     // From another Telnyx account, where the signature is valid.
     let stranger = hub.telnyx.account("KEY_of_somebody_else");
     stranger.number("+12125550100");
-    let theirs = hub.telnyx.texting(MAYA, "+12125550100", "Hi");
+    let theirs = hub.telnyx.inbound_text(MAYA, "+12125550100", "Hi");
     let theirs = theirs.at(&endpoints(&harbor).await[0]);
     assert_eq!(theirs.send().await.status(), 403);
     assert_eq!(hub.count("select count(*) from messages").await, 0);
@@ -71,9 +71,9 @@ async fn both_endpoints_accept_both_kinds_and_ignore_unknown_ones() {
     let (harbor, _) = front_desk(&hub).await;
     let endpoints = endpoints(&harbor).await;
     for endpoint in &endpoints {
-        let text = hub.telnyx.texting(MAYA, FRONT_DESK, "Hi").at(endpoint);
+        let text = hub.telnyx.inbound_text(MAYA, FRONT_DESK, "Hi").at(endpoint);
         assert_eq!(text.send().await.status(), 200);
-        let unknown = hub.telnyx.texting(MAYA, FRONT_DESK, "Hi").at(endpoint);
+        let unknown = hub.telnyx.inbound_text(MAYA, FRONT_DESK, "Hi").at(endpoint);
         let unknown = unknown.of_type("message.waltzed").send().await;
         assert_eq!(unknown.status(), 200);
     }
@@ -81,8 +81,8 @@ async fn both_endpoints_accept_both_kinds_and_ignore_unknown_ones() {
     assert_eq!(conversation["unread_count"], 2);
     for (n, endpoint) in endpoints.iter().enumerate() {
         let text = format!("Answer {n}");
-        let message = harbor.answers(&harbor.admin, &conversation, &text).await;
-        hub.sends().await;
+        let message = harbor.reply(&harbor.admin, &conversation, &text).await;
+        hub.run_sender().await;
         let id = hub.telnyx.sent(&text)[0].id.clone();
         let report = hub.telnyx.reporting(&id, "delivered", None).at(endpoint);
         assert!(report.send().await.status().is_success());
@@ -94,9 +94,9 @@ async fn both_endpoints_accept_both_kinds_and_ignore_unknown_ones() {
 async fn status_only_moves_forward() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let conversation = receives(&harbor, "Hi").await;
-    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
-    hub.sends().await;
+    let conversation = receive_text(&harbor, "Hi").await;
+    let message = harbor.reply(&harbor.admin, &conversation, "Hello").await;
+    hub.run_sender().await;
     let id = hub.telnyx.sent("Hello")[0].id.clone();
     for (report, expected) in [
         ("queued", "sent"),
@@ -119,10 +119,10 @@ async fn status_only_moves_forward() {
 async fn early_duplicate_and_unknown_reports_are_handled() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let conversation = receives(&harbor, "Hi").await;
+    let conversation = receive_text(&harbor, "Hi").await;
     hub.telnyx.reports_before_it_answers();
-    let message = harbor.answers(&harbor.admin, &conversation, "Early").await;
-    assert_eq!(hub.sends().await, 1);
+    let message = harbor.reply(&harbor.admin, &conversation, "Early").await;
+    assert_eq!(hub.run_sender().await, 1);
     let known = harbor.message(&message["id"]).await;
     let id = hub.telnyx.sent("Early")[0].id.clone();
     assert_eq!(known["status"], "delivered", "the response was queued");
@@ -143,9 +143,9 @@ async fn early_duplicate_and_unknown_reports_are_handled() {
 async fn failure_has_a_readable_reason() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let conversation = receives(&harbor, "Hi").await;
-    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
-    hub.sends().await;
+    let conversation = receive_text(&harbor, "Hi").await;
+    let message = harbor.reply(&harbor.admin, &conversation, "Hello").await;
+    hub.run_sender().await;
     let id = hub.telnyx.sent("Hello")[0].id.clone();
     hub.telnyx
         .reports_failure(&id, "delivery_failed", 40003)
@@ -159,7 +159,7 @@ async fn failure_has_a_readable_reason() {
 async fn response_is_fast_and_empty() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    receives(&harbor, "Hi").await;
+    receive_text(&harbor, "Hi").await;
     let began = std::time::Instant::now();
     let answer = hub.telnyx.text(MAYA, FRONT_DESK, "Hi again").await;
     assert!(

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::account::{client, harbor, patient_client};
+use super::account::{client, client_with_timeout, harbor};
 use super::*;
 
 fn text(body: &str) -> Outgoing {
@@ -21,9 +21,9 @@ fn text(body: &str) -> Outgoing {
 }
 
 async fn end_pauses(hub: &Hub) {
-    hub.executes_sql("update messages set due_at = now() where status = 'queued'")
+    hub.execute_sql("update messages set due_at = now() where status = 'queued'")
         .await;
-    hub.executes_sql("update integrations set held_until = now()")
+    hub.execute_sql("update integrations set held_until = now()")
         .await;
 }
 
@@ -138,7 +138,7 @@ async fn unsent_requests_count_as_not_sent() {
 #[tokio::test]
 async fn unknown_outcome_is_resolved_by_its_repeat() {
     let (telnyx, harbor, _) = harbor().await;
-    let client = patient_client(
+    let client = client_with_timeout(
         telnyx.url(),
         &harbor.public_key(),
         Duration::from_millis(500),
@@ -181,12 +181,12 @@ async fn unknown_outcome_is_resolved_by_its_repeat() {
 #[tokio::test]
 async fn repeat_during_the_first_request_is_inconclusive() {
     let (telnyx, harbor, _) = harbor().await;
-    let client = patient_client(
+    let client = client_with_timeout(
         telnyx.url(),
         &harbor.public_key(),
         Duration::from_millis(300),
     );
-    telnyx.takes(Duration::from_millis(900));
+    telnyx.delay_next(Duration::from_millis(900));
     let text = text("We have 3:30 free");
 
     assert_eq!(client.send(&text).await, SendOutcome::Unknown);
@@ -226,16 +226,16 @@ async fn repeat_during_the_first_request_is_inconclusive() {
 
 async fn send_unconfirmed(harbor: &Workspace<'_>, text: &str, failure: Failure) -> Value {
     let maya = harbor.conversation_with(MAYA).await;
-    let message = harbor.answers(&harbor.admin, &maya, text).await;
+    let message = harbor.reply(&harbor.admin, &maya, text).await;
     harbor.hub.telnyx.fails(failure);
-    assert_eq!(harbor.hub.sends().await, 1);
+    assert_eq!(harbor.hub.run_sender().await, 1);
     assert_eq!(status(harbor, &message).await, "unconfirmed", "{text}");
     message
 }
 
 /// Makes the next repeat due; returns how many texts were settled.
 async fn resolve_due(hub: &Hub) -> usize {
-    hub.executes_sql("update messages set due_at = now() where status = 'unconfirmed'")
+    hub.execute_sql("update messages set due_at = now() where status = 'unconfirmed'")
         .await;
     hub.server.outcome_resolver.run_once().await.unwrap()
 }
@@ -244,7 +244,7 @@ async fn resolve_due(hub: &Hub) -> usize {
 async fn lost_response_is_repeated_and_text_is_sent_once() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    receives(&harbor, "Hi").await;
+    receive_text(&harbor, "Hi").await;
     let failures = [
         Failure::AcceptThenDrop,
         Failure::AcceptThenGarble,
@@ -272,7 +272,7 @@ async fn lost_response_is_repeated_and_text_is_sent_once() {
         );
         end_pauses(&hub).await;
         assert_eq!(
-            hub.sends().await + resolve_due(&hub).await,
+            hub.run_sender().await + resolve_due(&hub).await,
             0,
             "nothing is repeated"
         );
@@ -288,21 +288,21 @@ async fn lost_response_is_repeated_and_text_is_sent_once() {
 async fn in_flight_text_after_a_crash_is_sent_once() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let conversation = receives(&harbor, "Hi").await;
+    let conversation = receive_text(&harbor, "Hi").await;
     let message = harbor
-        .answers(&harbor.admin, &conversation, "In flight")
+        .reply(&harbor.admin, &conversation, "In flight")
         .await;
     // The state after a `kill -9` before the request; after the request it differs at Telnyx only.
-    hub.executes_sql("update messages set status = 'sending', attempts = 1, lease_until = now() - interval '1 second' where content = 'In flight'")
+    hub.execute_sql("update messages set status = 'sending', attempts = 1, lease_until = now() - interval '1 second' where content = 'In flight'")
         .await;
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
     assert_eq!(status(&harbor, &message).await, "unconfirmed");
     assert_eq!(resolve_due(&hub).await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
 
-    hub.executes_sql("update messages set status = 'sending', provider_sid = null, lease_until = now() - interval '1 second' where content = 'In flight'")
+    hub.execute_sql("update messages set status = 'sending', provider_sid = null, lease_until = now() - interval '1 second' where content = 'In flight'")
         .await;
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
     assert_eq!(resolve_due(&hub).await, 1);
     let known = harbor.message(&message["id"]).await;
     let sent = hub.telnyx.sent("In flight");
@@ -314,7 +314,7 @@ async fn in_flight_text_after_a_crash_is_sent_once() {
 async fn rejected_authentication_is_not_an_answer() {
     let hub = Hub::start().await;
     let (harbor, customer) = front_desk(&hub).await;
-    receives(&harbor, "Hi").await;
+    receive_text(&harbor, "Hi").await;
     let message = send_unconfirmed(&harbor, "3:30 works.", Failure::AcceptThenDrop).await;
     customer.is_refused(Some((401, 20002)));
     for _ in 0..3 {
@@ -330,7 +330,7 @@ async fn rejected_authentication_is_not_an_answer() {
         assert_eq!(resolve_due(&hub).await, 0);
         assert_eq!(status(&harbor, &message).await, "unconfirmed");
     }
-    assert_eq!(hub.sends().await, 0, "there is no further attempt");
+    assert_eq!(hub.run_sender().await, 0, "there is no further attempt");
     assert_eq!(resolve_due(&hub).await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
     assert_eq!(hub.telnyx.sent("3:30 works.").len(), 1);
@@ -340,7 +340,7 @@ async fn rejected_authentication_is_not_an_answer() {
 async fn permanent_refusal_of_a_repeat_settles_the_text() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    receives(&harbor, "Hi").await;
+    receive_text(&harbor, "Hi").await;
     let message = send_unconfirmed(&harbor, "Hello", Failure::Drop).await;
     hub.telnyx.refuses(40001, 400);
     assert_eq!(resolve_due(&hub).await, 1);
@@ -355,14 +355,14 @@ async fn permanent_refusal_of_a_repeat_settles_the_text() {
 async fn expired_or_reused_key_is_not_repeated_and_a_report_settles_it() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    receives(&harbor, "Hi").await;
+    receive_text(&harbor, "Hi").await;
     let old = send_unconfirmed(&harbor, "Old", Failure::AcceptThenDrop).await;
-    hub.executes_sql(
+    hub.execute_sql(
         "update messages set created_at = now() - interval '23 hours' where content = 'Old'",
     )
     .await;
     let other = send_unconfirmed(&harbor, "Other", Failure::AcceptThenDrop).await;
-    hub.executes_sql("update messages set content = 'Another' where content = 'Other'")
+    hub.execute_sql("update messages set content = 'Another' where content = 'Other'")
         .await;
     let calls = || hub.telnyx.calls(&["POST /v2/messages"]);
     let before = calls();
@@ -378,7 +378,7 @@ async fn expired_or_reused_key_is_not_repeated_and_a_report_settles_it() {
         assert_eq!(status(&harbor, message).await, "unconfirmed");
     }
     end_pauses(&hub).await;
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
 
     for (message, text) in [(&old, "Old"), (&other, "Other")] {
         let sent = hub.telnyx.sent(text);
@@ -397,16 +397,16 @@ async fn expired_or_reused_key_is_not_repeated_and_a_report_settles_it() {
 async fn unsent_text_is_retried_under_another_key() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let conversation = receives(&harbor, "Hi").await;
-    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
+    let conversation = receive_text(&harbor, "Hi").await;
+    let message = harbor.reply(&harbor.admin, &conversation, "Hello").await;
     hub.telnyx.fails(Failure::Busy {
         retry_after: Some(5),
     });
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(status(&harbor, &message).await, "queued");
-    assert_eq!(hub.sends().await, 0, "not before the pause ends");
+    assert_eq!(hub.run_sender().await, 0, "not before the pause ends");
     end_pauses(&hub).await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     let sent = hub.telnyx.sent("Hello");
     assert_eq!(sent.len(), 1);
     assert!(sent[0].key.as_deref().unwrap().ends_with(":2"));
@@ -416,15 +416,15 @@ async fn unsent_text_is_retried_under_another_key() {
 async fn refusal_fails_at_once_with_reason() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let conversation = receives(&harbor, "Hi").await;
+    let conversation = receive_text(&harbor, "Hi").await;
     for (code, word) in [
         (40001, "landline"),
         (40010, "10DLC"),
         (40309, "switched off"),
     ] {
-        let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
+        let message = harbor.reply(&harbor.admin, &conversation, "Hello").await;
         hub.telnyx.refuses(code, 400);
-        assert_eq!(hub.sends().await, 1);
+        assert_eq!(hub.run_sender().await, 1);
         let failed = harbor.message(&message["id"]).await;
         assert_eq!(failed["status"], "failed");
         assert_eq!(failed["error_code"], code.to_string());
@@ -434,7 +434,7 @@ async fn refusal_fails_at_once_with_reason() {
         );
     }
     end_pauses(&hub).await;
-    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.run_sender().await, 0);
     assert!(hub.telnyx.messages().is_empty());
 }
 
@@ -442,16 +442,16 @@ async fn refusal_fails_at_once_with_reason() {
 async fn rejected_credentials_pause_the_queue_until_replaced() {
     let hub = Hub::start().await;
     let (harbor, customer) = front_desk(&hub).await;
-    let conversation = receives(&harbor, "Hi").await;
-    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
+    let conversation = receive_text(&harbor, "Hi").await;
+    let message = harbor.reply(&harbor.admin, &conversation, "Hello").await;
     customer.is_refused(Some((401, 20002)));
-    hub.sends().await;
+    hub.run_sender().await;
 
     let integrations = harbor
         .admin
         .get(&harbor.path("/integrations"))
         .await
-        .is(200);
+        .expect_status(200);
     let integration = &integrations["data"][0];
     assert_eq!(integration["status"], "unhealthy");
     assert!(
@@ -461,7 +461,7 @@ async fn rejected_credentials_pause_the_queue_until_replaced() {
             .contains("revoked")
     );
     end_pauses(&hub).await;
-    assert_eq!(hub.sends().await, 0, "the queue waits");
+    assert_eq!(hub.run_sender().await, 0, "the queue waits");
 
     customer.is_refused(None);
     let test = format!("/integrations/{}/test", integration["id"].as_str().unwrap());
@@ -469,10 +469,10 @@ async fn rejected_credentials_pause_the_queue_until_replaced() {
         .admin
         .post(&harbor.path(&test), json!({}))
         .await
-        .is(200);
+        .expect_status(200);
     assert_eq!(tested["status"], "healthy");
     end_pauses(&hub).await;
-    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.run_sender().await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
     assert_eq!(hub.telnyx.sent("Hello").len(), 1);
 }

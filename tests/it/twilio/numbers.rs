@@ -41,7 +41,7 @@ async fn circular_pagination_ends() {
 #[tokio::test]
 async fn webhook_is_written_once_and_the_previous_kept() {
     let (twilio, harbor, client) = harbor().await;
-    harbor.points(FRONT_DESK, "https://old.example.com/sms");
+    harbor.set_webhook(FRONT_DESK, "https://old.example.com/sms");
 
     let previous = Some("https://old.example.com/sms".to_owned());
     assert_eq!(configured(&*client).await, Webhook::Configured { previous });
@@ -57,7 +57,7 @@ async fn webhook_is_written_once_and_the_previous_kept() {
 #[tokio::test]
 async fn own_older_url_is_not_kept_as_previous() {
     let (_, harbor, client) = harbor().await;
-    harbor.points(FRONT_DESK, &urls().inbound);
+    harbor.set_webhook(FRONT_DESK, &urls().inbound);
 
     let previous = None;
     assert_eq!(configured(&*client).await, Webhook::Configured { previous });

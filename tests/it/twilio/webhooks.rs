@@ -56,7 +56,7 @@ async fn emulator_delivers_signed_texts_to_the_webhook() {
     client.configure_webhook(&number, &urls).await.unwrap();
 
     let answer = twilio
-        .texting(MAYA, FRONT_DESK, " Grüße & 👋\r\n")
+        .inbound_text(MAYA, FRONT_DESK, " Grüße & 👋\r\n")
         .media(&["https://api.twilio.com/a"])
         .with("Unheard", "of")
         .sid("SM42")
@@ -83,15 +83,15 @@ async fn foreign_signature_is_refused() {
     let (twilio, _, client) = harbor().await;
     let server = WebhookServer::open().await;
     let url = format!("{}/in", server.url);
-    let texting = || twilio.texting(MAYA, FRONT_DESK, "hi").at(&url);
+    let inbound_text = || twilio.inbound_text(MAYA, FRONT_DESK, "hi").at(&url);
 
-    texting().send().await;
+    inbound_text().send().await;
     assert!(server.last(|request| client.verify(request)));
-    texting().signed_with("another token").send().await;
+    inbound_text().signed_with("another token").send().await;
     assert!(!server.last(|request| client.verify(request)));
-    texting().with_signature("bm9uc2Vuc2U=").send().await;
+    inbound_text().with_signature("bm9uc2Vuc2U=").send().await;
     assert!(!server.last(|request| client.verify(request)));
-    texting().without("From").send().await;
+    inbound_text().without("From").send().await;
     assert!(server.last(|request| client.verify(request)));
     let malformed = server
         .last(|request| client.read(Hook::Inbound, request))
@@ -153,7 +153,7 @@ async fn emulator_delivers_by_itself_when_configured() {
 async fn emulator_refuses_texts_after_stop() {
     let (twilio, harbor, client) = harbor().await;
     let server = WebhookServer::open().await;
-    harbor.points(FRONT_DESK, &server.url);
+    harbor.set_webhook(FRONT_DESK, &server.url);
     let refused = async || match client.send(&text("hi")).await {
         SendOutcome::Refused(refusal) => Some(refusal.class),
         _ => None,

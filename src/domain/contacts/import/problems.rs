@@ -75,7 +75,7 @@ impl Problem {
         }
     }
 
-    pub fn is(&self, word: &str) -> bool {
+    pub fn is_kind(&self, word: &str) -> bool {
         self.kind.as_str() == word
     }
 

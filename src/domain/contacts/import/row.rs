@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::numbers::PhoneColumns;
 use crate::domain::contacts::fields::Field;
 use crate::domain::contacts::is_email;
-use crate::language::{english, put};
+use crate::language::{english, replace_placeholder};
 use crate::phone::{Phone, Region};
 use crate::sheet::dates::Order;
 use crate::sheet::unguarded;
@@ -135,7 +135,11 @@ impl<'a> Plan<'a> {
                 None => crate::phone::PhoneError::Empty,
             };
             return (
-                Err(put(english("phone number: {wrong}"), "wrong", wrong)),
+                Err(replace_placeholder(
+                    english("phone number: {wrong}"),
+                    "wrong",
+                    wrong,
+                )),
                 skipped,
             );
         }
@@ -307,7 +311,7 @@ fn truncate(text: &str, most: usize, index: usize, skipped: &mut Vec<SkippedCell
             skipped.push(SkippedCell {
                 index,
                 text: text.to_owned(),
-                reason: put(english("cut after {most} characters"), "most", most),
+                reason: replace_placeholder(english("cut after {most} characters"), "most", most),
             });
             text[..end].trim_end().to_owned()
         }

@@ -40,7 +40,7 @@ pub async fn due(db: &Db) -> Result<Option<Due>> {
 }
 
 /// Imports the next batch; returns whether there is more to do. Ten round trips for 500 rows, and two for each new tag.
-pub async fn go_on(db: &Db, due: &Due) -> Result<bool> {
+pub async fn run_batch(db: &Db, due: &Due) -> Result<bool> {
     let Some(user) = due.by else {
         return end_without_rights(db, due).await;
     };
@@ -323,7 +323,7 @@ async fn tags_by_name(
         if tags_by_name.contains_key(&name.to_lowercase()) {
             continue;
         }
-        match tags::named(tx, name).await {
+        match tags::find_or_create(tx, name).await {
             Ok(tag) => {
                 tags_by_name.insert(name.to_lowercase(), tag.id);
             }

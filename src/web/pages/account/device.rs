@@ -1,6 +1,6 @@
 //! Describes a session's device from its user agent.
 
-use crate::language::{put, t};
+use crate::language::{replace_placeholder, t};
 
 /// `Chrome on Windows`. More specific names come first: a browser's user agent also names the browsers it derives from.
 pub fn description(agent: &str) -> String {
@@ -31,8 +31,8 @@ pub fn description(agent: &str) -> String {
         ("Linux", "Linux"),
     ]);
     match (browser, system) {
-        (Some(browser), Some(system)) => put(
-            &put(&t("{browser} on {system}"), "browser", browser),
+        (Some(browser), Some(system)) => replace_placeholder(
+            &replace_placeholder(&t("{browser} on {system}"), "browser", browser),
             "system",
             system,
         ),

@@ -56,7 +56,7 @@ async fn invitation_page(
     form: Form,
     asks_code: bool,
 ) -> Result<Response, Problem> {
-    let offer = match invitations::look(app, &token).await {
+    let offer = match invitations::find_offer(app, &token).await {
         Ok(offer) => offer,
         Err(Error::NotFound(_)) => {
             return Ok((StatusCode::NOT_FOUND, page(&Gone)?).into_response());
@@ -117,7 +117,7 @@ pub async fn accept(
         code: Some(typed.code).filter(|code| !code.is_empty()),
     };
     let session = claimed.map(|Claimed(session)| session);
-    let caller = caller.remembered();
+    let caller = caller.with_browser_token();
     match invitations::accept(&app, &token, session, acceptance, &caller).await {
         Ok(signed_in) => {
             let to = signed_in

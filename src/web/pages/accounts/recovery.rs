@@ -87,7 +87,7 @@ pub async fn set_password(
     Posted(NewPassword { password }): Posted<NewPassword>,
 ) -> Result<Response, Problem> {
     // The user signs in next with this browser, so it becomes a known one.
-    let caller = caller.remembered();
+    let caller = caller.with_browser_token();
     match accounts::reset(&app, &token, password, &caller).await {
         Ok(()) => {
             let browser_cookie = AppendHeaders(known_browser(&app.config, &caller));

@@ -29,7 +29,7 @@ const NUMBERS: usize = 20;
 #[template(path = "admin/access.html")]
 struct Matrix {
     shell: Shell,
-    asked: ListQuery,
+    list_query: ListQuery,
     numbers: Vec<Column>,
     people: Vec<AccessRow>,
     number_pages: Pages,
@@ -48,28 +48,28 @@ impl Matrix {
     }
 
     fn here(&self) -> String {
-        self.asked
+        self.list_query
             .at(self.people_pages.page, self.number_pages.page)
     }
 
     fn people_before(&self) -> Option<String> {
         let page = self.people_pages.before()?;
-        Some(self.asked.at(page, self.number_pages.page))
+        Some(self.list_query.at(page, self.number_pages.page))
     }
 
     fn people_after(&self) -> Option<String> {
         let page = self.people_pages.after()?;
-        Some(self.asked.at(page, self.number_pages.page))
+        Some(self.list_query.at(page, self.number_pages.page))
     }
 
     fn numbers_before(&self) -> Option<String> {
         let page = self.number_pages.before()?;
-        Some(self.asked.at(self.people_pages.page, page))
+        Some(self.list_query.at(self.people_pages.page, page))
     }
 
     fn numbers_after(&self) -> Option<String> {
         let page = self.number_pages.after()?;
-        Some(self.asked.at(self.people_pages.page, page))
+        Some(self.list_query.at(self.people_pages.page, page))
     }
 
     /// Ids of the numbers on this page: a row's form changes these only.
@@ -113,7 +113,7 @@ impl AccessRow {
 #[template(path = "admin/access_number.html")]
 struct OneNumber {
     shell: Shell,
-    asked: ListQuery,
+    list_query: ListQuery,
     number: Number,
     people: Vec<AccessRow>,
     people_pages: Pages,
@@ -121,15 +121,15 @@ struct OneNumber {
 
 impl OneNumber {
     fn here(&self) -> String {
-        self.asked.at(self.people_pages.page, 1)
+        self.list_query.at(self.people_pages.page, 1)
     }
 
     fn before(&self) -> Option<String> {
-        Some(self.asked.at(self.people_pages.before()?, 1))
+        Some(self.list_query.at(self.people_pages.before()?, 1))
     }
 
     fn after(&self) -> Option<String> {
-        Some(self.asked.at(self.people_pages.after()?, 1))
+        Some(self.list_query.at(self.people_pages.after()?, 1))
     }
 
     /// Ids of the members on this page: the form changes these only.
@@ -190,11 +190,11 @@ struct Pages {
 }
 
 impl Pages {
-    /// Reduces `items` to the page `asked`. An invalid page is the first; a page beyond the last is the last.
-    fn cut<T>(mut items: Vec<T>, asked: &str, size: usize) -> (Vec<T>, Self) {
+    /// Reduces `items` to `page`. An invalid page is the first; a page beyond the last is the last.
+    fn cut<T>(mut items: Vec<T>, page: &str, size: usize) -> (Vec<T>, Self) {
         let all = items.len();
         let last = all.div_ceil(size).max(1);
-        let page = asked.parse().unwrap_or(1).clamp(1, last);
+        let page = page.parse().unwrap_or(1).clamp(1, last);
         let begin = (page - 1) * size;
         items.drain(..begin);
         items.truncate(size);
@@ -225,31 +225,34 @@ impl Pages {
 pub async fn matrix(
     admin: Admin,
     State(app): State<App>,
-    Query(asked): Query<ListQuery>,
+    Query(list_query): Query<ListQuery>,
     Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let all = numbers::list(&mut tx).await?;
     let has_numbers = !all.is_empty();
-    let found = all.iter().filter(|number| is_found(number, &asked.number));
-    let (shown, number_pages) = Pages::cut(found.cloned().collect(), &asked.number_page, NUMBERS);
+    let found = all
+        .iter()
+        .filter(|number| is_found(number, &list_query.number));
+    let (shown, number_pages) =
+        Pages::cut(found.cloned().collect(), &list_query.number_page, NUMBERS);
     let colleagues = members::list(&mut tx).await?;
     let agents = colleagues.iter().filter(|who| who.role == Role::Agent);
     let agents = agents.count();
-    let (people, people_pages) = find(colleagues, &asked);
+    let (people, people_pages) = find(colleagues, &list_query);
     let ids: Vec<_> = shown.iter().map(|number| number.id).collect();
     let people = rows(&mut tx, &admin, people, &ids, &all).await?;
-    let audiences: HashMap<_, _> = numbers::audiences(&mut tx, &admin, &ids)
+    let agent_counts: HashMap<_, _> = numbers::agent_counts(&mut tx, &admin, &ids)
         .await?
         .into_iter()
         .collect();
     let column = |number: Number| Column {
-        agents: audiences.get(&number.id).copied().unwrap_or_default(),
+        agents: agent_counts.get(&number.id).copied().unwrap_or_default(),
         number,
     };
     Ok(page(&Matrix {
         shell: shell(&mut tx, &admin, "access", notice_query.done).await?,
-        asked,
+        list_query,
         numbers: shown.into_iter().map(column).collect(),
         people,
         number_pages,
@@ -266,11 +269,11 @@ fn is_found(number: &Number, q: &str) -> bool {
 }
 
 /// Filters the members. Agents come first, because an admin's access cannot be changed.
-fn find(mut colleagues: Vec<Colleague>, asked: &ListQuery) -> (Vec<Colleague>, Pages) {
+fn find(mut colleagues: Vec<Colleague>, list_query: &ListQuery) -> (Vec<Colleague>, Pages) {
     colleagues
-        .retain(|Colleague { name, email, .. }| matches(&format!("{name} {email}"), &asked.q));
+        .retain(|Colleague { name, email, .. }| matches(&format!("{name} {email}"), &list_query.q));
     colleagues.sort_by_key(|who| who.role == Role::Admin);
-    Pages::cut(colleagues, &asked.people_page, PEOPLE)
+    Pages::cut(colleagues, &list_query.people_page, PEOPLE)
 }
 
 async fn rows(
@@ -311,16 +314,16 @@ pub async fn number(
     admin: Admin,
     State(app): State<App>,
     Path(NumberPath { number_id }): Path<NumberPath>,
-    Query(asked): Query<ListQuery>,
+    Query(list_query): Query<ListQuery>,
     Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let number = numbers::find(&mut tx, number_id).await?;
-    let (people, people_pages) = find(members::list(&mut tx).await?, &asked);
+    let (people, people_pages) = find(members::list(&mut tx).await?, &list_query);
     Ok(page(&OneNumber {
         people: rows(&mut tx, &admin, people, &[number_id], &[]).await?,
         shell: shell(&mut tx, &admin, "access", notice_query.done).await?,
-        asked,
+        list_query,
         number,
         people_pages,
     })?
@@ -370,7 +373,7 @@ pub async fn change_number(
     admin: Admin,
     State(app): State<App>,
     Path(NumberPath { number_id }): Path<NumberPath>,
-    Query(asked): Query<ListQuery>,
+    Query(list_query): Query<ListQuery>,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
     let checked: HashSet<UserId> = checked_ids(&body, "user_id");
@@ -386,7 +389,7 @@ pub async fn change_number(
         }
     }
     tx.commit().await?;
-    let query = asked.at(asked.people_page.parse().unwrap_or(1), 1);
+    let query = list_query.at(list_query.people_page.parse().unwrap_or(1), 1);
     let back = format!("/w/{}/admin/access/{number_id}?{query}", admin.slug);
     Ok(Notice::AccessChanged.at(back.trim_end_matches('?')))
 }
@@ -401,7 +404,7 @@ pub async fn change_person(
     admin: Admin,
     State(app): State<App>,
     Path(PersonPath { user_id }): Path<PersonPath>,
-    Query(asked): Query<ListQuery>,
+    Query(list_query): Query<ListQuery>,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
     let checked: HashSet<NumberId> = checked_ids(&body, "number_id");
@@ -426,11 +429,12 @@ pub async fn change_person(
         settings::set_default_number(&mut tx, &admin, user_id, default).await?;
     }
     tx.commit().await?;
-    let pages = [&asked.people_page, &asked.number_page].map(|page| page.parse().unwrap_or(1));
+    let pages =
+        [&list_query.people_page, &list_query.number_page].map(|page| page.parse().unwrap_or(1));
     let back = format!(
         "/w/{}/admin/access?{}",
         admin.slug,
-        asked.at(pages[0], pages[1])
+        list_query.at(pages[0], pages[1])
     );
     Ok(Notice::AccessChanged.at(back.trim_end_matches('?')))
 }
@@ -481,7 +485,7 @@ mod tests {
 
     #[test]
     fn page_is_clamped_to_the_matrix() {
-        let cut = |asked: &str| Pages::cut((1..=45).collect(), asked, 20);
+        let cut = |page: &str| Pages::cut((1..=45).collect(), page, 20);
         let (items, pages) = cut("");
         assert_eq!(
             (items[0], items.len(), pages.page, pages.last),
@@ -506,11 +510,14 @@ mod tests {
 
     #[test]
     fn search_is_kept_between_pages() {
-        let asked = ListQuery {
+        let list_query = ListQuery {
             q: "jo & co".into(),
             ..ListQuery::default()
         };
-        assert_eq!(asked.at(1, 1), "q=jo+%26+co");
-        assert_eq!(asked.at(2, 3), "q=jo+%26+co&people_page=2&number_page=3");
+        assert_eq!(list_query.at(1, 1), "q=jo+%26+co");
+        assert_eq!(
+            list_query.at(2, 3),
+            "q=jo+%26+co&people_page=2&number_page=3"
+        );
     }
 }

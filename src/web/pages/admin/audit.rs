@@ -54,7 +54,7 @@ impl Page {
             .map_or_else(String::new, |day| day.to_string())
     }
 
-    fn is_narrowed(&self) -> bool {
+    fn is_filtered(&self) -> bool {
         !query(&self.filter).is_empty()
     }
 }

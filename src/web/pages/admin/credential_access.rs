@@ -36,7 +36,7 @@ impl Page {
         self.filter.purpose == Some(*purpose)
     }
 
-    fn is_narrowed(&self) -> bool {
+    fn is_filtered(&self) -> bool {
         self.filter.integration_id.is_some() || self.filter.purpose.is_some()
     }
 }

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::ids::UserId;
 use crate::listing::Span;
 use crate::web::language::filters;
-use crate::web::pages::table::{Sort, figure};
+use crate::web::pages::table::{Sort, format_number};
 use crate::web::pages::{Form, Notice, NoticeQuery, Shell, page};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -24,7 +24,7 @@ use crate::web::{assets, pages};
 #[template(path = "admin/credits.html")]
 struct Balances {
     shell: Shell,
-    asked: ListQuery,
+    list_query: ListQuery,
     sort: Sort,
     accounts: Vec<Account>,
     /// Totals of the whole workspace, regardless of filters.
@@ -74,7 +74,11 @@ impl Ledger {
 
 /// `+100`
 fn signed(number: &i64) -> String {
-    format!("{}{}", if *number > 0 { "+" } else { "" }, figure(number))
+    format!(
+        "{}{}",
+        if *number > 0 { "+" } else { "" },
+        format_number(number)
+    )
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -92,22 +96,22 @@ pub struct ListQuery {
 pub async fn list(
     admin: Admin,
     State(app): State<App>,
-    Query(asked): Query<ListQuery>,
+    Query(list_query): Query<ListQuery>,
     Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let path = format!("/w/{}/admin/credits", admin.slug);
     let sort = Sort::new(
         &path,
-        &[("q", &asked.q), ("only", &asked.only)],
-        &asked.sort,
+        &[("q", &list_query.q), ("only", &list_query.only)],
+        &list_query.sort,
         &["name", "role", "balance"],
     );
     let mut accounts = credits::list(&mut tx, &admin).await?;
     let sum = Sum::of(&accounts);
     accounts.retain(|account| {
         let text = format!("{} {}", account.name, account.email);
-        matches(&text, &asked.q) && (asked.only != "low" || account.is_low)
+        matches(&text, &list_query.q) && (list_query.only != "low" || account.is_low)
     });
     match sort.column() {
         "role" => accounts.sort_by_key(|account| account.role.as_str()),
@@ -119,7 +123,7 @@ pub async fn list(
         low_credits_at: workspaces::current(&mut tx).await?.low_credits_at,
         accounts: sort.direct(accounts),
         sort,
-        asked,
+        list_query,
         sum,
     })?
     .into_response())

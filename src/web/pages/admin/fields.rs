@@ -15,7 +15,7 @@ use crate::domain::contacts::tags::{self, Color, Tag};
 use crate::domain::members::Admin;
 use crate::error::{Error, Result};
 use crate::ids::{FieldId, TagId};
-use crate::language::{count, t, t_as};
+use crate::language::{count, t, t_in_context};
 use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::{Form, Notice, NoticeQuery, Shell, page};
@@ -41,7 +41,7 @@ impl Page {
 /// `Text` needs a context, because the message has another meaning elsewhere.
 fn kind(kind: &Kind) -> Cow<'static, str> {
     match kind {
-        Kind::Text => t_as("Text", "field"),
+        Kind::Text => t_in_context("Text", "field"),
         kind => t(kind.label()),
     }
 }
@@ -72,7 +72,7 @@ async fn fields_page(tx: &mut WorkspaceTx, admin: &Admin, notice: Option<Notice>
         let uses = counted(fields::uses(tx, &field).await?);
         known.push((field, uses));
     }
-    let tags = tags::used(tx).await?;
+    let tags = tags::list_with_uses(tx).await?;
     Ok(Page {
         shell: shell(tx, admin, "fields", notice).await?,
         tags: tags

@@ -17,7 +17,7 @@ use crate::domain::members::Admin;
 use crate::domain::numbers;
 use crate::error::{Error, Result};
 use crate::ids::IntegrationId;
-use crate::language::{count, put, t};
+use crate::language::{count, replace_placeholder, t};
 use crate::providers;
 use crate::web::assets;
 use crate::web::language::filters;
@@ -134,7 +134,7 @@ impl Counts {
         .collect();
         Some(match feedback.is_empty() {
             true => t("Synced: everything was in step already.").into(),
-            false => put(&t("Synced: {what}."), "what", feedback.join(", ")),
+            false => replace_placeholder(&t("Synced: {what}."), "what", feedback.join(", ")),
         })
     }
 }

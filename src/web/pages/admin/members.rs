@@ -91,18 +91,26 @@ pub struct ListQuery {
 pub async fn list(
     admin: Admin,
     State(app): State<App>,
-    Query(asked): Query<ListQuery>,
+    Query(list_query): Query<ListQuery>,
     Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let inviting = inviting(&mut tx, &admin).await?;
-    members_page(&mut tx, &admin, asked, inviting, notice_query.done, None).await
+    members_page(
+        &mut tx,
+        &admin,
+        list_query,
+        inviting,
+        notice_query.done,
+        None,
+    )
+    .await
 }
 
 async fn members_page(
     tx: &mut WorkspaceTx,
     admin: &Admin,
-    asked: ListQuery,
+    list_query: ListQuery,
     inviting: Inviting,
     notice: Option<Notice>,
     refusal: Option<String>,
@@ -110,14 +118,14 @@ async fn members_page(
     let path = format!("/w/{}/admin/members", admin.slug);
     let sort = Sort::new(
         &path,
-        &[("q", &asked.q)],
-        &asked.sort,
+        &[("q", &list_query.q)],
+        &list_query.sort,
         &["name", "role", "numbers", "two_factor", "joined"],
     );
     let mut people = people(tx, admin).await?;
     people.retain(|person| {
         let Colleague { name, email, .. } = &person.colleague;
-        matches(&format!("{name} {email}"), &asked.q)
+        matches(&format!("{name} {email}"), &list_query.q)
     });
     match sort.column() {
         "role" => people.sort_by_key(|person| person.colleague.role.as_str()),
@@ -130,7 +138,7 @@ async fn members_page(
         shell: shell(tx, admin, "members", notice).await?,
         inviting: partial(&inviting)?,
         people: sort.direct(people),
-        q: asked.q,
+        q: list_query.q,
         sort,
         me: admin.user(),
         refusal,

@@ -122,7 +122,7 @@ pub async fn list(
     admin: Admin,
     State(app): State<App>,
     State(directory): State<Directory>,
-    Query(asked): Query<ListQuery>,
+    Query(list_query): Query<ListQuery>,
     Query(counts): Query<Counts>,
     Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
@@ -131,30 +131,30 @@ pub async fn list(
     drop(tx);
     let mut feedback = Feedback {
         notice: notice_query.done,
-        q: asked.q,
-        sort: asked.sort,
+        q: list_query.q,
+        sort: list_query.sort,
         synced: counts.sentence(),
         form: Form::default()
-            .with("area_code", &asked.area_code)
-            .with("contains", &asked.contains)
+            .with("area_code", &list_query.area_code)
+            .with("contains", &list_query.contains)
             .with(
                 "country",
-                match asked.country.is_empty() {
+                match list_query.country.is_empty() {
                     true => &home,
-                    false => &asked.country,
+                    false => &list_query.country,
                 },
             ),
         ..Feedback::default()
     };
-    if let Some(integration_id) = asked.integration_id {
+    if let Some(integration_id) = list_query.integration_id {
         feedback.form = feedback
             .form
             .with("integration_id", integration_id.to_string());
         let search = Search {
             integration_id,
-            country: Some(asked.country),
-            area_code: Some(asked.area_code),
-            contains: Some(asked.contains),
+            country: Some(list_query.country),
+            area_code: Some(list_query.area_code),
+            contains: Some(list_query.contains),
         };
         match integrations::search(&app, &admin, &directory, search).await {
             Ok(offers) => feedback.offers = Some(offers),
@@ -396,7 +396,7 @@ impl Doctor {
         &self.diagnosis.number
     }
 
-    fn is_mendable(&self) -> bool {
+    fn can_set_webhook(&self) -> bool {
         let number = self.number();
         number.gone_at.is_none() && number.capabilities.sms && !self.is_sandbox()
     }

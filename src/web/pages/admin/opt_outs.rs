@@ -11,7 +11,7 @@ use super::shell;
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::members::Admin;
-use crate::domain::opt_outs::import::{self, Imported, LARGEST};
+use crate::domain::opt_outs::import::{self, Imported, MAX_FILE_BYTES};
 use crate::domain::opt_outs::listed::{self, Lift, OptOut};
 use crate::error::{Error, Result};
 use crate::listing::Span;
@@ -97,7 +97,7 @@ pub async fn import(
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let taken = match List::read(form).await {
         Ok(list) if list.file.is_empty() => Err(Error::field("file", "choose a file")),
-        Ok(list) if list.file.len() > LARGEST => {
+        Ok(list) if list.file.len() > MAX_FILE_BYTES => {
             Err(Error::field("file", "a file of at most 2 MB: split it"))
         }
         Ok(list) => {

@@ -15,7 +15,7 @@ use crate::language::{self, english, t};
 use crate::providers::Item;
 use crate::web::api::usage::UsageQuery;
 use crate::web::language::filters;
-use crate::web::pages::table::{Sort, figure};
+use crate::web::pages::table::{Sort, format_number};
 use crate::web::pages::{Shell, page};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -83,8 +83,11 @@ fn money(money: &Money) -> String {
     let (integer, rest) = money.amount.split_once('.').unwrap_or((&money.amount, ""));
     let integer = integer
         .parse()
-        .map_or_else(|_| integer.to_owned(), |n| figure(&n));
-    let amount = format!("{integer}{}{rest:0<2}", language::current().point());
+        .map_or_else(|_| integer.to_owned(), |n| format_number(&n));
+    let amount = format!(
+        "{integer}{}{rest:0<2}",
+        language::current().decimal_separator()
+    );
     match money.currency.as_str() {
         "USD" => format!("${amount}"),
         currency => format!("{amount} {currency}"),
@@ -101,10 +104,10 @@ pub struct Sorted {
 pub async fn show(
     admin: Admin,
     State(app): State<App>,
-    Query(asked): Query<UsageQuery>,
+    Query(usage_query): Query<UsageQuery>,
     Query(Sorted { sort }): Query<Sorted>,
 ) -> Result<Response, Problem> {
-    let month = asked.month()?;
+    let month = usage_query.month()?;
     let sort = Sort::new(
         &format!("/w/{}/admin/usage", admin.slug),
         &[("month", &month.to_string())],

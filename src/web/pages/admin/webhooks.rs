@@ -9,7 +9,7 @@ use super::shell;
 use crate::app::App;
 use crate::domain::members::Admin;
 use crate::domain::numbers::{self, Number};
-use crate::domain::quarantine::{self, Kept};
+use crate::domain::quarantine::{self, QuarantinedCall};
 use crate::domain::webhooks::{self, Filter, Kind, Outcome, Via, Webhook};
 use crate::ids::{NumberId, QuarantineId};
 use crate::listing::Span;
@@ -26,7 +26,7 @@ struct Page {
     shell: Shell,
     filter: Filter,
     numbers: Vec<Number>,
-    kept: Vec<Kept>,
+    kept: Vec<QuarantinedCall>,
     lines: Vec<Webhook>,
     older: Option<String>,
     is_first: bool,
@@ -54,7 +54,7 @@ impl Page {
         self.filter.provider_sid.as_deref().unwrap_or_default()
     }
 
-    fn is_narrowed(&self) -> bool {
+    fn is_filtered(&self) -> bool {
         !query(&self.filter).is_empty()
     }
 

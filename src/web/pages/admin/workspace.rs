@@ -23,7 +23,7 @@ struct Page {
     shell: Shell,
     form: Form,
     /// The deletion form.
-    farewell: Form,
+    deletion: Form,
     has_two_factor: bool,
 }
 
@@ -64,13 +64,13 @@ async fn workspace_page(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     form: Form,
-    farewell: Form,
+    deletion: Form,
     notice: Option<Notice>,
 ) -> Result<Response, Problem> {
     Ok(page(&Page {
         shell: shell(tx, admin, "workspace", notice).await?,
         form,
-        farewell,
+        deletion,
         has_two_factor: admin.has_two_factor,
     })?
     .into_response())
@@ -161,13 +161,13 @@ pub async fn delete(
                 field: "typed_name",
                 ..field
             });
-            let farewell = Form::default()
+            let deletion = Form::default()
                 .with("typed_name", typed_name)
                 .refused(Error::Invalid(renamed_fields.collect()))?;
             let mut tx = app.db.workspace(admin.tenant()).await?;
             let form = filled(workspaces::current(&mut tx).await?);
-            let status = farewell.status();
-            let shown = workspace_page(&mut tx, &admin, form, farewell, None).await?;
+            let status = deletion.status();
+            let shown = workspace_page(&mut tx, &admin, form, deletion, None).await?;
             Ok((status, shown).into_response())
         }
         Err(error) => Err(error.into()),

@@ -17,13 +17,13 @@ use crate::domain::conversations;
 use crate::domain::members::Admin;
 use crate::error::{Error, Result};
 use crate::ids::ImportId;
-use crate::language::{t, t_as};
+use crate::language::{t, t_in_context};
 use crate::listing::Span;
 use crate::sheet::decode;
 use crate::web::api::imports::{Sent, refused_rows};
 use crate::web::language::filters;
 use crate::web::pages::countries;
-use crate::web::pages::table::figure;
+use crate::web::pages::table::format_number;
 use crate::web::pages::{
     Form, Partial, Shell, fragments, page, partial, streams, wants_only_streams,
 };
@@ -110,18 +110,18 @@ fn has_sentences(import: &Import) -> bool {
     import
         .problems
         .iter()
-        .any(|problem| !problem.is("cells_left_out"))
+        .any(|problem| !problem.is_kind("cells_left_out"))
 }
 
 fn count(rows: &i32) -> String {
-    figure(&i64::from(*rows))
+    format_number(&i64::from(*rows))
 }
 
 fn stage(import: &Import) -> Cow<'static, str> {
     match import.state {
         Stage::Mapping => t("Not started"),
         Stage::Running => t("Running"),
-        Stage::Done => t_as("Done", "import"),
+        Stage::Done => t_in_context("Done", "import"),
         Stage::Failed => t("Ended early"),
     }
 }
@@ -225,7 +225,7 @@ pub async fn show(
     let mut import = import;
     import
         .problems
-        .retain(|problem| !problem.is("rows_refused"));
+        .retain(|problem| !problem.is_kind("rows_refused"));
     let progress = Progress {
         has_warnings: !import.problems.is_empty(),
         has_sentences: has_sentences(&import),
@@ -324,7 +324,7 @@ pub async fn start(
     };
     let path = format!("/w/{}/contacts/imports/{import_id}", admin.slug);
     let done = match is_again {
-        true => import::look(&mut tx, &admin, import_id, &request).await,
+        true => import::update_mapping(&mut tx, &admin, import_id, &request).await,
         false => import::start(&mut tx, &admin, import_id, request).await,
     };
     match done {

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::fields::Values;
 use crate::domain::contacts::list::{self, Filter, Listed, Sort};
-use crate::domain::contacts::merge::{self, Merge, Preview, both};
+use crate::domain::contacts::merge::{self, Merge, Preview, join_notes};
 use crate::domain::contacts::{self, Contact, fields};
 use crate::domain::conversations;
 use crate::domain::members::Member;
@@ -150,7 +150,7 @@ async fn choose(
     let counts = conversations::counts(tx).await?;
     Ok(page(&Page {
         shell: Shell::new(member, &counts, "contacts"),
-        notes: both(&contact.notes, &other.notes),
+        notes: join_notes(&contact.notes, &other.notes),
         contact,
         other,
         preview,

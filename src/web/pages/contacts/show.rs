@@ -21,7 +21,7 @@ use crate::domain::numbers::{self, Number};
 use crate::domain::opt_outs::{self, Consent, ConsentKind};
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, NumberId, TagId};
-use crate::language::{t, t_as};
+use crate::language::{t, t_in_context};
 use crate::listing::Span;
 use crate::web::language::filters;
 use crate::web::pages::{
@@ -36,7 +36,7 @@ use crate::web::{assets, pages};
 struct Page {
     shell: Shell,
     contact: Contact,
-    made_by: Option<String>,
+    creator_name: Option<String>,
     card: Partial,
     tags: Partial,
     known_tags: Vec<Tag>,
@@ -58,10 +58,10 @@ struct Consents {
 
 fn status(conversation: &Conversation) -> Cow<'static, str> {
     match conversation.status {
-        conversations::Status::Open => t_as("Open", "conversation"),
-        conversations::Status::Pending => t_as("Pending", "conversation"),
+        conversations::Status::Open => t_in_context("Open", "conversation"),
+        conversations::Status::Pending => t_in_context("Pending", "conversation"),
         conversations::Status::Snoozed => t("Snoozed"),
-        conversations::Status::Done => t_as("Done", "conversation"),
+        conversations::Status::Done => t_in_context("Done", "conversation"),
     }
 }
 
@@ -136,7 +136,7 @@ async fn contact_page(
     );
     Ok(page(&Page {
         shell: Shell::new(member, &counts, "contacts").with_notice(notice),
-        made_by: contacts::made_by(tx, contact.id).await?,
+        creator_name: contacts::creator_name(tx, contact.id).await?,
         card: partial(&ContactCard {
             contact: &contact,
             fields: &fields,
@@ -160,7 +160,10 @@ async fn consents(
     form: Form,
 ) -> Result<Consents> {
     let history = opt_outs::history(tx, contact).await?;
-    let stopped: HashSet<NumberId> = opt_outs::of(tx, contact).await?.into_iter().collect();
+    let stopped: HashSet<NumberId> = opt_outs::opted_out_numbers(tx, contact)
+        .await?
+        .into_iter()
+        .collect();
     let numbers = numbers::list(tx).await?;
     let concerns = |number: &Number| {
         conversations.iter().any(|with| with.number_id == number.id)
@@ -328,8 +331,8 @@ pub async fn tag(
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
     if !tag.trim().is_empty() {
-        let tag = tags::typed(&mut tx, &tag).await?;
-        tags::give(&mut tx, contact_id, tag.id).await?;
+        let tag = tags::find_or_create_audited(&mut tx, &tag).await?;
+        tags::assign(&mut tx, contact_id, tag.id).await?;
     }
     tagged(tx, &member, contact_id, &headers).await
 }
@@ -348,7 +351,7 @@ pub async fn untag(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    tags::take(&mut tx, contact_id, tag_id).await?;
+    tags::unassign(&mut tx, contact_id, tag_id).await?;
     tagged(tx, &member, contact_id, &headers).await
 }
 

@@ -14,11 +14,13 @@ use super::filter::InboxFilter;
 use super::reason;
 use super::thread::{Answer, ConversationPath, ThreadPart, internal, thread_page};
 use crate::app::App;
-use crate::domain::conversations::{self, Conversation, ConversationChange, Standing, Status};
+use crate::domain::conversations::{
+    self, Conversation, ConversationChange, ConversationState, Status,
+};
 use crate::domain::members::Member;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
-use crate::language::{put, t, t_as};
+use crate::language::{replace_placeholder, t, t_in_context};
 use crate::web::language::filters;
 use crate::web::pages::{fragments, streams, wants_streams};
 use crate::web::problem::Problem;
@@ -185,11 +187,11 @@ async fn update(
     change: ConversationChange,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let was = conversations::hold(&mut tx, conversation_id).await?;
+    let was = conversations::lock(&mut tx, conversation_id).await?;
     match conversations::update(&mut tx, conversation_id, change).await {
         Ok(conversation) => {
             tx.commit().await?;
-            let is = Standing::of(&conversation);
+            let is = ConversationState::of(&conversation);
             if wants_streams(&headers) {
                 let base = format!("/w/{}/inbox", member.slug);
                 let shown = fragments::conversation_changed(&conversation).map_err(internal)?;
@@ -212,8 +214,8 @@ async fn update(
 fn toast_response(
     member: &Member,
     conversation: ConversationId,
-    is: Standing,
-    was: Standing,
+    is: ConversationState,
+    was: ConversationState,
 ) -> Response {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("is", &Mark(is).to_string())
@@ -242,11 +244,11 @@ async fn refuse(
     let mut tx = app.db.workspace(member.tenant()).await?;
     let shown = conversations::find(&mut tx, conversation).await?;
     if wants_streams(headers) {
-        let insist = format!("/w/{}/inbox/{conversation}/assign", member.slug);
+        let take_over_url = format!("/w/{}/inbox/{conversation}/assign", member.slug);
         let toast = Toast {
-            said: &reason,
+            text: &reason,
             is_bad: true,
-            insist: is_taken.then_some(insist.as_str()),
+            take_over_url: is_taken.then_some(take_over_url.as_str()),
         };
         let html = fragments::conversation_changed(&shown).map_err(internal)?
             + &fragments::toast(&toast).map_err(internal)?;
@@ -268,9 +270,9 @@ async fn refuse(
     Ok((problem.status, page).into_response())
 }
 
-/// A `Standing` as a form field or query parameter: `snoozed~2026-11-23T09:00:00Z~user`.
+/// A `ConversationState` as a form field or query parameter: `snoozed~2026-11-23T09:00:00Z~user`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark(pub Standing);
+pub struct Mark(pub ConversationState);
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -298,7 +300,7 @@ impl FromStr for Mark {
             let status = parts.next()?.parse().ok()?;
             let until = parts.next()?;
             let assignee = parts.next()?;
-            Some(Self(Standing {
+            Some(Self(ConversationState {
                 status,
                 snoozed_until: match until {
                     "" => None,
@@ -325,7 +327,7 @@ impl<'de> Deserialize<'de> for Mark {
 #[derive(Template)]
 #[template(path = "inbox/_undo.html")]
 pub struct Undo {
-    said: String,
+    text: String,
     until: Option<DateTime<Utc>>,
     action: String,
     is: Mark,
@@ -337,28 +339,28 @@ impl Undo {
     pub fn new(
         conversation: &Conversation,
         base: &str,
-        is: Standing,
-        was: Standing,
+        is: ConversationState,
+        was: ConversationState,
     ) -> Option<Self> {
         if is == was {
             return None;
         }
-        let said = match is.status {
+        let text = match is.status {
             _ if is.assignee != was.assignee => match &conversation.assignee_name {
-                Some(name) => put(&t("Assigned to {name}"), "name", name).into(),
+                Some(name) => replace_placeholder(&t("Assigned to {name}"), "name", name).into(),
                 None => t("Assigned to nobody"),
             },
             Status::Open if was.status == Status::Snoozed => t("Woken"),
             Status::Open => t("Reopened"),
-            Status::Pending => t_as("Pending", "conversation"),
+            Status::Pending => t_in_context("Pending", "conversation"),
             Status::Snoozed => t("Snoozed until"),
-            Status::Done => t_as("Done", "conversation"),
+            Status::Done => t_in_context("Done", "conversation"),
         };
         Some(Self {
             until: is
                 .snoozed_until
                 .filter(|_| is.assignee == was.assignee && is.status == Status::Snoozed),
-            said: said.into_owned(),
+            text: text.into_owned(),
             action: format!("{base}/{}/undo", conversation.id),
             is: Mark(is),
             was: Mark(was),
@@ -366,21 +368,21 @@ impl Undo {
     }
 }
 
-/// A toast without undo; `insist` is the URL that repeats a refused assignment without the check.
+/// A toast without undo; `take_over_url` is the URL that repeats a refused assignment without the check.
 #[derive(Template)]
-#[template(path = "inbox/_said.html")]
+#[template(path = "inbox/_toast.html")]
 pub struct Toast<'a> {
-    said: &'a str,
+    text: &'a str,
     is_bad: bool,
-    insist: Option<&'a str>,
+    take_over_url: Option<&'a str>,
 }
 
 impl<'a> Toast<'a> {
-    fn info(said: &'a str) -> Self {
+    fn info(text: &'a str) -> Self {
         Self {
-            said,
+            text,
             is_bad: false,
-            insist: None,
+            take_over_url: None,
         }
     }
 }
@@ -391,12 +393,12 @@ mod tests {
 
     #[test]
     fn standing_round_trips() {
-        let standing = Standing {
+        let standing = ConversationState {
             status: Status::Snoozed,
             snoozed_until: DateTime::from_timestamp_micros(1_800_000_000_123_456),
             assignee: Some(UserId::new()),
         };
-        let open = Standing {
+        let open = ConversationState {
             status: Status::Open,
             snoozed_until: None,
             assignee: None,

@@ -11,7 +11,7 @@ pub struct Filters {
     pub people: Vec<Choice>,
     pub unread: Vec<Choice>,
     /// Such as `Front desk · Unread`.
-    pub said: String,
+    pub label: String,
     pub clear: Option<String>,
 }
 
@@ -78,8 +78,8 @@ impl Filters {
             numbers: lines,
             people,
             unread: unread.into(),
-            said: String::new(),
-            clear: inbox_filter.is_narrowed().then(|| {
+            label: String::new(),
+            clear: inbox_filter.is_filtered().then(|| {
                 let to = inbox_filter.widened();
                 format!("{base}{}", to.query(to.tab, None))
             }),
@@ -90,7 +90,7 @@ impl Filters {
             .filter_map(|group| group.iter().skip(1).find(|choice| choice.current))
             .map(|choice| choice.label.as_str())
             .collect();
-        filters.said = labels.join(" · ");
+        filters.label = labels.join(" · ");
         filters
     }
 }

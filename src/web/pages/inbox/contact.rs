@@ -33,7 +33,7 @@ use crate::web::{assets, pages};
 #[template(path = "inbox/_details.html")]
 pub struct Details<'a> {
     conversation: &'a Conversation,
-    place: &'a ListLocation,
+    location: &'a ListLocation,
     consent: Partial,
     card: Partial,
     tags: Partial,
@@ -49,7 +49,7 @@ impl<'a> Details<'a> {
     pub async fn new(
         tx: &mut WorkspaceTx,
         conversation: &'a Conversation,
-        place: &'a ListLocation,
+        location: &'a ListLocation,
     ) -> Result<Self> {
         let filter = Filter {
             contact: Some(conversation.contact_id),
@@ -71,17 +71,17 @@ impl<'a> Details<'a> {
             })?,
             known_tags: tags::list(tx).await?,
             form: partial(&ContactForm::new(
-                format!("{}/{}/contact", place.base, conversation.id),
+                format!("{}/{}/contact", location.base, conversation.id),
                 Card::of(&conversation.contact),
                 &fields,
                 Form::default(),
             ))?,
             consents: partial(
-                &Consents::new(tx, conversation, &place.base, Form::default()).await?,
+                &Consents::new(tx, conversation, &location.base, Form::default()).await?,
             )?,
             activity: partial(&PastActivity::new(tx, conversation.id).await?)?,
             conversation,
-            place,
+            location,
             others,
         })
     }
@@ -220,7 +220,7 @@ pub async fn resolve_near_stop(
     Posted(NearStopForm { opt_out }): Posted<NearStopForm>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    opt_outs::judge(&mut tx, &member, conversation_id, opt_out).await?;
+    opt_outs::resolve_near_stop(&mut tx, &member, conversation_id, opt_out).await?;
     consent_response(tx, &member, conversation_id, &headers).await
 }
 

@@ -2,7 +2,7 @@
 
 use super::filter::{InboxFilter, Tab};
 use crate::domain::members::Member;
-use crate::language::{put, t};
+use crate::language::{replace_placeholder, t};
 
 pub struct Empty {
     pub icon: &'static str,
@@ -26,7 +26,7 @@ pub fn empty(
     if is_empty && !inbox_filter.q().is_empty() {
         return message(
             "search",
-            &put(&t("Nothing found for “{q}”"), "q", inbox_filter.q()),
+            &replace_placeholder(&t("Nothing found for “{q}”"), "q", inbox_filter.q()),
             "Searched were any part of a name or number, and the words of all texts and notes that you may see.",
         );
     }
@@ -37,7 +37,7 @@ pub fn empty(
             "Once a number is connected, texts to it land here.",
         );
     }
-    if is_empty && inbox_filter.is_narrowed() {
+    if is_empty && inbox_filter.is_filtered() {
         let all = inbox_filter.widened();
         let href = format!("/w/{}/inbox{}", member.slug, all.query(all.tab, None));
         return Empty {

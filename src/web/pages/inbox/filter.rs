@@ -164,7 +164,7 @@ impl InboxFilter {
     }
 
     /// Whether a filter besides tab and search is set.
-    pub fn is_narrowed(&self) -> bool {
+    pub fn is_filtered(&self) -> bool {
         self.number.is_some() || self.assignee.is_some() || self.unread == Some(true)
     }
 

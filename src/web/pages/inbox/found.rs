@@ -33,7 +33,7 @@ struct Section {
 #[derive(Template)]
 #[template(path = "inbox/_hits.html")]
 struct Hits<'a> {
-    place: &'a ListLocation,
+    location: &'a ListLocation,
     found: search::Found,
     older: Option<(String, String)>,
 }
@@ -53,23 +53,26 @@ impl Hits<'_> {
     /// The person's conversation, or their contact page while there is none.
     fn person(&self, person: &FoundPerson) -> String {
         match person.conversation_id {
-            Some(conversation) => format!("{}/{conversation}{}", self.place.base, self.place.query),
-            None => format!("{}/{}", self.place.contacts(), person.contact.id),
+            Some(conversation) => format!(
+                "{}/{conversation}{}",
+                self.location.base, self.location.query
+            ),
+            None => format!("{}/{}", self.location.contacts(), person.contact.id),
         }
     }
 
     fn conversation(&self, found: &FoundConversation) -> String {
         let id = found.conversation.id;
-        format!("{}/{id}{}", self.place.base, self.place.query)
+        format!("{}/{id}{}", self.location.base, self.location.query)
     }
 
     /// The thread, opened at this text.
     fn message(&self, found: &FoundMessage) -> String {
         let (id, conversation) = (found.message.id, found.message.conversation_id);
-        let query = &self.place.query;
+        let query = &self.location.query;
         format!(
             "{}/{conversation}{query}&at={id}#message-{id}",
-            self.place.base
+            self.location.base
         )
     }
 }
@@ -80,7 +83,7 @@ pub async fn found(
     member: &Member,
     inbox_filter: &InboxFilter,
 ) -> Result<(Partial, bool)> {
-    let place = ListLocation::new(member, inbox_filter);
+    let location = ListLocation::new(member, inbox_filter);
     let Ok(query) = Query::parse(inbox_filter.q()) else {
         return Ok((
             partial(&Found {
@@ -92,7 +95,7 @@ pub async fn found(
     if let Some(kind) = inbox_filter.kind {
         let span = inbox_filter.span();
         let found = search::search(tx, &query, Some(kind), &span).await?;
-        let hits = hits(&place, inbox_filter, kind, found)?;
+        let hits = hits(&location, inbox_filter, kind, found)?;
         if span.cursor.is_some() {
             return Ok((hits.0, false));
         }
@@ -125,11 +128,12 @@ pub async fn found(
             Kind::Conversations => found.conversations.next_cursor.take().is_some(),
             Kind::Messages => false,
         };
-        let (hits, nothing) = hits(&place, inbox_filter, kind, found)?;
+        let (hits, nothing) = hits(&location, inbox_filter, kind, found)?;
         if nothing {
             continue;
         }
-        let all = more.then(|| format!("{}{}", place.base, kind_query(inbox_filter, kind, None)));
+        let all =
+            more.then(|| format!("{}{}", location.base, kind_query(inbox_filter, kind, None)));
         sections.push(Section { kind, hits, all });
     }
     let nothing = sections.is_empty();
@@ -145,7 +149,7 @@ fn kind_query(inbox_filter: &InboxFilter, kind: Kind, cursor: Option<&str>) -> S
 }
 
 fn hits(
-    place: &ListLocation,
+    location: &ListLocation,
     inbox_filter: &InboxFilter,
     kind: Kind,
     found: search::Found,
@@ -161,14 +165,14 @@ fn hits(
     let older = cursor.map(|cursor| {
         let href = format!(
             "{}{}",
-            place.base,
+            location.base,
             kind_query(inbox_filter, kind, Some(&cursor))
         );
         (format!("rows-{cursor}"), href)
     });
     Ok((
         partial(&Hits {
-            place,
+            location,
             found,
             older,
         })?,

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::clock;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations;
-use crate::domain::drafts::{self, Writing};
+use crate::domain::drafts::{self, DraftChange};
 use crate::domain::media::uploads;
 use crate::domain::members::Member;
 use crate::domain::messages::Media;
@@ -148,7 +148,7 @@ impl Reply {
             .filter_map(|id| id.parse().ok())
             .collect();
         // Refused files are dropped.
-        let files = uploads::still_waiting(tx, &ids).await?;
+        let files = uploads::unsent(tx, &ids).await?;
         let media = files.iter().map(|file| Media::of(file, member.workspace()));
         let content = match self.template() {
             Some(id) => filled_content(tx, member, id, context).await?,
@@ -260,10 +260,10 @@ pub async fn switch_number(
     let target = conversations::between(&mut tx, conversation.contact_id, number.id).await?;
     let Some(target) = target else {
         // There is no conversation until the first text is sent: the draft stays here until then.
-        let writing = Writing {
+        let writing = DraftChange {
             content: draft.content,
             media_ids: draft.media_ids,
-            ..Writing::default()
+            ..DraftChange::default()
         };
         drafts::save(&mut tx, Some(conversation_id), writing).await?;
         tx.commit().await?;
@@ -287,10 +287,10 @@ pub async fn switch_number(
     let mut media_ids: Vec<_> = there.media.iter().map(|file| file.id).collect();
     media_ids.extend(draft.media_ids);
     media_ids.truncate(uploads::COUNT_LIMIT);
-    let writing = Writing {
+    let writing = DraftChange {
         content: both.join("\n"),
         media_ids,
-        ..Writing::default()
+        ..DraftChange::default()
     };
     drafts::remove(&mut tx, Some(conversation_id)).await?;
     drafts::save(&mut tx, Some(target), writing).await?;

@@ -7,12 +7,12 @@ use crate::web::pages::Partial;
 use crate::web::pages::contacts::few_tags;
 use crate::web::{assets, pages};
 
-/// One conversation in the list. Rows of live updates have no `place`: the page inserts its own.
+/// One conversation in the list. Rows of live updates have no `location`: the page inserts its own.
 #[derive(Template)]
 #[template(path = "inbox/_row.html")]
 pub struct ConversationRow<'a> {
     pub conversation: &'a Conversation,
-    pub place: &'a ListLocation,
+    pub location: &'a ListLocation,
     pub current: bool,
     /// The beginning of the viewer's draft. Empty in live updates: the page keeps its own.
     pub draft: &'a str,

@@ -37,21 +37,21 @@ struct Text {
 /// A text or an activity line. UUIDv7 ids sort by time.
 enum Line<'a> {
     Text(&'a Message),
-    Happened(&'a Activity),
+    Activity(&'a Activity),
 }
 
 impl Line<'_> {
     fn id(&self) -> Uuid {
         match self {
             Self::Text(message) => message.id.0,
-            Self::Happened(one) => one.id.0,
+            Self::Activity(one) => one.id.0,
         }
     }
 
     fn at(&self) -> DateTime<Utc> {
         match self {
             Self::Text(message) => message.created_at,
-            Self::Happened(one) => one.created_at,
+            Self::Activity(one) => one.created_at,
         }
     }
 }
@@ -69,7 +69,7 @@ impl Texts {
         let mut lines: Vec<_> = newest_first
             .iter()
             .map(Line::Text)
-            .chain(happened.iter().map(Line::Happened))
+            .chain(happened.iter().map(Line::Activity))
             .collect();
         lines.sort_by_key(Line::id);
         let mut day = None;
@@ -81,7 +81,7 @@ impl Texts {
                 day: begins.then(|| language::day(&line.at())),
                 first_unread: matches!(line, Line::Text(message) if first_unread == Some(message.id)),
                 bubble: match (line, lines.get(i + 1)) {
-                    (Line::Happened(one), _) => partial(&Happened { one })?,
+                    (Line::Activity(one), _) => partial(&ActivityLine { one })?,
                     (Line::Text(message), next) => partial(&Bubble {
                         message,
                         joined: matches!(next, Some(Line::Text(next))
@@ -125,8 +125,8 @@ fn joins(message: &Message, next: &Message) -> bool {
 }
 
 #[derive(Template)]
-#[template(path = "inbox/_happened.html")]
-pub struct Happened<'a> {
+#[template(path = "inbox/_activity_line.html")]
+pub struct ActivityLine<'a> {
     pub one: &'a Activity,
 }
 
@@ -171,7 +171,7 @@ impl Bubble<'_> {
     }
 
     /// Whether a member may retry the text: it failed, or its outcome is unknown.
-    fn may_go_again(&self) -> bool {
+    fn can_retry(&self) -> bool {
         let undecided = self.message.failed() || self.message.status == Status::Unconfirmed;
         undecided && self.message.is_ours() && self.message.retried_as.is_none()
     }
@@ -188,7 +188,7 @@ impl Bubble<'_> {
     }
 
     /// Whether its status is shown even within a group.
-    fn loud(&self) -> bool {
+    fn always_shows_status(&self) -> bool {
         self.message.failed()
             || matches!(self.message.status, Status::Unconfirmed | Status::Scheduled)
     }

@@ -18,7 +18,7 @@ use super::{Index, IntoHtml, Nothing, missed_rows, pane as list_pane};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::activity;
-use crate::domain::conversations::{self, Conversation, Standing};
+use crate::domain::conversations::{self, Conversation, ConversationState};
 use crate::domain::credits::{self, Balance};
 use crate::domain::drafts;
 use crate::domain::media::uploads;
@@ -45,7 +45,7 @@ const LINES: i64 = 200;
 #[template(path = "inbox/_pane.html")]
 pub struct Pane {
     pub conversation: Conversation,
-    place: ListLocation,
+    location: ListLocation,
     me: UserId,
     /// Members who see this number: they can be assigned or mentioned.
     colleagues: Vec<Viewer>,
@@ -94,7 +94,7 @@ impl Pane {
     }
 
     fn slug(&self) -> &str {
-        let path = self.place.base.strip_prefix("/w/").unwrap_or_default();
+        let path = self.location.base.strip_prefix("/w/").unwrap_or_default();
         path.strip_suffix("/inbox").unwrap_or_default()
     }
 
@@ -141,10 +141,10 @@ pub enum ThreadPart {
 }
 
 impl ThreadQuery {
-    fn undo(&self, conversation: &Conversation, place: &ListLocation) -> Option<Undo> {
+    fn undo(&self, conversation: &Conversation, location: &ListLocation) -> Option<Undo> {
         let (is, was): (Mark, Mark) = (self.is.parse().ok()?, self.was.parse().ok()?);
-        Undo::new(conversation, &place.base, is.0, was.0)
-            .filter(|_| is.0 == Standing::of(conversation))
+        Undo::new(conversation, &location.base, is.0, was.0)
+            .filter(|_| is.0 == ConversationState::of(conversation))
     }
 
     fn answer(&self) -> Answer {
@@ -209,7 +209,7 @@ pub async fn show(
         };
         return Ok(streams(rows + &thread + &credits));
     }
-    let place = ListLocation::new(&member, &inbox_filter);
+    let location = ListLocation::new(&member, &inbox_filter);
     let part = thread_query.part();
     match frame(&headers) {
         Some(id) if id.starts_with("texts-") => {
@@ -218,12 +218,12 @@ pub async fn show(
                 ThreadPart::Before(cursor) => frame_id(cursor),
                 ThreadPart::Newest | ThreadPart::Around(_) => frame_id(""),
             };
-            let texts = texts(&mut tx, &conversation, &place, part).await?.texts;
+            let texts = texts(&mut tx, &conversation, &location, part).await?.texts;
             Ok(format!(r#"<turbo-frame id="{id}">{texts}</turbo-frame>"#).into_html())
         }
         Some("conversation") => {
             let answer = thread_query.answer();
-            let pane = open(&mut tx, &member, conversation, place, part, answer).await?;
+            let pane = open(&mut tx, &member, conversation, location, part, answer).await?;
             Ok(page(&pane)?.into_response())
         }
         Some(id) if id.starts_with("activity-") => {
@@ -231,7 +231,7 @@ pub async fn show(
         }
         _ => {
             let answer = Answer {
-                undo: thread_query.undo(&conversation, &place),
+                undo: thread_query.undo(&conversation, &location),
                 ..thread_query.answer()
             };
             thread_page(&mut tx, &member, conversation, &inbox_filter, part, answer).await
@@ -308,7 +308,7 @@ async fn open(
     tx: &mut WorkspaceTx,
     member: &Member,
     conversation: Conversation,
-    place: ListLocation,
+    location: ListLocation,
     part: ThreadPart,
     answer: Answer,
 ) -> Result<Pane> {
@@ -317,12 +317,12 @@ async fn open(
         newest,
         at,
         has_newer,
-    } = texts(tx, &conversation, &place, part).await?;
+    } = texts(tx, &conversation, &location, part).await?;
     let numbers = numbers::list(tx).await?;
-    let mut colleagues = numbers::audience(tx, conversation.number_id).await?;
+    let mut colleagues = numbers::viewers(tx, conversation.number_id).await?;
     colleagues.retain(|one| one.sees);
     let mentions = conversations::unseen_mentions(tx, conversation.id).await?;
-    let details = Details::new(tx, &conversation, &place).await?;
+    let details = Details::new(tx, &conversation, &location).await?;
     let number = numbers
         .iter()
         .find(|number| number.id == conversation.number_id);
@@ -374,7 +374,7 @@ async fn open(
         note: answer.note,
         credits,
         details: partial(&details)?,
-        place,
+        location,
         conversation,
     })
 }
@@ -409,7 +409,7 @@ struct ShownThread {
 async fn texts(
     tx: &mut WorkspaceTx,
     conversation: &Conversation,
-    place: &ListLocation,
+    location: &ListLocation,
     part: ThreadPart,
 ) -> Result<ShownThread> {
     let part = match part {
@@ -452,7 +452,7 @@ async fn texts(
     let more = later.len() > TEXTS as usize / 2;
     later.truncate(TEXTS as usize / 2);
     let newer = later.last().filter(|_| more).map(|last| {
-        let href = format!("{}/{}?after={}", place.base, conversation.id, last.id);
+        let href = format!("{}/{}?after={}", location.base, conversation.id, last.id);
         (frame_id(&format!("after-{}", last.id)), href)
     });
     later.reverse();
@@ -462,7 +462,7 @@ async fn texts(
     let older = shown.next_cursor.map(|cursor| {
         (
             frame_id(&cursor),
-            format!("{}/{}?before={cursor}", place.base, conversation.id),
+            format!("{}/{}?before={cursor}", location.base, conversation.id),
         )
     });
     // A draft refers to the newest text seen. If newer texts are not shown, the row in the list shows the newest.

@@ -24,10 +24,10 @@ pub struct Event {
 impl Telnyx {
     /// Delivers a text to the webhook of the profile of `to`.
     pub async fn text(&self, from: &str, to: &str, body: &str) -> Response {
-        self.texting(from, to, body).send().await
+        self.inbound_text(from, to, body).send().await
     }
 
-    pub fn texting(&self, from: &str, to: &str, body: &str) -> Event {
+    pub fn inbound_text(&self, from: &str, to: &str, body: &str) -> Event {
         let mut state = self.state();
         let (event, message) = (state.new_uuid(), state.new_uuid());
         let number = state.number(to).expect("Telnyx has this number");
@@ -176,7 +176,7 @@ impl Event {
     }
 
     /// Records the event as undelivered, this long ago.
-    pub fn gets_lost_ago(mut self, ago: chrono::TimeDelta) {
+    pub fn record_undelivered_ago(mut self, ago: chrono::TimeDelta) {
         let failed_at = chrono::Utc::now() - ago;
         self.json["data"]["payload"]["received_at"] = failed_at.to_rfc3339().into();
         let mut state = self.telnyx.state();

@@ -29,11 +29,11 @@ impl Person {
     pub fn anonymous_at(hub: &Hub, address: &str) -> Self {
         Self {
             address: Some(address.into()),
-            ..Self::nobody(hub)
+            ..Self::anonymous(hub)
         }
     }
 
-    pub fn nobody(hub: &Hub) -> Self {
+    pub fn anonymous(hub: &Hub) -> Self {
         Self {
             base: hub.url(""),
             http: reqwest::Client::builder()
@@ -55,7 +55,7 @@ impl Person {
             refresh_token: session["refresh_token"].as_str().unwrap().into(),
             id: session["user"]["id"].as_str().unwrap().into(),
             email: session["user"]["email"].as_str().unwrap().into(),
-            ..Self::nobody(hub)
+            ..Self::anonymous(hub)
         }
     }
 
@@ -66,12 +66,12 @@ impl Person {
         }
     }
 
-    pub async fn signs_in(hub: &Hub, email: &str) -> Self {
+    pub async fn sign_in(hub: &Hub, email: &str) -> Self {
         let login = json!({"email": email, "password": PASSWORD});
-        let session = Self::nobody(hub)
+        let session = Self::anonymous(hub)
             .post("/api/auth/login", login)
             .await
-            .is(200);
+            .expect_status(200);
         Self::signed_in(hub, &session)
     }
 
@@ -108,7 +108,12 @@ impl Person {
             .await
     }
 
-    pub async fn sends(&self, workspace: &Workspace<'_>, key: &str, draft: &Value) -> Answer {
+    pub async fn send_with_key(
+        &self,
+        workspace: &Workspace<'_>,
+        key: &str,
+        draft: &Value,
+    ) -> Answer {
         let request = self.request(Method::POST, &workspace.path("/messages"));
         self.ask(request.header("idempotency-key", key).json(draft))
             .await
@@ -135,7 +140,7 @@ impl Person {
     }
 
     /// Uploads a file in the form field `file`, as a browser does.
-    pub async fn uploads_to(&self, path: &str, bytes: &[u8]) -> Answer {
+    pub async fn upload_to(&self, path: &str, bytes: &[u8]) -> Answer {
         let form = concat!(
             "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"holiday.jpg\"\r\n",
             "Content-Type: image/jpeg\r\n\r\n"
@@ -148,7 +153,7 @@ impl Person {
     }
 
     /// Gets a file: status, headers and bytes.
-    pub async fn opens(&self, path: &str, range: Option<&str>) -> (u16, HeaderMap, Vec<u8>) {
+    pub async fn download(&self, path: &str, range: Option<&str>) -> (u16, HeaderMap, Vec<u8>) {
         let mut request = self.request(Method::GET, path);
         if let Some(range) = range {
             request = request.header("range", range);
@@ -159,19 +164,19 @@ impl Person {
     }
 
     /// Opens a socket that has not joined a workspace.
-    pub async fn socket(&self) -> Frames {
+    pub async fn socket(&self) -> SocketClient {
         self.try_socket(None).await.unwrap()
     }
 
     /// Opens a socket with a small receive buffer, so that unread frames fill the server's queue.
-    pub async fn slow_socket(&self) -> Frames {
+    pub async fn slow_socket(&self) -> SocketClient {
         let request = self.upgrade(None).unwrap();
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4 * 1024).unwrap();
         let address = self.base.strip_prefix("http://").unwrap().parse().unwrap();
         let stream = socket.connect(address).await.unwrap();
         let stream = tokio_tungstenite::MaybeTlsStream::Plain(stream);
-        Frames(
+        SocketClient(
             tokio_tungstenite::client_async(request, stream)
                 .await
                 .unwrap()
@@ -182,9 +187,9 @@ impl Person {
     pub async fn try_socket(
         &self,
         protocol: Option<&str>,
-    ) -> Result<Frames, tokio_tungstenite::tungstenite::Error> {
+    ) -> Result<SocketClient, tokio_tungstenite::tungstenite::Error> {
         let (socket, _) = tokio_tungstenite::connect_async(self.upgrade(protocol)?).await?;
-        Ok(Frames(socket))
+        Ok(SocketClient(socket))
     }
 
     fn upgrade(
@@ -207,13 +212,13 @@ impl Person {
     }
 
     /// Opens a socket and joins the workspace.
-    pub async fn listens(&self, workspace: &Workspace<'_>) -> Frames {
+    pub async fn join_workspace(&self, workspace: &Workspace<'_>) -> SocketClient {
         let mut frames = self.socket().await;
         frames
-            .says(json!({"type": "join_workspace", "workspace_id": workspace.id}))
+            .send(json!({"type": "join_workspace", "workspace_id": workspace.id}))
             .await;
         assert_eq!(
-            frames.receives("workspace_joined").await["workspace_id"],
+            frames.wait_for("workspace_joined").await["workspace_id"],
             workspace.id
         );
         frames
@@ -230,7 +235,7 @@ pub struct Answer {
 impl Answer {
     /// Asserts the status; returns the body as JSON.
     #[track_caller]
-    pub fn is(self, status: u16) -> Value {
+    pub fn expect_status(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
         serde_json::from_str(&self.body).unwrap_or(Value::Null)
     }
@@ -244,7 +249,7 @@ impl Answer {
             .and_then(|kind| kind.to_str().ok())
             .unwrap_or_default()
             .to_owned();
-        let problem = self.is(status);
+        let problem = self.expect_status(status);
         assert_eq!(problem["code"], code, "{problem}");
         assert_eq!(kind, "application/problem+json");
         assert_eq!(problem["status"], status);
@@ -261,21 +266,21 @@ impl Answer {
 type Socket =
     tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
-pub struct Frames(Socket);
+pub struct SocketClient(Socket);
 
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-impl Frames {
-    pub async fn says(&mut self, frame: Value) {
-        self.says_text(&frame.to_string()).await;
+impl SocketClient {
+    pub async fn send(&mut self, frame: Value) {
+        self.send_text(&frame.to_string()).await;
     }
 
-    pub async fn says_text(&mut self, text: &str) {
+    pub async fn send_text(&mut self, text: &str) {
         self.0.send(Message::text(text)).await.unwrap();
     }
 
     /// Waits for the next frame of this type; skips others.
-    pub async fn receives(&mut self, kind: &str) -> Value {
+    pub async fn wait_for(&mut self, kind: &str) -> Value {
         loop {
             let frame: Value = serde_json::from_str(&self.next_text().await).unwrap();
             if frame["type"] == kind {
@@ -305,12 +310,12 @@ impl Frames {
     }
 
     /// Starts the closing handshake.
-    pub async fn closes_with(&mut self, close: CloseFrame) {
+    pub async fn send_close(&mut self, close: CloseFrame) {
         self.0.send(Message::Close(Some(close))).await.unwrap();
     }
 
     /// Waits for the server's close frame; returns its code.
-    pub async fn closes(&mut self) -> u16 {
+    pub async fn wait_for_close(&mut self) -> u16 {
         loop {
             let message = tokio::time::timeout(WAIT_TIMEOUT, self.0.next())
                 .await
@@ -325,7 +330,7 @@ impl Frames {
 
     /// All frames received until the server answers a command sent now.
     pub async fn received_so_far(&mut self, workspace: &Workspace<'_>) -> Vec<Value> {
-        self.says(json!({"type": "leave_workspace", "workspace_id": workspace.id}))
+        self.send(json!({"type": "leave_workspace", "workspace_id": workspace.id}))
             .await;
         let mut received = Vec::new();
         loop {

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 #[derive(Clone)]
-pub struct Post {
+pub struct MailServer {
     url: String,
     state: Arc<State>,
 }
@@ -49,7 +49,7 @@ impl Mail {
     }
 }
 
-impl Post {
+impl MailServer {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("smtp://{}", listener.local_addr().unwrap());
@@ -73,19 +73,19 @@ impl Post {
     }
 
     /// Refuses the next recipient with this code; several calls queue up.
-    pub fn refuses(&self, code: u16) {
+    pub fn refuse_next(&self, code: u16) {
         self.state
             .with(|letterbox| letterbox.refusals.push_back(code));
     }
 
     /// Never answers `RCPT` for this address.
-    pub fn has_no_mail_for(&self, address: &str) {
+    pub fn never_answers(&self, address: &str) {
         self.state
             .with(|letterbox| letterbox.silent.push(address.into()));
     }
 
     /// How often `RCPT` named this address.
-    pub fn asked_about(&self, address: &str) -> usize {
+    pub fn recipient_attempts(&self, address: &str) -> usize {
         self.state.with(|letterbox| {
             letterbox
                 .attempted
@@ -116,7 +116,7 @@ impl Post {
     }
 
     /// Number of mails to this address that `mail_to` has not returned.
-    pub fn unread_of(&self, address: &str) -> usize {
+    pub fn unread_mails(&self, address: &str) -> usize {
         self.state.with(|letterbox| {
             letterbox
                 .mails

@@ -89,7 +89,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
 }
 
 /// At shutdown: another server may lease these files at once, and the attempt does not count.
-pub async fn hand_back(db: &Db, files: &[(WorkspaceId, MediaId)]) -> Result<()> {
+pub async fn release(db: &Db, files: &[(WorkspaceId, MediaId)]) -> Result<()> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = files.iter().copied().unzip();
     sqlx::query!(
         "update message_media d set fetch_at = now(), attempts = d.attempts - 1
@@ -104,9 +104,9 @@ pub async fn hand_back(db: &Db, files: &[(WorkspaceId, MediaId)]) -> Result<()> 
 }
 
 /// Fetches a file and records the result. Returns whether it is stored.
-pub async fn keep(app: &App, directory: &Directory, due: &Due) -> Result<bool> {
-    let kept = tokio::time::timeout(WAIT_TIMEOUT, fetch_and_store(app, directory, due));
-    match kept.await.unwrap_or(Err(Missing::for_now("timed out"))) {
+pub async fn fetch(app: &App, directory: &Directory, due: &Due) -> Result<bool> {
+    let fetched = tokio::time::timeout(WAIT_TIMEOUT, fetch_and_store(app, directory, due));
+    match fetched.await.unwrap_or(Err(Missing::for_now("timed out"))) {
         Ok(stored) => settle(&app.db, due, &stored).await,
         Err(missing) => {
             tracing::info!(media.id = %due.id, why = missing.why, attempt = due.attempt, "media file is not available yet");
@@ -150,7 +150,7 @@ async fn fetch_and_store(app: &App, directory: &Directory, due: &Due) -> Result<
         .await
         .map_err(|error| Missing {
             why: error.to_string(),
-            is_transient: error.passes,
+            is_transient: error.is_retryable,
             is_uncounted: false,
         })?;
     store(app, due.workspace, due.id, bytes, due.claimed.clone())
