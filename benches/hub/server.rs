@@ -361,7 +361,7 @@ impl Hub {
             let from = format!("+{}", 15_000_000_000 + person);
             let text = self
                 .twilio
-                .texting(&from, OUR_NUMBER, TEXT)
+                .inbound_text(&from, OUR_NUMBER, TEXT)
                 .sid(&sid)
                 .at(&url);
             sids.push(sid);
@@ -420,7 +420,10 @@ impl Hub {
         let url = self.customer.webhook_of(OUR_NUMBER);
         let url = url.replace("/inbound", "/status");
         let requests = sids.iter().map(|sid| {
-            let report = self.twilio.texting(OUR_NUMBER, OUR_NUMBER, "").sid(sid);
+            let report = self
+                .twilio
+                .inbound_text(OUR_NUMBER, OUR_NUMBER, "")
+                .sid(sid);
             let report = report.without("Body").at(&url);
             report.with("MessageStatus", "delivered").request()
         });
