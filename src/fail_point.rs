@@ -1,4 +1,5 @@
-//! Points at which tests kill the process or panic, to prove that nothing is lost or duplicated. Debug builds only.
+//! Points at which tests kill the process or panic, to prove that nothing is lost or duplicated, and checks that they skip,
+//! to prove that a second one holds. Debug builds only.
 
 /// Aborts the process if `DIES_AT` names this point, without any clean-up.
 pub fn abort_at(point: &str) {
@@ -37,4 +38,9 @@ pub fn panic_at(point: &str) {
     }
     #[cfg(not(debug_assertions))]
     let _ = point;
+}
+
+/// Whether `SKIPS` names this check.
+pub fn skips(check: &str) -> bool {
+    cfg!(debug_assertions) && std::env::var("SKIPS").is_ok_and(|named| named == check)
 }

@@ -338,9 +338,9 @@ async fn revocation_takes_effect_at_once() {
     assert_eq!(socket.wait_for_close().await, 1008);
 }
 
-/// In a build without the membership check a non-member passes as an admin; the database still returns nothing.
-#[cfg(feature = "no-membership-check")]
+/// Without the membership check a non-member passes as an admin; the database still returns nothing.
 #[tokio::test]
+#[ignore = "needs SKIPS=membership, which is for the whole process"]
 async fn database_isolates_workspaces_without_the_membership_check() {
     let hub = Hub::start().await;
     let Fixture {
