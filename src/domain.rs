@@ -9,6 +9,7 @@ pub mod conversations;
 pub mod credits;
 pub mod demo;
 pub mod drafts;
+pub mod inbox;
 pub mod integrations;
 pub mod invitations;
 pub mod keys;

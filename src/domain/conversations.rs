@@ -575,16 +575,6 @@ pub async fn mark_read(tx: &mut WorkspaceTx, id: ConversationId) -> Result<()> {
     Ok(())
 }
 
-pub async fn unseen_mentions(tx: &mut WorkspaceTx, id: ConversationId) -> Result<i64> {
-    Ok(sqlx::query_scalar!(
-        r#"select count(*) as "count!" from mentions
-            where conversation_id = $1 and user_id = current_user_id() and seen_at is null"#,
-        id as _,
-    )
-    .fetch_one(tx.conn())
-    .await?)
-}
-
 /// Conversations with mentions of the member. The cost grows with their number, not with the inbox. Two round trips.
 async fn list_mentioning(
     tx: &mut WorkspaceTx,

@@ -77,9 +77,19 @@ impl DraftChange {
 /// Identifies a draft: that of a conversation, or that of a text to a new recipient.
 pub type DraftKey = Option<ConversationId>;
 
+#[derive(Debug, Deserialize)]
+pub(super) struct Row {
+    recipient: String,
+    number_id: Option<NumberId>,
+    content: String,
+    media_ids: Vec<MediaId>,
+    updated_at: DateTime<Utc>,
+}
+
 /// The member's draft, or an empty one. One round trip; two with files.
 pub async fn find(tx: &mut WorkspaceTx, key: DraftKey) -> Result<Draft> {
-    let row = sqlx::query!(
+    let row = sqlx::query_as!(
+        Row,
         r#"select recipient, number_id, content, media_ids as "media_ids: Vec<MediaId>", updated_at
              from drafts
             where user_id = current_user_id() and conversation_id is not distinct from $1"#,
@@ -87,6 +97,15 @@ pub async fn find(tx: &mut WorkspaceTx, key: DraftKey) -> Result<Draft> {
     )
     .fetch_optional(tx.conn())
     .await?;
+    with_files(tx, key, row).await
+}
+
+/// Adds the draft's files. No round trip without any.
+pub(super) async fn with_files(
+    tx: &mut WorkspaceTx,
+    key: DraftKey,
+    row: Option<Row>,
+) -> Result<Draft> {
     let Some(row) = row else {
         return Ok(Draft::none(key));
     };

@@ -272,19 +272,21 @@ pub struct Filter {
     pub status: Option<Status>,
 }
 
-/// Newest first. Two round trips. Within a conversation it is one scan of `messages_of_conversation`; without one, a
-/// page may be shorter than its limit although another follows (`list_messages`).
+/// Newest first. Within a conversation it is one scan of `messages_of_conversation` in one round trip. Without one it
+/// takes two, and a page may be shorter than its limit although another follows (`list_messages`).
 pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<Page<Message>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
     let before = cursor.map(|cursor| cursor.id);
-    let (ids, resume_at) = match filter.conversation {
+    let (mut rows, resume_at) = match filter.conversation {
         Some(conversation) => (
             in_conversation(tx, conversation, filter, before, limit + 1).await?,
             None,
         ),
-        None => across_conversations(tx, filter, before, limit + 1).await?,
+        None => {
+            let (ids, resume_at) = across_conversations(tx, filter, before, limit + 1).await?;
+            (find_many(tx, &ids).await?, resume_at)
+        }
     };
-    let mut rows = find_many(tx, &ids).await?;
     rows.sort_unstable_by_key(|message| std::cmp::Reverse(message.id));
     let mut page = page(rows, limit, |message: &Message| Cursor {
         at: message.created_at,
@@ -294,21 +296,43 @@ pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<
     Ok(page)
 }
 
+/// The messages of the rows `k (workspace_id, id)`, which the first argument selects.
+macro_rules! messages_of {
+    ($keys:tt, $($arguments:tt)*) => {
+        sqlx::query_as!(
+            Row,
+            r#"select m.id, m.workspace_id, m.conversation_id, m.contact_id, m.number_id, m.direction, m.content,
+                      m.message_type, m.status, m.provider, m.provider_sid, m.error_code, m.error_message, m.segments,
+                      m.price::text as price, m.sentiment, m.created_by, u.name as "created_by_name?", m.scheduled_at,
+                      m.created_at, m.updated_at, m.idempotency_key as client_ref, m.retried_as,
+                      media_of(m.workspace_id, m.id, m.message_type) as "media!: sqlx::types::Json<Vec<Media>>",
+                      mentions_of(m.workspace_id, m.id, m.direction) as "mentions!: sqlx::types::Json<Vec<Mention>>"
+                 from "# + $keys + r#"
+                 join messages m on m.workspace_id = k.workspace_id and m.id = k.id
+                 left join users u on u.id = m.created_by"#,
+            $($arguments)*
+        )
+    };
+}
+
+/// Unordered. The ids are an array, so that the planner looks up few messages by key instead of reading all.
 async fn in_conversation(
     tx: &mut WorkspaceTx,
     conversation: ConversationId,
     filter: &Filter,
     before: Option<Uuid>,
     limit: i64,
-) -> Result<Vec<MessageId>> {
-    Ok(sqlx::query_scalar!(
-        r#"select m.id as "id: MessageId" from messages m
-            where m.conversation_id = $1
-              and ($2::text is null or m.direction = $2)
-              and ($3::text is null or m.status = $3)
-              and m.id < coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
-            order by m.id desc
-            limit $5"#,
+) -> Result<Vec<Message>> {
+    let rows = messages_of!(
+        "(select $1::uuid as workspace_id, f.id
+            from unnest(array(select o.id from messages o
+                               where o.conversation_id = $2
+                                 and ($3::text is null or o.direction = $3)
+                                 and ($4::text is null or o.status = $4)
+                                 and o.id < coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+                               order by o.id desc
+                               limit $6)) as f (id)) k",
+        tx.workspace() as _,
         conversation as _,
         filter.direction as _,
         filter.status as _,
@@ -316,7 +340,8 @@ async fn in_conversation(
         limit,
     )
     .fetch_all(tx.conn())
-    .await?)
+    .await?;
+    Ok(rows.into_iter().map(Message::from).collect())
 }
 
 async fn across_conversations(
@@ -382,17 +407,8 @@ async fn by_ids(
     workspaces: &[WorkspaceId],
     ids: &[MessageId],
 ) -> Result<Vec<Message>> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select m.id, m.workspace_id, m.conversation_id, m.contact_id, m.number_id, m.direction, m.content,
-                  m.message_type, m.status, m.provider, m.provider_sid, m.error_code, m.error_message, m.segments,
-                  m.price::text as price, m.sentiment, m.created_by, u.name as "created_by_name?", m.scheduled_at,
-                  m.created_at, m.updated_at, m.idempotency_key as client_ref, m.retried_as,
-                  media_of(m.workspace_id, m.id, m.message_type) as "media!: sqlx::types::Json<Vec<Media>>",
-                  mentions_of(m.workspace_id, m.id, m.direction) as "mentions!: sqlx::types::Json<Vec<Mention>>"
-             from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, id)
-             join messages m on m.workspace_id = k.workspace_id and m.id = k.id
-             left join users u on u.id = m.created_by"#,
+    let rows = messages_of!(
+        "unnest($1::uuid[], $2::uuid[]) as k (workspace_id, id)",
         workspaces as _,
         ids as _,
     )

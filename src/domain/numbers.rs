@@ -136,7 +136,8 @@ pub async fn visible(
     Ok(visible.collect())
 }
 
-struct Row {
+#[derive(Debug, Deserialize)]
+pub(super) struct Row {
     id: NumberId,
     workspace_id: WorkspaceId,
     integration_id: IntegrationId,
@@ -507,7 +508,7 @@ pub async fn viewers(tx: &mut WorkspaceTx, number: NumberId) -> Result<Vec<Viewe
     .await?)
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Viewer {
     pub user_id: UserId,
     pub name: String,

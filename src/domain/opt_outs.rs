@@ -110,7 +110,7 @@ fn is_near_stop(text: &str) -> bool {
 }
 
 /// An opt-out or opt-in, with its proof.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, utoipa::ToSchema)]
 pub struct Consent {
     pub contact_id: ContactId,
     pub number_id: NumberId,

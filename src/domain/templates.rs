@@ -51,7 +51,8 @@ impl Template {
     }
 }
 
-struct Row {
+#[derive(Debug, Deserialize)]
+pub(super) struct Row {
     id: TemplateId,
     workspace_id: WorkspaceId,
     name: String,

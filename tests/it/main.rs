@@ -53,6 +53,7 @@ mod pushes;
 mod quarantine;
 mod receive;
 mod reports;
+mod round_trips;
 mod safety;
 mod scheduled;
 mod schema;

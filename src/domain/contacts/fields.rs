@@ -41,7 +41,7 @@ impl Kind {
 const COUNT_LIMIT: usize = 30;
 const LENGTH_LIMIT: usize = 500;
 
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, utoipa::ToSchema)]
 #[schema(as = ContactField)]
 pub struct Field {
     pub id: FieldId,

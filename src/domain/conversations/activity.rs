@@ -2,7 +2,7 @@
 //! so no caller can omit one.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::db::{Db, WorkspaceTx};
@@ -42,7 +42,7 @@ string_enum!(
     }
 );
 
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, utoipa::ToSchema)]
 #[schema(as = ConversationEvent)]
 pub struct Activity {
     /// Sorts by time, together with message ids.

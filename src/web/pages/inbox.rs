@@ -16,9 +16,10 @@ use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Conversation, Counts};
 use crate::domain::drafts;
-use crate::domain::members::{self, Member};
+use crate::domain::inbox::{self, Surroundings};
+use crate::domain::members::Member;
 use crate::domain::numbers;
-use crate::domain::settings::{self, Notifications};
+use crate::domain::settings::Notifications;
 use crate::error::{Error, Result};
 use crate::ids::ConversationId;
 use crate::web::assets;
@@ -164,7 +165,8 @@ pub async fn list(
         }
         _ => {}
     }
-    let (shell, list, connected) = pane(&mut tx, &member, &inbox_filter, None).await?;
+    let surroundings = inbox::surroundings(&mut tx, &member).await?;
+    let (shell, list) = pane(&mut tx, &member, &inbox_filter, &surroundings, None).await?;
     if frame_name == Some("list") {
         return Ok(page(&list)?.into_response());
     }
@@ -172,8 +174,8 @@ pub async fn list(
         shell,
         list,
         pane: None,
-        nothing: Nothing::new(&member, connected),
-        notifications: settings::of(&mut tx, &member).await?.notifications,
+        nothing: Nothing::new(&member, !surroundings.numbers.is_empty()),
+        notifications: surroundings.notifications,
     })?
     .into_response())
 }
@@ -188,18 +190,17 @@ impl IntoHtml for String {
     }
 }
 
-/// Returns the page layout, the list, and whether the member sees any number.
+/// Returns the page layout and the list.
 async fn pane(
     tx: &mut WorkspaceTx,
     member: &Member,
     inbox_filter: &InboxFilter,
+    surroundings: &Surroundings,
     current: Option<ConversationId>,
-) -> Result<(Shell, List, bool)> {
+) -> Result<(Shell, List)> {
     let counts = conversations::counts(tx).await?;
     let (page, is_empty) = rows(tx, member, inbox_filter, current).await?;
-    let numbers = numbers::list(tx).await?;
-    let connected = !numbers.is_empty();
-    let colleagues = members::list(tx).await?;
+    let connected = !surroundings.numbers.is_empty();
     let location = ListLocation::new(member, inbox_filter);
     let list = List {
         tab: inbox_filter.tab,
@@ -216,8 +217,8 @@ async fn pane(
         filters: Filters::new(
             &location.base,
             inbox_filter,
-            &numbers,
-            &colleagues,
+            &surroundings.numbers,
+            &surroundings.colleagues,
             member.user(),
         ),
         location,
@@ -226,7 +227,7 @@ async fn pane(
         // Always rendered: the style sheet hides it while there are rows.
         empty: Some(empty(inbox_filter, is_empty, connected, member)),
     };
-    Ok((Shell::new(member, &counts, "inbox"), list, connected))
+    Ok((Shell::new(member, &counts, "inbox"), list))
 }
 
 async fn rows(

@@ -1,5 +1,7 @@
 //! The contact beside the thread, its form and its consent.
 
+use std::mem::take;
+
 use askama::Template;
 use axum::extract::{Form as Posted, Path, RawForm, State};
 use axum::http::HeaderMap;
@@ -13,9 +15,10 @@ use super::thread::{ConversationPath, internal};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::fields;
-use crate::domain::contacts::tags::{self, Tag};
+use crate::domain::contacts::tags::Tag;
 use crate::domain::conversations::activity::{self, Activity};
 use crate::domain::conversations::{self, Conversation, Filter};
+use crate::domain::inbox::Beside;
 use crate::domain::members::Member;
 use crate::domain::opt_outs::{self, ConsentKind};
 use crate::error::Result;
@@ -46,10 +49,12 @@ pub struct Details<'a> {
 }
 
 impl<'a> Details<'a> {
+    /// Asks for the contact's other conversations; the rest is in `beside`.
     pub async fn new(
         tx: &mut WorkspaceTx,
         conversation: &'a Conversation,
         location: &'a ListLocation,
+        beside: &mut Beside,
     ) -> Result<Self> {
         let filter = Filter {
             contact: Some(conversation.contact_id),
@@ -59,27 +64,32 @@ impl<'a> Details<'a> {
             .await?
             .data;
         others.retain(|other| other.id != conversation.id);
-        let fields = fields::list(tx).await?;
         Ok(Self {
             consent: partial(&Consent { conversation })?,
             card: partial(&ContactCard {
                 contact: &conversation.contact,
-                fields: &fields,
+                fields: &beside.fields,
             })?,
             tags: partial(&Tags {
                 contact: &conversation.contact,
             })?,
-            known_tags: tags::list(tx).await?,
+            known_tags: take(&mut beside.tags),
             form: partial(&ContactForm::new(
                 format!("{}/{}/contact", location.base, conversation.id),
                 Card::of(&conversation.contact),
-                &fields,
+                &beside.fields,
                 Form::default(),
             ))?,
-            consents: partial(
-                &Consents::new(tx, conversation, &location.base, Form::default()).await?,
-            )?,
-            activity: partial(&PastActivity::new(tx, conversation.id).await?)?,
+            consents: partial(&Consents {
+                conversation,
+                history: take(&mut beside.consents),
+                action: Consents::action(conversation, &location.base),
+                form: Form::default(),
+            })?,
+            activity: partial(&PastActivity {
+                conversation: conversation.id,
+                lines: take(&mut beside.activity),
+            })?,
             conversation,
             location,
             others,
@@ -87,7 +97,7 @@ impl<'a> Details<'a> {
     }
 }
 
-const LINES: i64 = 12;
+pub const LINES: i64 = 12;
 
 /// The latest activity, newest first. A Turbo Frame of its own that the page reloads.
 #[derive(Template)]
@@ -124,10 +134,14 @@ impl<'a> Consents<'a> {
     ) -> Result<Self> {
         Ok(Self {
             history: opt_outs::history(tx, conversation.contact_id).await?,
-            action: format!("{base}/{}/consent", conversation.id),
+            action: Self::action(conversation, base),
             conversation,
             form,
         })
+    }
+
+    fn action(conversation: &Conversation, base: &str) -> String {
+        format!("{base}/{}/consent", conversation.id)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::changes::{Mark, Undo};
-use super::contact::{Details, PastActivity};
+use super::contact::{self, Details, PastActivity};
 use super::filter::{InboxFilter, ListLocation};
 use super::note::NoteError;
 use super::standing::{Blocked, StatusControl};
@@ -20,13 +20,13 @@ use crate::db::WorkspaceTx;
 use crate::domain::conversations::activity;
 use crate::domain::conversations::{self, Conversation, ConversationState};
 use crate::domain::credits::{self, Balance};
-use crate::domain::drafts;
+use crate::domain::drafts::Draft;
+use crate::domain::inbox::{self, Surroundings};
 use crate::domain::media::uploads;
 use crate::domain::members::Member;
 use crate::domain::messages::{self, Media};
 use crate::domain::numbers::{self, Number, Viewer};
-use crate::domain::settings;
-use crate::domain::templates::{self, Template as Saved};
+use crate::domain::templates::Template as Saved;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::listing::{Cursor, Page, Span};
@@ -223,7 +223,14 @@ pub async fn show(
         }
         Some("conversation") => {
             let answer = thread_query.answer();
-            let pane = open(&mut tx, &member, conversation, location, part, answer).await?;
+            let surroundings = inbox::surroundings(&mut tx, &member).await?;
+            let opened = Opened {
+                conversation,
+                location,
+                part,
+                answer,
+            };
+            let pane = open(&mut tx, &member, surroundings, opened).await?;
             Ok(page(&pane)?.into_response())
         }
         Some(id) if id.starts_with("activity-") => {
@@ -257,22 +264,17 @@ pub struct NoteForm {
 }
 
 impl Answer {
-    /// Loads the saved draft unless a request was refused.
-    async fn or_draft(
-        self,
-        tx: &mut WorkspaceTx,
-        conversation: ConversationId,
-    ) -> Result<(Self, Option<DateTime<Utc>>)> {
+    /// Shows the saved draft unless a request was refused.
+    fn or_draft(self, draft: Draft) -> (Self, Option<DateTime<Utc>>) {
         if self.notice.is_some() {
-            return Ok((self, None));
+            return (self, None);
         }
-        let draft = drafts::find(tx, Some(conversation)).await?;
         let answer = Self {
             draft: draft.content,
             media: draft.media,
             ..self
         };
-        Ok((answer, draft.updated_at))
+        (answer, draft.updated_at)
     }
 }
 
@@ -284,63 +286,70 @@ pub async fn thread_page(
     part: ThreadPart,
     answer: Answer,
 ) -> Result<Response, Problem> {
-    let (shell, list, _) = list_pane(tx, member, inbox_filter, Some(conversation.id)).await?;
-    let pane = open(
-        tx,
-        member,
+    let surroundings = inbox::surroundings(tx, member).await?;
+    let current = Some(conversation.id);
+    let (shell, list) = list_pane(tx, member, inbox_filter, &surroundings, current).await?;
+    let notifications = surroundings.notifications;
+    let opened = Opened {
         conversation,
-        ListLocation::new(member, inbox_filter),
+        location: ListLocation::new(member, inbox_filter),
         part,
         answer,
-    )
-    .await?;
+    };
+    let pane = open(tx, member, surroundings, opened).await?;
     Ok(page(&Index {
         shell,
         list,
         pane: Some(pane),
         nothing: Nothing::new(member, true),
-        notifications: settings::of(tx, member).await?.notifications,
+        notifications,
     })?
     .into_response())
+}
+
+/// The conversation of a pane, and how it is opened.
+struct Opened {
+    conversation: Conversation,
+    location: ListLocation,
+    part: ThreadPart,
+    answer: Answer,
 }
 
 async fn open(
     tx: &mut WorkspaceTx,
     member: &Member,
-    conversation: Conversation,
-    location: ListLocation,
-    part: ThreadPart,
-    answer: Answer,
+    surroundings: Surroundings,
+    opened: Opened,
 ) -> Result<Pane> {
+    let Opened {
+        conversation,
+        location,
+        part,
+        answer,
+    } = opened;
     let ShownThread {
         texts,
         newest,
         at,
         has_newer,
     } = texts(tx, &conversation, &location, part).await?;
-    let numbers = numbers::list(tx).await?;
-    let mut colleagues = numbers::viewers(tx, conversation.number_id).await?;
-    colleagues.retain(|one| one.sees);
-    let mentions = conversations::unseen_mentions(tx, conversation.id).await?;
-    let details = Details::new(tx, &conversation, &location).await?;
+    let mut beside = inbox::beside(tx, &conversation, contact::LINES).await?;
+    let details = Details::new(tx, &conversation, &location, &mut beside).await?;
+    let numbers = surroundings.numbers;
     let number = numbers
         .iter()
         .find(|number| number.id == conversation.number_id);
     let others = numbers
         .iter()
         .filter(|number| number.id != conversation.number_id && can_send(number));
-    let (answer, draft_at) = answer.or_draft(tx, conversation.id).await?;
-    let span = Span {
-        limit: Some(200),
-        cursor: None,
-    };
-    let credits = match balance(tx, member).await? {
+    let (answer, draft_at) = answer.or_draft(beside.draft);
+    let credits = match surroundings.balance {
         Some(balance) => Some(partial(&fragments::Credits { balance })?),
         None => None,
     };
     Ok(Pane {
         me: member.user(),
-        colleagues,
+        colleagues: beside.viewers,
         status: partial(&StatusControl {
             conversation: &conversation,
         })?,
@@ -355,8 +364,8 @@ async fn open(
         has_newer,
         key: crate::clock::id(),
         others: others.cloned().collect(),
-        signature: settings::of(tx, member).await?.signature,
-        templates: templates::list(tx, None, &span).await?.data,
+        signature: surroundings.signature,
+        templates: beside.templates,
         draft: answer.draft,
         draft_at,
         media: answer.media,
@@ -366,7 +375,7 @@ async fn open(
             Some(undo) => Some(partial(undo)?),
             None => None,
         },
-        mentions,
+        mentions: beside.mentions,
         note_error: partial(&NoteError {
             notice: answer.note.notice.as_deref(),
         })?,
