@@ -215,7 +215,7 @@ async fn draft_follows_its_author_between_browsers() {
     desk.opens(&harbor.inbox(Some(&maya))).await;
     desk.waits_until(
         "neither is lost",
-        "[document.querySelector('textarea[name=content]').value, document.querySelector('.other-draft q').textContent].sort().join('|') === 'Written on the phone|Written offline'",
+        "[document.querySelector('textarea[name=content]').value, document.querySelector('.other-draft q').textContent].sort().join('|') === 'Written offline|Written on the phone'",
     )
     .await;
     desk.clicks("Use that one").await;
