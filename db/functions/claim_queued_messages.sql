@@ -42,6 +42,11 @@ begin
              where w.nth <= w.room
              order by w.bulk, w.due_at, w.id
              limit most) c;
+    -- A deletion has locked its workspace: whoever needs that workspace's rows would wait for it, and everybody's texts with it.
+    select array_agg(c.workspace), array_agg(c.number), array_agg(c.rate), array_agg(c.integration), array_agg(c.place_left)
+      into workspaces, numbers, rates, integrations, lefts
+      from unnest(workspaces, numbers, rates, integrations, lefts) as c (workspace, number, rate, integration, place_left)
+     where c.workspace in (select w.id from workspaces w where w.id = any (workspaces) for key share skip locked);
     if numbers is null then
         return;
     end if;

@@ -1,6 +1,7 @@
 //! Workspaces: created, changed, and deleted with all of their data and nothing else.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -473,6 +474,31 @@ async fn deletion_during_sending_is_harmless() {
         .post("/api/auth/login", session)
         .await
         .expect_status(200);
+}
+
+/// A deletion of a large workspace takes long, and holds locks until it ends.
+#[tokio::test]
+async fn deletion_under_way_delays_no_other_workspace() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let bay = hub.workspace("Bay Optics").await;
+    bay.connect_twilio(OPTICS).await;
+    for workspace in [&harbor, &bay] {
+        let draft = json!({"to": MAYA, "content": workspace.slug});
+        let path = workspace.path("/messages");
+        workspace.admin.post(&path, draft).await.expect_status(202);
+    }
+    let mut deletion = hub.superuser_pool.begin().await.unwrap();
+    sqlx::query("delete from workspaces where name = 'Harbor Dental'")
+        .execute(&mut *deletion)
+        .await
+        .unwrap();
+    let sending = tokio::time::timeout(Duration::from_secs(20), hub.run_sender());
+    assert_eq!(sending.await.expect("it waits for no lock"), 1);
+    assert_eq!(hub.twilio.sent("bay-optics").len(), 1);
+    deletion.rollback().await.unwrap();
+    assert_eq!(hub.run_sender().await, 1);
+    assert_eq!(hub.twilio.sent("harbor-dental").len(), 1);
 }
 
 async fn create_workspace(who: &Person, name: &str) -> Answer {
