@@ -53,6 +53,11 @@ postgres_programs() {
   return 1
 }
 
+# Runs the tests; configured in .config/nextest.toml.
+need_nextest() {
+  if ! cargo nextest --version >/dev/null 2>&1; then cargo install --locked cargo-nextest; fi
+}
+
 need_postgres() {
   if postgres_programs >/dev/null; then return; fi
   if command -v apt-get >/dev/null && [ ! -e /etc/postgresql-common ]; then

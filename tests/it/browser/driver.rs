@@ -1,4 +1,4 @@
-//! One chromedriver for the whole run. A watchdog ends it and its browsers with this process.
+//! One chromedriver per process. A watchdog ends it and its browsers with this process.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;

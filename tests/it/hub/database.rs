@@ -1,8 +1,10 @@
-//! One PostgreSQL for the whole run. It ends with this process, even if that is killed.
+//! One PostgreSQL for the whole run, whose tests may be processes of their own. It ends with the run, even if that is
+//! killed.
 
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::os::unix::process::{CommandExt, parent_id};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +13,6 @@ use messagehub::db::embedded::Embedded;
 use messagehub::db::migrate;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
-use tokio::sync::Mutex;
 
 /// Speed, not durability: crash tests use clusters of their own.
 const SETTINGS: &[(&str, &str)] = &[
@@ -22,7 +23,42 @@ const SETTINGS: &[(&str, &str)] = &[
 ];
 
 static CLUSTER: LazyLock<PgConnectOptions> = LazyLock::new(|| {
+    let run = Run::of_this_process();
+    fs::create_dir_all(&run.dir).unwrap();
+    let lock = File::create(run.dir.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let url_file = run.dir.join("url");
+    if !url_file.exists() {
+        fs::write(&url_file, start_cluster(&run)).unwrap();
+    }
+    fs::read_to_string(&url_file).unwrap().parse().unwrap()
+});
+
+struct Run {
+    /// The process that runs the tests.
+    owner: u32,
+    dir: PathBuf,
+}
+
+impl Run {
+    /// cargo-nextest runs each test as a child of its own, `cargo test` all of them in one process.
+    fn of_this_process() -> Self {
+        let (owner, name) = match std::env::var("NEXTEST_RUN_ID") {
+            Ok(run) => (parent_id(), run),
+            Err(_) => (std::process::id(), std::process::id().to_string()),
+        };
+        let dir = std::env::temp_dir().join(format!("messagehub-tests-{name}"));
+        Self { owner, dir }
+    }
+}
+
+/// Starts the cluster and creates the template; returns the cluster's URL.
+fn start_cluster(run: &Run) -> String {
+    // PostgreSQL runs as another user, who must be able to traverse the directory.
+    fs::set_permissions(&run.dir, PermissionsExt::from_mode(0o711)).unwrap();
+    remove_after(run.owner, &run.dir);
     let (ready, started) = std::sync::mpsc::channel();
+    let dir = run.dir.join("cluster");
     // Its own thread and runtime: the runtime of the first test ends with that test.
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -30,24 +66,16 @@ static CLUSTER: LazyLock<PgConnectOptions> = LazyLock::new(|| {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let dir = tempfile::Builder::new()
-                .prefix("messagehub-tests-")
-                .tempdir()
-                .unwrap()
-                .keep();
-            // PostgreSQL runs as another user, who must be able to traverse the directory.
-            std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o711)).unwrap();
             let cluster = Embedded::start_with(&dir, SETTINGS).await.unwrap();
-            watch(&dir);
             let template = create(&cluster.options(), "template", "template1").await;
             migrate::run(&template).await.unwrap();
             raise_default_rate(&template).await;
-            ready.send(cluster.options()).unwrap();
+            ready.send(cluster.url()).unwrap();
             std::future::pending::<()>().await;
         });
     });
     started.recv().unwrap()
-});
+}
 
 /// Tests that set no rate send 1,000 texts per second instead of the default rate.
 async fn raise_default_rate(template: &PgConnectOptions) {
@@ -57,24 +85,24 @@ async fn raise_default_rate(template: &PgConnectOptions) {
     owner.close().await.unwrap();
 }
 
+/// Stops the cluster and removes it when the process `owner` has ended.
 #[expect(
     clippy::zombie_processes,
     reason = "it outlives this process, that is its purpose"
 )]
-/// Stops and removes the cluster when this process ends, which closes its end of the pipe.
-fn watch(dir: &Path) {
-    let script =
-        r#"read _; kill -INT "$(head -n 1 "$0/postgres/postmaster.pid")"; sleep 2; rm -rf "$0""#;
-    let watchdog = Command::new("sh")
+fn remove_after(owner: u32, dir: &Path) {
+    let script = r#"while kill -0 "$1" 2>/dev/null; do sleep 0.5; done
+        kill -INT "$(head -n 1 "$0/cluster/postgres/postmaster.pid")"; sleep 2; rm -rf "$0""#;
+    Command::new("sh")
         .args(["-c", script])
         .arg(dir)
-        .stdin(Stdio::piped())
+        .arg(owner.to_string())
+        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
         .unwrap();
-    std::mem::forget(watchdog.stdin);
 }
 
 /// Creates a database from `template`; returns its connect options.
@@ -101,11 +129,10 @@ pub async fn bare_database() -> PgConnectOptions {
 
 async fn database_from(template: &str) -> PgConnectOptions {
     static COUNT: AtomicU32 = AtomicU32::new(1);
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
     let cluster = tokio::task::spawn_blocking(|| CLUSTER.clone())
         .await
         .unwrap();
-    let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-    let _one = ONE_AT_A_TIME.lock().await;
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("test_{}_{count}", std::process::id());
     create(&cluster, &name, template).await
 }
