@@ -154,10 +154,25 @@ pub async fn update(
     }
     // Any conversation may be opted out or in now, and texts that wait in it canceled.
     if after.opt_out_scope != before.opt_out_scope {
+        if after.opt_out_scope == OptOutScope::Workspace {
+            fail_opted_out_messages(tx).await?;
+        }
         let workspace = tx.workspace();
         tx.announce(Event::Missed { workspace });
     }
     Ok(after)
+}
+
+/// An opt-out from one number holds for all now: what other numbers have queued for the contact fails.
+async fn fail_opted_out_messages(tx: &mut WorkspaceTx) -> Result<()> {
+    let workspace = tx.workspace();
+    sqlx::query!(
+        "select fail_opted_out_messages($1, array(select distinct contact_id from opt_outs))",
+        workspace as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 fn check(change: &WorkspaceChange) -> Result<()> {
