@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::db::{Db, TenantContext, WorkspaceTx};
+use crate::db::{Db, SystemTx, TenantContext, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::string_enum;
 use crate::error::{Error, OnConstraint, Result};
@@ -173,6 +173,51 @@ pub async fn find(tx: &mut WorkspaceTx, user: UserId) -> Result<Colleague> {
     .fetch_optional(tx.conn())
     .await?
     .ok_or(Error::NotFound("the member"))
+}
+
+/// Returns whether `user` joined; one who is a member already keeps their role. A new agent gets the starting credits.
+pub async fn add(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    user: UserId,
+    role: Role,
+) -> Result<bool> {
+    let added = sqlx::query!(
+        "insert into workspace_members (workspace_id, user_id, role) values ($1, $2, $3) on conflict do nothing",
+        workspace as _,
+        user as _,
+        role as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    let joined = added.rows_affected() == 1;
+    if joined && role == Role::Agent {
+        grant_starting_credits(tx, workspace, user).await?;
+    }
+    Ok(joined)
+}
+
+/// Once: an agent who comes back has an account already.
+async fn grant_starting_credits(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    user: UserId,
+) -> Result<()> {
+    sqlx::query!(
+        "with opened as (
+             insert into credit_accounts (workspace_id, user_id, balance)
+             select w.id, $2, w.starting_credits from workspaces w where w.id = $1 and w.starting_credits > 0
+                 on conflict do nothing
+             returning workspace_id, user_id, balance
+         )
+         insert into credit_ledger (workspace_id, user_id, delta, balance, kind, reason)
+         select o.workspace_id, o.user_id, o.balance, o.balance, 'granted', 'to begin with' from opened o",
+        workspace as _,
+        user as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 /// Changes a member's role, with effect on open pages and sockets. The database refuses to demote the last admin.

@@ -9,7 +9,7 @@ use crate::config::{Config, Signups};
 use crate::db::{Db, SystemTx, WorkspaceTx};
 use crate::domain::accounts::{Caller, User};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
-use crate::domain::members::{Admin, Role};
+use crate::domain::members::{self, Admin, Role};
 use crate::domain::string_enum;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
@@ -388,7 +388,7 @@ pub async fn found(
             "this name was taken a moment ago: try again",
         )
     })?;
-    add_member(tx, id, founder, Role::Admin).await?;
+    members::add(tx, id, founder, Role::Admin).await?;
     let made = AuditRecord {
         subject: name.trim(),
         subject_id: Some(id.0),
@@ -409,23 +409,6 @@ pub async fn found(
         slug,
         role: Role::Admin,
     })
-}
-
-pub async fn add_member(
-    tx: &mut SystemTx,
-    workspace: WorkspaceId,
-    user: UserId,
-    role: Role,
-) -> Result<()> {
-    sqlx::query!(
-        "insert into workspace_members (workspace_id, user_id, role) values ($1, $2, $3)",
-        workspace as _,
-        user as _,
-        role as _,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
 }
 
 pub async fn any_exists(db: &Db) -> Result<bool> {
