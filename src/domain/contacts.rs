@@ -283,10 +283,13 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: ContactChange) 
     let phone = match &change.phone_number {
         // The stored address may be a sender name, which does not parse as a number.
         Some(text) if text.trim() != before && text.trim() != phone::display(&before) => {
-            Some(parse_phone(tx, text).await?)
+            Some(parse_phone(tx, text).await?).filter(|phone| phone.as_str() != before)
         }
         _ => None,
     };
+    if phone.is_some() {
+        remember_opt_outs(tx, id).await?;
+    }
     sqlx::query!(
         "update contacts
             set name = case when $2::text is null then name else nullif(trim($2), '') end,
@@ -320,7 +323,7 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: ContactChange) 
         };
         audit::record(tx, AuditAction::ContactRenamed, audit_record).await?;
     }
-    if let Some(phone) = phone.filter(|phone| phone.as_str() != before) {
+    if let Some(phone) = phone {
         let audit_record = AuditRecord {
             subject: &contact.title(),
             subject_id: Some(id.0),
@@ -333,6 +336,14 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: ContactChange) 
     }
     announce(tx, id);
     Ok(contact)
+}
+
+/// Opt-outs also hold for the number that the contact leaves. A trigger applies those of the number that it gets.
+async fn remember_opt_outs(tx: &mut WorkspaceTx, contact: ContactId) -> Result<()> {
+    sqlx::query!("select remember_opt_outs($1)", contact as _)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
 }
 
 /// Announces the change with one conversation of the contact; the hub finds the others. One round trip.
