@@ -34,6 +34,7 @@ pub mod providers; // trait Provider: Twilio, Telnyx, sandbox
 pub mod push; //      web push notifications
 pub mod sheet; //     reading and writing CSV files
 pub mod storage; //   media storage: a directory or a bucket
+pub mod unicode; //   the composed form of text (NFC)
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -27,6 +27,7 @@ use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, NumberId, WorkspaceId};
 use crate::phone::search::SearchInput;
 use crate::phone::{self, Phone, Region};
+use crate::unicode::composed;
 use tags::Tag;
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -157,8 +158,9 @@ pub fn is_email(text: &str) -> bool {
 }
 
 pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Contact> {
+    let name = draft.name.as_deref().map(composed);
     check(
-        draft.name.as_deref(),
+        name.as_deref(),
         draft.email.as_deref(),
         draft.notes.as_deref(),
     )?;
@@ -170,7 +172,7 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Contact> {
          values ($1, $2, nullif(trim($3), ''), nullif(trim($4), ''), coalesce($5, ''), jsonb_strip_nulls($6), current_user_id())",
         id as _,
         phone.as_str(),
-        draft.name,
+        name.as_deref(),
         draft.email,
         draft.notes,
         Json(values) as _,
@@ -273,8 +275,9 @@ pub async fn look_up(
 }
 
 pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: ContactChange) -> Result<Contact> {
+    let name = change.name.as_deref().map(composed);
     check(
-        change.name.as_deref(),
+        name.as_deref(),
         change.email.as_deref(),
         change.notes.as_deref(),
     )?;
@@ -299,7 +302,7 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: ContactChange) 
                 updated_at = clock_timestamp(), updated_by = current_user_id()
           where id = $1",
         id as _,
-        change.name,
+        name.as_deref(),
         change.email,
         change.notes,
         phone.as_ref().map(Phone::as_str),

@@ -7,7 +7,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::segments::{self, composed};
+use super::segments;
 use super::{Direction, Kind, Media, Message, Status, find, preview, schedule};
 use crate::db::WorkspaceTx;
 use crate::domain::contacts;
@@ -25,6 +25,7 @@ use crate::ids::{
 };
 use crate::phone;
 use crate::providers;
+use crate::unicode::composed;
 
 /// A text to send. Exactly one of `conversation_id`, `contact_id` and `to` names the recipient.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
