@@ -8,6 +8,7 @@ pub mod export;
 pub mod fields;
 pub mod import;
 pub mod list;
+mod lock;
 pub mod merge;
 pub mod remove;
 pub mod tags;
@@ -214,7 +215,15 @@ pub async fn parse_phone(tx: &mut WorkspaceTx, text: &str) -> Result<Phone> {
 
 pub async fn find(tx: &mut WorkspaceTx, id: ContactId) -> Result<Contact> {
     let workspace = tx.workspace();
-    by_ids(tx.conn(), workspace, &[id])
+    find_in(tx.conn(), workspace, id).await
+}
+
+async fn find_in(
+    conn: &mut sqlx::PgConnection,
+    workspace: WorkspaceId,
+    id: ContactId,
+) -> Result<Contact> {
+    by_ids(conn, workspace, &[id])
         .await?
         .pop()
         .ok_or(Error::NotFound("the contact"))

@@ -277,16 +277,28 @@ pub(in crate::domain) async fn give_back(
     workspace: WorkspaceId,
     message: MessageId,
 ) -> Result<Option<Event>> {
+    Ok(give_back_all(conn, workspace, &[message]).await?.pop())
+}
+
+/// The same for several texts, in one statement.
+pub(in crate::domain) async fn give_back_all(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    messages: &[MessageId],
+) -> Result<Vec<Event>> {
     let returned = sqlx::query_scalar!(
-        r#"select account as "account!: UserId" from return_credit($1, $2)"#,
+        r#"select r.account as "account!: UserId"
+             from unnest($2::uuid[]) as m (id)
+            cross join lateral return_credit($1, m.id) r"#,
         workspace as _,
-        message as _,
+        messages as _,
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(returned.map(|user| Event::CreditsChanged {
+    let events = returned.into_iter().map(|user| Event::CreditsChanged {
         workspace,
         user,
         low: false,
-    }))
+    });
+    Ok(events.collect())
 }

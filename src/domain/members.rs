@@ -53,6 +53,11 @@ impl Member {
     pub fn is_admin(&self) -> bool {
         self.role == Role::Admin
     }
+
+    /// The caller's address, for the audit log.
+    pub fn address(&self) -> Option<String> {
+        self.tenant.address.map(|address| address.to_string())
+    }
 }
 
 /// A member who may change the workspace itself. Functions for admins take this.
