@@ -31,7 +31,7 @@ use crate::phone::{self, Phone, Region};
 use crate::unicode::composed;
 use tags::Tag;
 
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, utoipa::ToSchema)]
 pub struct Contact {
     pub id: ContactId,
     pub workspace_id: WorkspaceId,
@@ -50,6 +50,13 @@ pub struct Contact {
     pub custom_fields: Json<BTreeMap<String, String>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+}
+
+/// As `contact_json` in the database writes it.
+impl From<Json<Contact>> for Contact {
+    fn from(Json(contact): Json<Contact>) -> Self {
+        contact
+    }
 }
 
 impl Contact {
@@ -235,11 +242,8 @@ async fn by_ids(
     workspace: WorkspaceId,
     ids: &[ContactId],
 ) -> Result<Vec<Contact>> {
-    Ok(sqlx::query_as!(
-        Contact,
-        r#"select c.id, c.workspace_id, c.name, c.phone_number, addresses_of(c.workspace_id, c.id) as "other_numbers!",
-                  c.email, c.notes, tags_of(c.workspace_id, c.id) as "tags!: _", c.custom_fields as "custom_fields: _",
-                  c.created_at, c.updated_at
+    let contacts = sqlx::query_scalar!(
+        r#"select contact_json(c) as "contact!: Json<Contact>"
              from unnest($2::uuid[]) with ordinality as k (id, place)
              join contacts c on c.workspace_id = $1 and c.id = k.id
             order by k.place"#,
@@ -247,7 +251,8 @@ async fn by_ids(
         ids as _,
     )
     .fetch_all(conn)
-    .await?)
+    .await?;
+    Ok(contacts.into_iter().map(Contact::from).collect())
 }
 
 /// The contact that this one was merged into.

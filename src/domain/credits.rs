@@ -33,6 +33,19 @@ pub struct Account {
 }
 
 pub async fn list(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<Account>> {
+    select(tx, None).await
+}
+
+/// A member's own account, or any account for an admin.
+pub async fn of(tx: &mut WorkspaceTx, member: &Member, user: UserId) -> Result<Account> {
+    may_see(member, user)?;
+    select(tx, Some(user))
+        .await?
+        .pop()
+        .ok_or(Error::NotFound("the member"))
+}
+
+async fn select(tx: &mut WorkspaceTx, user: Option<UserId>) -> Result<Vec<Account>> {
     Ok(sqlx::query_as!(
         Account,
         r#"select m.user_id, u.name, u.email, m.role, coalesce(a.balance, 0) as "balance!", m.role = 'admin' as "unlimited!",
@@ -41,29 +54,12 @@ pub async fn list(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<Account>> {
              join users u on u.id = m.user_id
              join workspaces w on w.id = m.workspace_id
              left join credit_accounts a on a.workspace_id = m.workspace_id and a.user_id = m.user_id
-            order by lower(u.name), m.user_id"#
+            where $1::uuid is null or m.user_id = $1
+            order by lower(u.name), m.user_id"#,
+        user as _,
     )
     .fetch_all(tx.conn())
     .await?)
-}
-
-/// A member's own account, or any account for an admin.
-pub async fn of(tx: &mut WorkspaceTx, member: &Member, user: UserId) -> Result<Account> {
-    may_see(member, user)?;
-    sqlx::query_as!(
-        Account,
-        r#"select m.user_id, u.name, u.email, m.role, coalesce(a.balance, 0) as "balance!", m.role = 'admin' as "unlimited!",
-                  m.role <> 'admin' and coalesce(a.balance, 0) <= w.low_credits_at as "is_low!"
-             from workspace_members m
-             join users u on u.id = m.user_id
-             join workspaces w on w.id = m.workspace_id
-             left join credit_accounts a on a.workspace_id = m.workspace_id and a.user_id = m.user_id
-            where m.user_id = $1"#,
-        user as _,
-    )
-    .fetch_optional(tx.conn())
-    .await?
-    .ok_or(Error::NotFound("the member"))
 }
 
 fn may_see(member: &Member, user: UserId) -> Result<()> {

@@ -155,29 +155,28 @@ pub struct Colleague {
 }
 
 pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Colleague>> {
+    select(tx, None).await
+}
+
+pub async fn find(tx: &mut WorkspaceTx, user: UserId) -> Result<Colleague> {
+    select(tx, Some(user))
+        .await?
+        .pop()
+        .ok_or(Error::NotFound("the member"))
+}
+
+async fn select(tx: &mut WorkspaceTx, user: Option<UserId>) -> Result<Vec<Colleague>> {
     Ok(sqlx::query_as!(
         Colleague,
         r#"select m.user_id, u.name, u.email, m.role, u.two_factor_at is not null as "two_factor!", m.created_at
              from workspace_members m
              join users u on u.id = m.user_id
-            order by lower(u.name), m.user_id"#
+            where $1::uuid is null or m.user_id = $1
+            order by lower(u.name), m.user_id"#,
+        user as _,
     )
     .fetch_all(tx.conn())
     .await?)
-}
-
-pub async fn find(tx: &mut WorkspaceTx, user: UserId) -> Result<Colleague> {
-    sqlx::query_as!(
-        Colleague,
-        r#"select m.user_id, u.name, u.email, m.role, u.two_factor_at is not null as "two_factor!", m.created_at
-             from workspace_members m
-             join users u on u.id = m.user_id
-            where m.user_id = $1"#,
-        user as _,
-    )
-    .fetch_optional(tx.conn())
-    .await?
-    .ok_or(Error::NotFound("the member"))
 }
 
 /// Returns whether `user` joined; one who is a member already keeps their role. A new agent gets the starting credits.

@@ -116,15 +116,12 @@ pub async fn update(
         ));
     }
     let before = current(tx).await?;
-    let after = sqlx::query_as!(
-        Workspace,
+    let changed = sqlx::query!(
         "update workspaces
             set name = coalesce($1, name), default_region = coalesce($2, default_region),
                 require_two_factor = coalesce($3, require_two_factor), starting_credits = coalesce($4, starting_credits),
                 low_credits_at = coalesce($5, low_credits_at), text_validity_minutes = coalesce($6, text_validity_minutes),
-                opt_out_scope = coalesce($7, opt_out_scope), failover = coalesce($8, failover), updated_at = now()
-          returning id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, text_validity_minutes,
-                    opt_out_scope, failover, created_at, updated_at",
+                opt_out_scope = coalesce($7, opt_out_scope), failover = coalesce($8, failover), updated_at = now()",
         change.name.as_deref().map(str::trim),
         change.default_region,
         change.require_two_factor,
@@ -134,9 +131,12 @@ pub async fn update(
         change.opt_out_scope as _,
         change.failover,
     )
-    .fetch_optional(tx.conn())
-    .await?
-    .ok_or(Error::NotAMember)?;
+    .execute(tx.conn())
+    .await?;
+    if changed.rows_affected() == 0 {
+        return Err(Error::NotAMember);
+    }
+    let after = current(tx).await?;
     let (was, is) = (settings(&before), settings(&after));
     if was == is {
         return Ok(after);
