@@ -1,7 +1,8 @@
 //! Credits: an agent spends one for each text. Admins spend none.
 //!
-//! Only `spend_credit`, `return_credit` and `grant_credits` in `db/functions/` write them: a credit is taken in the statement that queues
-//! the text, and is returned if the text is never sent. Balance and ledger change together or not at all.
+//! A member's transaction writes them by `spend_credit`, `return_credit` and `grant_credits` in `db/functions/` only: a
+//! credit is taken in the statement that queues the text, and is returned if the text is never sent. Balance and ledger
+//! change together or not at all.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
