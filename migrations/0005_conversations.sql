@@ -4,7 +4,7 @@ create table contacts (
     workspace_id uuid not null default current_workspace() references workspaces on delete cascade,
     id           uuid not null,
     phone_number text not null check (is_address(phone_number)), -- E.164, or another sender id
-    name         text check (length(name) between 1 and 120),
+    name         text check (length(name) between 1 and 120 and name is nfc normalized),
     email        text check (length(email) <= 254),
     notes        text not null default '' check (length(notes) <= 5000),
     created_by   uuid references users on delete set null,       -- null: by an inbound message

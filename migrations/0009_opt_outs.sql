@@ -48,10 +48,10 @@ select confine_to_workspace('opt_outs',
     readers => 'number_id = any ((select my_numbers())::uuid[])', writers => 'number_id = any ((select my_numbers())::uuid[])');
 select confine_to_workspace('consents',
     readers => 'number_id = any ((select my_numbers())::uuid[])', writers => 'number_id = any ((select my_numbers())::uuid[])');
-select confine_to_workspace('remembered_opt_outs', readers => '(select i_am_admin())', writers => 'false');
+select confine_to_workspace('remembered_opt_outs', readers => '(select i_am_admin())', writers => '(select i_am_admin())');
 
 grant select, insert, update, delete on opt_outs to messagehub_people;
 grant select, insert on consents to messagehub_people;
-grant select on remembered_opt_outs to messagehub_people;
+grant select, delete on remembered_opt_outs to messagehub_people;
 grant select, insert, update, delete on opt_outs, consents to messagehub_system;
 grant select, insert, delete on remembered_opt_outs to messagehub_system;

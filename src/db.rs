@@ -126,6 +126,7 @@ impl Db {
         Ok(SystemTx {
             tx: self.system.begin().await?,
             announced: Announced::new(&self.bus),
+            _share: None,
         })
     }
 
@@ -134,6 +135,7 @@ impl Db {
         Ok(SystemTx {
             tx: self.ingest.begin().await?,
             announced: Announced::new(&self.bus),
+            _share: None,
         })
     }
 
@@ -268,6 +270,19 @@ impl WorkspaceTx {
         self.announced.events.push(event);
     }
 
+    /// Continues as the system role, for a verb that writes what no member may write. Whether this member may call it
+    /// is checked before, or by a function that knows the user of the transaction. One round trip.
+    pub async fn with_system_rights(mut self) -> Result<SystemTx> {
+        sqlx::raw_sql("set local role messagehub_system")
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(SystemTx {
+            tx: self.tx,
+            announced: self.announced,
+            _share: Some(self._share),
+        })
+    }
+
     pub async fn commit(self) -> Result<()> {
         self.tx.commit().await?;
         self.announced.publish();
@@ -279,6 +294,7 @@ impl WorkspaceTx {
 pub struct SystemTx {
     tx: Transaction<'static, Postgres>,
     announced: Announced,
+    _share: Option<Share>,
 }
 
 impl SystemTx {

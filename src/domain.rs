@@ -1,5 +1,5 @@
 //! Nouns and verbs of the product. Imports point to the left:
-//! audit ← accounts ← workspaces ← members ← invitations, credits, numbers, contacts ← settings ← conversations
+//! audit ← members ← accounts ← workspaces ← invitations, credits, numbers, contacts ← settings ← conversations
 //! ← templates ← messages ← drafts, search.
 
 pub mod accounts;

@@ -7,7 +7,7 @@ pub mod web; //       every route; JSON, pages, the WebSocket, the providers' we
 pub mod workers; //   background jobs: sender, clock, outcome resolver, media fetcher, reconciler, notifiers, housekeeping
 
 // ── domain: nouns and verbs of the product ──
-pub mod domain; //    accounts ← workspaces ← members ← numbers, credits, contacts ← conversations ← messages
+pub mod domain; //    members ← accounts ← workspaces ← numbers, credits, contacts ← conversations ← messages
 
 pub mod app; //       handles shared by adapters, workers and verbs that call providers
 
@@ -34,6 +34,7 @@ pub mod providers; // trait Provider: Twilio, Telnyx, sandbox
 pub mod push; //      web push notifications
 pub mod sheet; //     reading and writing CSV files
 pub mod storage; //   media storage: a directory or a bucket
+pub mod unicode; //   the composed form of text (NFC)
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use crate::config::{Config, Signups};
 use crate::db::{Db, SystemTx};
 use crate::domain::audit::{self, AuditAction};
 use crate::domain::contacts::is_email;
-use crate::domain::members::Role;
+use crate::domain::members::{self, Role};
 use crate::domain::workspaces::{self, WorkspaceMembership};
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::ids::{UserId, WorkspaceId};
@@ -218,7 +218,9 @@ pub async fn create(
     .fetch_optional(tx.conn())
     .await?;
     match existing {
-        Some(existing) => workspaces::add_member(&mut tx, existing, user, role).await?,
+        Some(existing) => {
+            members::add(&mut tx, existing, user, role).await?;
+        }
         None if role == Role::Admin => {
             workspaces::found(&mut tx, workspace, user, None).await?;
         }

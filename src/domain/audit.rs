@@ -192,7 +192,7 @@ pub async fn record_everywhere(
     Ok(())
 }
 
-/// An action of a user who has no access to the workspace yet, such as joining it.
+/// An action of a user in a transaction without their rights: they have no access yet, or the verb needs more.
 pub async fn record_in(
     tx: &mut SystemTx,
     workspace: WorkspaceId,

@@ -8,6 +8,7 @@ pub mod export;
 pub mod fields;
 pub mod import;
 pub mod list;
+mod lock;
 pub mod merge;
 pub mod remove;
 pub mod tags;
@@ -27,9 +28,10 @@ use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, NumberId, WorkspaceId};
 use crate::phone::search::SearchInput;
 use crate::phone::{self, Phone, Region};
+use crate::unicode::composed;
 use tags::Tag;
 
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, utoipa::ToSchema)]
 pub struct Contact {
     pub id: ContactId,
     pub workspace_id: WorkspaceId,
@@ -48,6 +50,13 @@ pub struct Contact {
     pub custom_fields: Json<BTreeMap<String, String>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+}
+
+/// As `contact_json` in the database writes it.
+impl From<Json<Contact>> for Contact {
+    fn from(Json(contact): Json<Contact>) -> Self {
+        contact
+    }
 }
 
 impl Contact {
@@ -157,8 +166,9 @@ pub fn is_email(text: &str) -> bool {
 }
 
 pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Contact> {
+    let name = draft.name.as_deref().map(composed);
     check(
-        draft.name.as_deref(),
+        name.as_deref(),
         draft.email.as_deref(),
         draft.notes.as_deref(),
     )?;
@@ -170,7 +180,7 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Contact> {
          values ($1, $2, nullif(trim($3), ''), nullif(trim($4), ''), coalesce($5, ''), jsonb_strip_nulls($6), current_user_id())",
         id as _,
         phone.as_str(),
-        draft.name,
+        name.as_deref(),
         draft.email,
         draft.notes,
         Json(values) as _,
@@ -212,7 +222,15 @@ pub async fn parse_phone(tx: &mut WorkspaceTx, text: &str) -> Result<Phone> {
 
 pub async fn find(tx: &mut WorkspaceTx, id: ContactId) -> Result<Contact> {
     let workspace = tx.workspace();
-    by_ids(tx.conn(), workspace, &[id])
+    find_in(tx.conn(), workspace, id).await
+}
+
+async fn find_in(
+    conn: &mut sqlx::PgConnection,
+    workspace: WorkspaceId,
+    id: ContactId,
+) -> Result<Contact> {
+    by_ids(conn, workspace, &[id])
         .await?
         .pop()
         .ok_or(Error::NotFound("the contact"))
@@ -224,11 +242,8 @@ async fn by_ids(
     workspace: WorkspaceId,
     ids: &[ContactId],
 ) -> Result<Vec<Contact>> {
-    Ok(sqlx::query_as!(
-        Contact,
-        r#"select c.id, c.workspace_id, c.name, c.phone_number, addresses_of(c.workspace_id, c.id) as "other_numbers!",
-                  c.email, c.notes, tags_of(c.workspace_id, c.id) as "tags!: _", c.custom_fields as "custom_fields: _",
-                  c.created_at, c.updated_at
+    let contacts = sqlx::query_scalar!(
+        r#"select contact_json(c) as "contact!: Json<Contact>"
              from unnest($2::uuid[]) with ordinality as k (id, place)
              join contacts c on c.workspace_id = $1 and c.id = k.id
             order by k.place"#,
@@ -236,7 +251,8 @@ async fn by_ids(
         ids as _,
     )
     .fetch_all(conn)
-    .await?)
+    .await?;
+    Ok(contacts.into_iter().map(Contact::from).collect())
 }
 
 /// The contact that this one was merged into.
@@ -273,8 +289,9 @@ pub async fn look_up(
 }
 
 pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: ContactChange) -> Result<Contact> {
+    let name = change.name.as_deref().map(composed);
     check(
-        change.name.as_deref(),
+        name.as_deref(),
         change.email.as_deref(),
         change.notes.as_deref(),
     )?;
@@ -283,10 +300,13 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: ContactChange) 
     let phone = match &change.phone_number {
         // The stored address may be a sender name, which does not parse as a number.
         Some(text) if text.trim() != before && text.trim() != phone::display(&before) => {
-            Some(parse_phone(tx, text).await?)
+            Some(parse_phone(tx, text).await?).filter(|phone| phone.as_str() != before)
         }
         _ => None,
     };
+    if phone.is_some() {
+        remember_opt_outs(tx, id).await?;
+    }
     sqlx::query!(
         "update contacts
             set name = case when $2::text is null then name else nullif(trim($2), '') end,
@@ -296,7 +316,7 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: ContactChange) 
                 updated_at = clock_timestamp(), updated_by = current_user_id()
           where id = $1",
         id as _,
-        change.name,
+        name.as_deref(),
         change.email,
         change.notes,
         phone.as_ref().map(Phone::as_str),
@@ -320,7 +340,7 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: ContactChange) 
         };
         audit::record(tx, AuditAction::ContactRenamed, audit_record).await?;
     }
-    if let Some(phone) = phone.filter(|phone| phone.as_str() != before) {
+    if let Some(phone) = phone {
         let audit_record = AuditRecord {
             subject: &contact.title(),
             subject_id: Some(id.0),
@@ -333,6 +353,14 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: ContactChange) 
     }
     announce(tx, id);
     Ok(contact)
+}
+
+/// Opt-outs also hold for the number that the contact leaves. A trigger applies those of the number that it gets.
+async fn remember_opt_outs(tx: &mut WorkspaceTx, contact: ContactId) -> Result<()> {
+    sqlx::query!("select remember_opt_outs($1)", contact as _)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
 }
 
 /// Announces the change with one conversation of the contact; the hub finds the others. One round trip.

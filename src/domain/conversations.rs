@@ -1,7 +1,5 @@
 //! Conversations: the messages between one contact and one number.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
@@ -9,7 +7,6 @@ use sqlx::types::Json;
 use self::activity::Kind;
 use crate::clock;
 use crate::db::{Db, WorkspaceTx};
-use crate::domain::contacts::tags::Tag;
 use crate::domain::contacts::{self, Contact};
 use crate::domain::{messages, string_enum};
 use crate::error::{Error, Result, ago};
@@ -85,78 +82,6 @@ impl Conversation {
     }
 }
 
-struct Row {
-    id: ConversationId,
-    workspace_id: WorkspaceId,
-    contact_id: ContactId,
-    contact_name: Option<String>,
-    contact_phone: String,
-    contact_email: Option<String>,
-    contact_notes: String,
-    contact_created_at: DateTime<Utc>,
-    contact_updated_at: DateTime<Utc>,
-    contact_fields: Json<BTreeMap<String, String>>,
-    contact_tags: Json<Vec<Tag>>,
-    contact_others: Vec<String>,
-    number_id: NumberId,
-    number_name: String,
-    number_phone: String,
-    status: Status,
-    assignee_id: Option<UserId>,
-    assignee_name: Option<String>,
-    snoozed_until: Option<DateTime<Utc>>,
-    unread_count: i32,
-    last_message_at: DateTime<Utc>,
-    last_message_preview: String,
-    last_message_direction: messages::Direction,
-    last_message_status: messages::Status,
-    last_message_id: Option<MessageId>,
-    opted_out: bool,
-    near_stop_id: Option<MessageId>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-impl From<Row> for Conversation {
-    fn from(row: Row) -> Self {
-        Self {
-            contact: Contact {
-                id: row.contact_id,
-                workspace_id: row.workspace_id,
-                name: row.contact_name,
-                phone_number: row.contact_phone,
-                other_numbers: row.contact_others,
-                email: row.contact_email,
-                notes: row.contact_notes,
-                tags: row.contact_tags,
-                custom_fields: row.contact_fields,
-                created_at: row.contact_created_at,
-                updated_at: row.contact_updated_at,
-            },
-            id: row.id,
-            workspace_id: row.workspace_id,
-            contact_id: row.contact_id,
-            number_id: row.number_id,
-            number_name: row.number_name,
-            number_phone: row.number_phone,
-            status: row.status,
-            assignee_id: row.assignee_id,
-            assignee_name: row.assignee_name,
-            snoozed_until: row.snoozed_until,
-            unread_count: row.unread_count,
-            last_message_at: row.last_message_at,
-            last_message_preview: row.last_message_preview,
-            last_message_direction: row.last_message_direction,
-            last_message_status: row.last_message_status,
-            last_message_id: row.last_message_id,
-            opted_out: row.opted_out,
-            near_stop_id: row.near_stop_id,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assignee {
     Nobody,
@@ -186,6 +111,31 @@ pub struct Filter {
     pub q: Option<String>,
 }
 
+/// The conversations `v` of the rows `k`, which the first argument joins.
+macro_rules! conversations_of {
+    ($rows:literal, $order:literal, $($arguments:tt)*) => {
+        sqlx::query_as!(
+            Conversation,
+            r#"select v.id as "id!: ConversationId", v.workspace_id as "workspace_id!: WorkspaceId",
+                      v.contact_id as "contact_id!: ContactId", contact_json(c) as "contact!: Json<Contact>",
+                      v.number_id as "number_id!: NumberId", n.friendly_name as "number_name!", n.phone_number as "number_phone!",
+                      v.status as "status!: Status", v.assignee_id as "assignee_id?: UserId",
+                      (select u.name from users u where u.id = v.assignee_id) as assignee_name, v.snoozed_until as "snoozed_until?",
+                      v.unread_count as "unread_count!", v.last_message_at as "last_message_at!",
+                      v.last_message_preview as "last_message_preview!",
+                      v.last_message_direction as "last_message_direction!: messages::Direction",
+                      v.last_message_status as "last_message_status!: messages::Status",
+                      v.last_message_id as "last_message_id?: MessageId", v.near_stop_id as "near_stop_id?: MessageId",
+                      is_opted_out(v.workspace_id, v.contact_id, v.number_id) as "opted_out!",
+                      v.created_at as "created_at!", v.updated_at as "updated_at!"
+                 from "# + $rows + r#"
+                 join contacts c on c.workspace_id = v.workspace_id and c.id = v.contact_id
+                 join numbers n on n.workspace_id = v.workspace_id and n.id = v.number_id"# + $order,
+            $($arguments)*
+        )
+    };
+}
+
 /// Newest first. The page is found by short scans of the index that fits the filter (`list_conversations`); only its
 /// own rows are then joined. One round trip; two with a tag or a search.
 pub async fn list(
@@ -205,29 +155,10 @@ pub async fn list(
         (None, tag, search) => contacts::list::few_matches(tx, search.as_ref(), tag, false).await?,
     };
     let are_few = contact_ids.is_some();
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select v.id as "id!: ConversationId", v.workspace_id as "workspace_id!: WorkspaceId",
-                  v.contact_id as "contact_id!: ContactId", c.name as contact_name, c.phone_number as contact_phone,
-                  c.email as contact_email, c.notes as contact_notes, c.created_at as contact_created_at,
-                  c.updated_at as contact_updated_at, c.custom_fields as "contact_fields: _",
-                  tags_of(c.workspace_id, c.id) as "contact_tags!: _", addresses_of(c.workspace_id, c.id) as "contact_others!",
-                  v.number_id as "number_id!: NumberId", n.friendly_name as number_name,
-                  n.phone_number as number_phone, v.status as "status!: Status", v.assignee_id as "assignee_id: UserId",
-                  (select u.name from users u where u.id = v.assignee_id) as assignee_name, v.snoozed_until,
-                  v.unread_count as "unread_count!", v.last_message_at as "last_message_at!",
-                  v.last_message_preview as "last_message_preview!",
-                  v.last_message_direction as "last_message_direction!: messages::Direction",
-                  v.last_message_status as "last_message_status!: messages::Status",
-                  v.last_message_id as "last_message_id: MessageId", v.created_at as "created_at!",
-                  v.updated_at as "updated_at!",
-                  v.near_stop_id as "near_stop_id: MessageId",
-                  is_opted_out(v.workspace_id, v.contact_id, v.number_id) as "opted_out!"
-             from list_conversations($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) p
-             join conversations v on v.workspace_id = current_workspace() and v.id = p.id
-             join contacts c on c.workspace_id = v.workspace_id and c.id = v.contact_id
-             join numbers n on n.workspace_id = v.workspace_id and n.id = v.number_id
-            order by p.place"#,
+    let rows = conversations_of!(
+        "list_conversations($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) k
+         join conversations v on v.workspace_id = current_workspace() and v.id = k.id",
+        " order by k.place",
         filter.status as _,
         filter.number as _,
         filter.assignee == Some(Assignee::Nobody),
@@ -247,7 +178,6 @@ pub async fn list(
     )
     .fetch_all(tx.conn())
     .await?;
-    let rows = rows.into_iter().map(Conversation::from).collect();
     Ok(page(rows, limit, cursor_of))
 }
 
@@ -313,29 +243,15 @@ async fn by_ids(
     workspaces: &[WorkspaceId],
     ids: &[ConversationId],
 ) -> Result<Vec<Conversation>> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select v.id, v.workspace_id, v.contact_id, c.name as contact_name, c.phone_number as contact_phone,
-                  c.email as contact_email, c.notes as contact_notes, c.created_at as contact_created_at,
-                  c.updated_at as contact_updated_at, c.custom_fields as "contact_fields: _",
-                  tags_of(c.workspace_id, c.id) as "contact_tags!: _", addresses_of(c.workspace_id, c.id) as "contact_others!",
-                  v.number_id, n.friendly_name as number_name,
-                  n.phone_number as number_phone, v.status, v.assignee_id, u.name as "assignee_name?", v.snoozed_until,
-                  v.unread_count, v.last_message_at, v.last_message_preview, v.last_message_direction,
-                  v.last_message_status, v.last_message_id, v.created_at, v.updated_at,
-                  v.near_stop_id as "near_stop_id: MessageId",
-                  is_opted_out(v.workspace_id, v.contact_id, v.number_id) as "opted_out!"
-             from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, id)
-             join conversations v on v.workspace_id = k.workspace_id and v.id = k.id
-             join contacts c on c.workspace_id = v.workspace_id and c.id = v.contact_id
-             join numbers n on n.workspace_id = v.workspace_id and n.id = v.number_id
-             left join users u on u.id = v.assignee_id"#,
+    Ok(conversations_of!(
+        "unnest($1::uuid[], $2::uuid[]) as k (workspace_id, id)
+         join conversations v on v.workspace_id = k.workspace_id and v.id = k.id",
+        "",
         workspaces as _,
         ids as _,
     )
     .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(Conversation::from).collect())
+    .await?)
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,7 +1,8 @@
 //! Credits: an agent spends one for each text. Admins spend none.
 //!
-//! Only `spend_credit`, `return_credit` and `grant_credits` in `db/functions/` write them: a credit is taken in the statement that queues
-//! the text, and is returned if the text is never sent. Balance and ledger change together or not at all.
+//! A member's transaction writes them by `spend_credit`, `return_credit` and `grant_credits` in `db/functions/` only: a
+//! credit is taken in the statement that queues the text, and is returned if the text is never sent. Balance and ledger
+//! change together or not at all.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,19 @@ pub struct Account {
 }
 
 pub async fn list(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<Account>> {
+    select(tx, None).await
+}
+
+/// A member's own account, or any account for an admin.
+pub async fn of(tx: &mut WorkspaceTx, member: &Member, user: UserId) -> Result<Account> {
+    may_see(member, user)?;
+    select(tx, Some(user))
+        .await?
+        .pop()
+        .ok_or(Error::NotFound("the member"))
+}
+
+async fn select(tx: &mut WorkspaceTx, user: Option<UserId>) -> Result<Vec<Account>> {
     Ok(sqlx::query_as!(
         Account,
         r#"select m.user_id, u.name, u.email, m.role, coalesce(a.balance, 0) as "balance!", m.role = 'admin' as "unlimited!",
@@ -41,29 +55,12 @@ pub async fn list(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<Account>> {
              join users u on u.id = m.user_id
              join workspaces w on w.id = m.workspace_id
              left join credit_accounts a on a.workspace_id = m.workspace_id and a.user_id = m.user_id
-            order by lower(u.name), m.user_id"#
+            where $1::uuid is null or m.user_id = $1
+            order by lower(u.name), m.user_id"#,
+        user as _,
     )
     .fetch_all(tx.conn())
     .await?)
-}
-
-/// A member's own account, or any account for an admin.
-pub async fn of(tx: &mut WorkspaceTx, member: &Member, user: UserId) -> Result<Account> {
-    may_see(member, user)?;
-    sqlx::query_as!(
-        Account,
-        r#"select m.user_id, u.name, u.email, m.role, coalesce(a.balance, 0) as "balance!", m.role = 'admin' as "unlimited!",
-                  m.role <> 'admin' and coalesce(a.balance, 0) <= w.low_credits_at as "is_low!"
-             from workspace_members m
-             join users u on u.id = m.user_id
-             join workspaces w on w.id = m.workspace_id
-             left join credit_accounts a on a.workspace_id = m.workspace_id and a.user_id = m.user_id
-            where m.user_id = $1"#,
-        user as _,
-    )
-    .fetch_optional(tx.conn())
-    .await?
-    .ok_or(Error::NotFound("the member"))
 }
 
 fn may_see(member: &Member, user: UserId) -> Result<()> {
@@ -277,16 +274,28 @@ pub(in crate::domain) async fn give_back(
     workspace: WorkspaceId,
     message: MessageId,
 ) -> Result<Option<Event>> {
+    Ok(give_back_all(conn, workspace, &[message]).await?.pop())
+}
+
+/// The same for several texts, in one statement.
+pub(in crate::domain) async fn give_back_all(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    messages: &[MessageId],
+) -> Result<Vec<Event>> {
     let returned = sqlx::query_scalar!(
-        r#"select account as "account!: UserId" from return_credit($1, $2)"#,
+        r#"select r.account as "account!: UserId"
+             from unnest($2::uuid[]) as m (id)
+            cross join lateral return_credit($1, m.id) r"#,
         workspace as _,
-        message as _,
+        messages as _,
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(returned.map(|user| Event::CreditsChanged {
+    let events = returned.into_iter().map(|user| Event::CreditsChanged {
         workspace,
         user,
         low: false,
-    }))
+    });
+    Ok(events.collect())
 }

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::clock;
 use crate::config::Config;
 use crate::db::SystemTx;
-use crate::domain::members::Role;
+use crate::domain::members::{self, Role};
 use crate::domain::{accounts, integrations, workspaces};
 use crate::error::{Error, Result};
 use crate::ids::{IntegrationId, NumberId, UserId, WorkspaceId};
@@ -167,8 +167,8 @@ async fn open_office(tx: &mut SystemTx, app: &App, hash: &str) -> Result<Office>
     let sam = accounts::insert_user(tx, Staff::Sam.name(), SAM, hash).await?;
     let lin = accounts::insert_user(tx, Staff::Lin.name(), LIN, hash).await?;
     let workspace = workspaces::found(tx, "Harbor Dental", jo, None).await?.id;
-    workspaces::add_member(tx, workspace, sam, Role::Agent).await?;
-    workspaces::add_member(tx, workspace, lin, Role::Agent).await?;
+    members::add(tx, workspace, sam, Role::Agent).await?;
+    members::add(tx, workspace, lin, Role::Agent).await?;
     let office = Office {
         workspace,
         jo,

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::db::WorkspaceTx;
 use crate::domain::media::uploads;
 use crate::domain::messages::Media;
-use crate::domain::messages::segments::composed;
 use crate::error::{Check, Error, Result};
 use crate::ids::{ConversationId, MediaId, NumberId};
 use crate::listing::{Cursor, Page, Span, page};
+use crate::unicode::composed;
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = SavedDraft)]

@@ -11,7 +11,7 @@ use crate::domain::conversations::activity::Activity;
 use crate::domain::credits::Balance;
 use crate::domain::drafts::{self, Draft};
 use crate::domain::members::{Colleague, Member};
-use crate::domain::numbers::{self, Number, Viewer};
+use crate::domain::numbers::{Number, Viewer};
 use crate::domain::opt_outs::Consent;
 use crate::domain::settings::Notifications;
 use crate::domain::templates::{self, Template};
@@ -36,14 +36,10 @@ pub async fn surroundings(tx: &mut WorkspaceTx, member: &Member) -> Result<Surro
                   s.mail_when_credits_low as "mail_when_credits_low?", s.push_preview as "push_preview?",
                   m.role = 'admin' as "unlimited!", coalesce(a.balance, 0) as "balance!",
                   coalesce(a.balance, 0) <= w.low_credits_at as "is_low!",
-                  coalesce((select json_agg(t) from (
-                      select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms,
-                             n.voice, n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at,
-                             n.last_missed_at, n.compared_until, n.messages_per_second,
-                             default_send_rate(i.provider, n.phone_number) as usual_messages_per_second
-                        from numbers n
-                        join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
-                       order by n.is_default desc, n.created_at, n.id) t), '[]') as "numbers!: Json<Vec<numbers::Row>>",
+                  coalesce((select jsonb_agg(number_json(n, i.provider) order by n.is_default desc, n.created_at, n.id)
+                              from numbers n
+                              join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id),
+                           '[]') as "numbers!: Json<Vec<Number>>",
                   coalesce((select json_agg(t) from (
                       select o.user_id, u.name, u.email, o.role, u.two_factor_at is not null as two_factor, o.created_at
                         from workspace_members o
@@ -61,7 +57,7 @@ pub async fn surroundings(tx: &mut WorkspaceTx, member: &Member) -> Result<Surro
     .ok_or(Error::NotFound("the member"))?;
     let usual = Notifications::default();
     Ok(Surroundings {
-        numbers: row.numbers.0.into_iter().map(Number::from).collect(),
+        numbers: row.numbers.0,
         colleagues: row.colleagues.0,
         signature: row.signature.unwrap_or_default(),
         notifications: Notifications {

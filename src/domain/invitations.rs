@@ -16,7 +16,7 @@ use crate::db::{Db, SystemTx, WorkspaceTx};
 use crate::domain::accounts::{self, Caller, SignedIn, fingerprint, random_token, throttle};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::contacts::is_email;
-use crate::domain::members::{Admin, Role};
+use crate::domain::members::{self, Admin, Role};
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{InvitationId, NumberId, SessionId, UserId, WorkspaceId};
@@ -354,16 +354,8 @@ async fn join(tx: &mut SystemTx, token: &str, user: UserId, caller: &Caller) -> 
     .await?
     .ok_or(Error::NotFound("an invitation behind this link (it may be used, withdrawn or expired)"))?;
     let workspace = invitation.workspace;
-    let joined = sqlx::query!(
-        "insert into workspace_members (workspace_id, user_id, role) values ($1, $2, $3) on conflict do nothing",
-        workspace as _,
-        user as _,
-        invitation.role as _,
-    )
-    .execute(tx.conn())
-    .await?;
-    if joined.rows_affected() == 0 {
-        return Ok(()); // already a member: the role stays
+    if !members::add(tx, workspace, user, invitation.role).await? {
+        return Ok(());
     }
     sqlx::query!(
         "insert into number_members (workspace_id, number_id, user_id)

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::db::{Db, TenantContext, WorkspaceTx};
+use crate::db::{Db, SystemTx, TenantContext, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::string_enum;
 use crate::error::{Error, OnConstraint, Result};
@@ -52,6 +52,11 @@ impl Member {
 
     pub fn is_admin(&self) -> bool {
         self.role == Role::Admin
+    }
+
+    /// The caller's address, for the audit log.
+    pub fn address(&self) -> Option<String> {
+        self.tenant.address.map(|address| address.to_string())
     }
 }
 
@@ -150,29 +155,73 @@ pub struct Colleague {
 }
 
 pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Colleague>> {
+    select(tx, None).await
+}
+
+pub async fn find(tx: &mut WorkspaceTx, user: UserId) -> Result<Colleague> {
+    select(tx, Some(user))
+        .await?
+        .pop()
+        .ok_or(Error::NotFound("the member"))
+}
+
+async fn select(tx: &mut WorkspaceTx, user: Option<UserId>) -> Result<Vec<Colleague>> {
     Ok(sqlx::query_as!(
         Colleague,
         r#"select m.user_id, u.name, u.email, m.role, u.two_factor_at is not null as "two_factor!", m.created_at
              from workspace_members m
              join users u on u.id = m.user_id
-            order by lower(u.name), m.user_id"#
+            where $1::uuid is null or m.user_id = $1
+            order by lower(u.name), m.user_id"#,
+        user as _,
     )
     .fetch_all(tx.conn())
     .await?)
 }
 
-pub async fn find(tx: &mut WorkspaceTx, user: UserId) -> Result<Colleague> {
-    sqlx::query_as!(
-        Colleague,
-        r#"select m.user_id, u.name, u.email, m.role, u.two_factor_at is not null as "two_factor!", m.created_at
-             from workspace_members m
-             join users u on u.id = m.user_id
-            where m.user_id = $1"#,
+/// Returns whether `user` joined; one who is a member already keeps their role. A new agent gets the starting credits.
+pub async fn add(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    user: UserId,
+    role: Role,
+) -> Result<bool> {
+    let added = sqlx::query!(
+        "insert into workspace_members (workspace_id, user_id, role) values ($1, $2, $3) on conflict do nothing",
+        workspace as _,
+        user as _,
+        role as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    let joined = added.rows_affected() == 1;
+    if joined && role == Role::Agent {
+        grant_starting_credits(tx, workspace, user).await?;
+    }
+    Ok(joined)
+}
+
+/// Once: an agent who comes back has an account already.
+async fn grant_starting_credits(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    user: UserId,
+) -> Result<()> {
+    sqlx::query!(
+        "with opened as (
+             insert into credit_accounts (workspace_id, user_id, balance)
+             select w.id, $2, w.starting_credits from workspaces w where w.id = $1 and w.starting_credits > 0
+                 on conflict do nothing
+             returning workspace_id, user_id, balance
+         )
+         insert into credit_ledger (workspace_id, user_id, delta, balance, kind, reason)
+         select o.workspace_id, o.user_id, o.balance, o.balance, 'granted', 'to begin with' from opened o",
+        workspace as _,
         user as _,
     )
-    .fetch_optional(tx.conn())
-    .await?
-    .ok_or(Error::NotFound("the member"))
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 /// Changes a member's role, with effect on open pages and sockets. The database refuses to demote the last admin.

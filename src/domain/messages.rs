@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::db::{Db, WorkspaceTx};
@@ -58,7 +59,8 @@ pub struct Message {
     pub direction: Direction,
     pub content: String,
     pub message_type: Kind,
-    pub media: Vec<Media>,
+    #[schema(value_type = Vec<Media>)]
+    pub media: Json<Vec<Media>>,
     pub status: Status,
     pub provider: providers::Kind,
     pub provider_sid: Option<String>,
@@ -73,8 +75,9 @@ pub struct Message {
     pub created_by: Option<UserId>,
     pub created_by_name: Option<String>,
     /// The members that a note mentions.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub mentions: Vec<Mention>,
+    #[serde(skip_serializing_if = "has_none")]
+    #[schema(value_type = Vec<Mention>)]
+    pub mentions: Json<Vec<Mention>>,
     pub scheduled_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -84,6 +87,10 @@ pub struct Message {
     /// The message that retried this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retried_as: Option<MessageId>,
+}
+
+fn has_none(mentions: &[Mention]) -> bool {
+    mentions.is_empty()
 }
 
 /// A member whom a note mentions.
@@ -205,66 +212,6 @@ impl Message {
     }
 }
 
-struct Row {
-    id: MessageId,
-    workspace_id: WorkspaceId,
-    conversation_id: ConversationId,
-    contact_id: ContactId,
-    number_id: NumberId,
-    direction: Direction,
-    content: String,
-    message_type: Kind,
-    media: sqlx::types::Json<Vec<Media>>,
-    status: Status,
-    provider: providers::Kind,
-    provider_sid: Option<String>,
-    error_code: Option<String>,
-    error_message: Option<String>,
-    segments: Option<i16>,
-    price: Option<String>,
-    sentiment: Option<String>,
-    created_by: Option<UserId>,
-    created_by_name: Option<String>,
-    mentions: sqlx::types::Json<Vec<Mention>>,
-    scheduled_at: Option<DateTime<Utc>>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-    client_ref: Option<String>,
-    retried_as: Option<MessageId>,
-}
-
-impl From<Row> for Message {
-    fn from(row: Row) -> Self {
-        Self {
-            id: row.id,
-            workspace_id: row.workspace_id,
-            conversation_id: row.conversation_id,
-            contact_id: row.contact_id,
-            number_id: row.number_id,
-            direction: row.direction,
-            content: row.content,
-            message_type: row.message_type,
-            media: row.media.0,
-            status: row.status,
-            provider: row.provider,
-            provider_sid: row.provider_sid,
-            error_code: row.error_code,
-            error_message: row.error_message,
-            segments: row.segments,
-            price: row.price,
-            sentiment: row.sentiment,
-            created_by: row.created_by,
-            created_by_name: row.created_by_name,
-            mentions: row.mentions.0,
-            scheduled_at: row.scheduled_at,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            client_ref: row.client_ref,
-            retried_as: row.retried_as,
-        }
-    }
-}
-
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub conversation: Option<ConversationId>,
@@ -300,13 +247,13 @@ pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<
 macro_rules! messages_of {
     ($keys:tt, $($arguments:tt)*) => {
         sqlx::query_as!(
-            Row,
+            Message,
             r#"select m.id, m.workspace_id, m.conversation_id, m.contact_id, m.number_id, m.direction, m.content,
                       m.message_type, m.status, m.provider, m.provider_sid, m.error_code, m.error_message, m.segments,
                       m.price::text as price, m.sentiment, m.created_by, u.name as "created_by_name?", m.scheduled_at,
                       m.created_at, m.updated_at, m.idempotency_key as client_ref, m.retried_as,
-                      media_of(m.workspace_id, m.id, m.message_type) as "media!: sqlx::types::Json<Vec<Media>>",
-                      mentions_of(m.workspace_id, m.id, m.direction) as "mentions!: sqlx::types::Json<Vec<Mention>>"
+                      media_of(m.workspace_id, m.id, m.message_type) as "media!: Json<Vec<Media>>",
+                      mentions_of(m.workspace_id, m.id, m.direction) as "mentions!: Json<Vec<Mention>>"
                  from "# + $keys + r#"
                  join messages m on m.workspace_id = k.workspace_id and m.id = k.id
                  left join users u on u.id = m.created_by"#,
@@ -323,7 +270,7 @@ async fn in_conversation(
     before: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<Message>> {
-    let rows = messages_of!(
+    Ok(messages_of!(
         "(select $1::uuid as workspace_id, f.id
             from unnest(array(select o.id from messages o
                                where o.conversation_id = $2
@@ -340,8 +287,7 @@ async fn in_conversation(
         limit,
     )
     .fetch_all(tx.conn())
-    .await?;
-    Ok(rows.into_iter().map(Message::from).collect())
+    .await?)
 }
 
 async fn across_conversations(
@@ -407,14 +353,13 @@ async fn by_ids(
     workspaces: &[WorkspaceId],
     ids: &[MessageId],
 ) -> Result<Vec<Message>> {
-    let rows = messages_of!(
+    Ok(messages_of!(
         "unnest($1::uuid[], $2::uuid[]) as k (workspace_id, id)",
         workspaces as _,
         ids as _,
     )
     .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(Message::from).collect())
+    .await?)
 }
 
 /// The preview of a text in the inbox list. `preview_of` in the database follows the same rule.

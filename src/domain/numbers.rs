@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::PgConnection;
+use sqlx::types::Json;
 
 use crate::db::{Db, WorkspaceTx};
-use serde_json::json;
-
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::{self, Admin, Colleague, Member, Role};
 use crate::domain::string_enum;
@@ -33,7 +34,8 @@ string_enum!(
     }
 );
 
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+/// As `number_json` in the database writes it.
+#[derive(Clone, Debug, Deserialize, Serialize, utoipa::ToSchema)]
 pub struct Number {
     pub id: NumberId,
     pub workspace_id: WorkspaceId,
@@ -52,7 +54,7 @@ pub struct Number {
     /// When the newest text arrived by webhook.
     pub last_inbound_at: Option<DateTime<Utc>>,
     /// When the newest text arrived that only a comparison with the provider's list found.
-    #[serde(skip)]
+    #[serde(skip_serializing)]
     pub last_missed_at: Option<DateTime<Utc>>,
     /// Up to this time, every text that the provider received for this number is here.
     pub compared_until: Option<DateTime<Utc>>,
@@ -62,7 +64,7 @@ pub struct Number {
     pub usual_messages_per_second: f64,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, utoipa::ToSchema)]
 pub struct Capabilities {
     pub sms: bool,
     pub mms: bool,
@@ -81,6 +83,15 @@ impl Number {
 
     pub fn formatted_number(&self) -> String {
         phone::display(&self.phone_number)
+    }
+
+    /// When the newest text arrived, if no webhook delivered it. Both times are kept to the minute.
+    pub fn missing_texts_since(&self) -> Option<DateTime<Utc>> {
+        let is_newer = |missed: &DateTime<Utc>| {
+            self.last_inbound_at
+                .is_none_or(|delivered| *missed > delivered + TimeDelta::minutes(1))
+        };
+        self.last_missed_at.filter(is_newer)
     }
 }
 
@@ -136,117 +147,43 @@ pub async fn visible(
     Ok(visible.collect())
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Row {
-    id: NumberId,
-    workspace_id: WorkspaceId,
-    integration_id: IntegrationId,
-    provider: providers::Kind,
-    phone_number: String,
-    friendly_name: String,
-    sms: bool,
-    mms: bool,
-    voice: bool,
-    is_default: bool,
-    status: Status,
-    webhook: WebhookState,
-    webhook_detail: Option<String>,
-    gone_at: Option<DateTime<Utc>>,
-    last_inbound_at: Option<DateTime<Utc>>,
-    last_missed_at: Option<DateTime<Utc>>,
-    compared_until: Option<DateTime<Utc>>,
-    messages_per_second: Option<f64>,
-    usual_messages_per_second: f64,
-}
-
-impl Number {
-    /// When the newest text arrived, if no webhook delivered it. Both times are kept to the minute.
-    pub fn missing_texts_since(&self) -> Option<DateTime<Utc>> {
-        let is_newer = |missed: &DateTime<Utc>| {
-            self.last_inbound_at
-                .is_none_or(|delivered| *missed > delivered + TimeDelta::minutes(1))
-        };
-        self.last_missed_at.filter(is_newer)
-    }
-}
-
-impl From<Row> for Number {
-    fn from(row: Row) -> Self {
-        Self {
-            id: row.id,
-            workspace_id: row.workspace_id,
-            integration_id: row.integration_id,
-            provider: row.provider,
-            phone_number: row.phone_number,
-            friendly_name: row.friendly_name,
-            capabilities: Capabilities {
-                sms: row.sms,
-                mms: row.mms,
-                voice: row.voice,
-            },
-            is_default: row.is_default,
-            status: row.status,
-            webhook: row.webhook,
-            webhook_detail: row.webhook_detail,
-            gone_at: row.gone_at,
-            last_inbound_at: row.last_inbound_at,
-            last_missed_at: row.last_missed_at,
-            compared_until: row.compared_until,
-            messages_per_second: row.messages_per_second,
-            usual_messages_per_second: row.usual_messages_per_second,
-        }
-    }
-}
-
 /// The numbers that the member may see, the default first.
 pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Number>> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.last_missed_at, n.compared_until,
-                n.messages_per_second, default_send_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
-           from numbers n
-           join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
-          order by n.is_default desc, n.created_at, n.id"#
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    Ok(rows.into_iter().map(Number::from).collect())
+    let workspace = tx.workspace();
+    select(tx.conn(), workspace, None).await
 }
 
 /// For the live hub, which shows it to the members who may see it.
 pub async fn look_up(db: &Db, workspace: WorkspaceId, id: NumberId) -> Result<Option<Number>> {
-    Ok(sqlx::query_as!(
-        Row,
-        r#"select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.last_missed_at, n.compared_until,
-                n.messages_per_second, default_send_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
-           from numbers n
-           join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
-          where n.workspace_id = $1 and n.id = $2"#,
-        workspace as _,
-        id as _,
-    )
-    .fetch_optional(db.system_pool())
-    .await?
-    .map(Number::from))
+    let mut conn = db.system_pool().acquire().await?;
+    Ok(select(&mut conn, workspace, Some(id)).await?.pop())
 }
 
 pub async fn find(tx: &mut WorkspaceTx, id: NumberId) -> Result<Number> {
-    sqlx::query_as!(
-        Row,
-        r#"select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.last_missed_at, n.compared_until,
-                n.messages_per_second, default_send_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
-           from numbers n
-           join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
-          where n.id = $1"#,
+    let workspace = tx.workspace();
+    select(tx.conn(), workspace, Some(id))
+        .await?
+        .pop()
+        .ok_or(Error::NotFound("the number"))
+}
+
+async fn select(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    id: Option<NumberId>,
+) -> Result<Vec<Number>> {
+    let numbers = sqlx::query_scalar!(
+        r#"select number_json(n, i.provider) as "number!: Json<Number>"
+             from numbers n
+             join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
+            where n.workspace_id = $1 and ($2::uuid is null or n.id = $2)
+            order by n.is_default desc, n.created_at, n.id"#,
+        workspace as _,
         id as _,
     )
-    .fetch_optional(tx.conn())
-    .await?
-    .map(Number::from)
-    .ok_or(Error::NotFound("the number"))
+    .fetch_all(conn)
+    .await?;
+    Ok(numbers.into_iter().map(|Json(number)| number).collect())
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]

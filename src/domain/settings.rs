@@ -6,10 +6,10 @@ use serde_json::json;
 use crate::db::WorkspaceTx;
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::{self, Admin, Member};
-use crate::domain::messages::segments::composed;
 use crate::domain::numbers;
 use crate::error::{Check, Error, Result};
 use crate::ids::{NumberId, UserId};
+use crate::unicode::composed;
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Settings {

@@ -10,11 +10,11 @@ use crate::db::WorkspaceTx;
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::contacts::like;
 use crate::domain::members::Member;
-use crate::domain::messages::segments::composed;
 use crate::error::{Check, Error, Result};
 use crate::ids::{ConversationId, TemplateId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
+use crate::unicode::composed;
 
 pub mod variables;
 

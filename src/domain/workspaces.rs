@@ -9,7 +9,7 @@ use crate::config::{Config, Signups};
 use crate::db::{Db, SystemTx, WorkspaceTx};
 use crate::domain::accounts::{Caller, User};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
-use crate::domain::members::{Admin, Role};
+use crate::domain::members::{self, Admin, Role};
 use crate::domain::string_enum;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
@@ -116,15 +116,12 @@ pub async fn update(
         ));
     }
     let before = current(tx).await?;
-    let after = sqlx::query_as!(
-        Workspace,
+    let changed = sqlx::query!(
         "update workspaces
             set name = coalesce($1, name), default_region = coalesce($2, default_region),
                 require_two_factor = coalesce($3, require_two_factor), starting_credits = coalesce($4, starting_credits),
                 low_credits_at = coalesce($5, low_credits_at), text_validity_minutes = coalesce($6, text_validity_minutes),
-                opt_out_scope = coalesce($7, opt_out_scope), failover = coalesce($8, failover), updated_at = now()
-          returning id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, text_validity_minutes,
-                    opt_out_scope, failover, created_at, updated_at",
+                opt_out_scope = coalesce($7, opt_out_scope), failover = coalesce($8, failover), updated_at = now()",
         change.name.as_deref().map(str::trim),
         change.default_region,
         change.require_two_factor,
@@ -134,9 +131,12 @@ pub async fn update(
         change.opt_out_scope as _,
         change.failover,
     )
-    .fetch_optional(tx.conn())
-    .await?
-    .ok_or(Error::NotAMember)?;
+    .execute(tx.conn())
+    .await?;
+    if changed.rows_affected() == 0 {
+        return Err(Error::NotAMember);
+    }
+    let after = current(tx).await?;
     let (was, is) = (settings(&before), settings(&after));
     if was == is {
         return Ok(after);
@@ -154,10 +154,25 @@ pub async fn update(
     }
     // Any conversation may be opted out or in now, and texts that wait in it canceled.
     if after.opt_out_scope != before.opt_out_scope {
+        if after.opt_out_scope == OptOutScope::Workspace {
+            fail_opted_out_messages(tx).await?;
+        }
         let workspace = tx.workspace();
         tx.announce(Event::Missed { workspace });
     }
     Ok(after)
+}
+
+/// An opt-out from one number holds for all now: what other numbers have queued for the contact fails.
+async fn fail_opted_out_messages(tx: &mut WorkspaceTx) -> Result<()> {
+    let workspace = tx.workspace();
+    sqlx::query!(
+        "select fail_opted_out_messages($1, array(select distinct contact_id from opt_outs))",
+        workspace as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 fn check(change: &WorkspaceChange) -> Result<()> {
@@ -373,7 +388,7 @@ pub async fn found(
             "this name was taken a moment ago: try again",
         )
     })?;
-    add_member(tx, id, founder, Role::Admin).await?;
+    members::add(tx, id, founder, Role::Admin).await?;
     let made = AuditRecord {
         subject: name.trim(),
         subject_id: Some(id.0),
@@ -394,23 +409,6 @@ pub async fn found(
         slug,
         role: Role::Admin,
     })
-}
-
-pub async fn add_member(
-    tx: &mut SystemTx,
-    workspace: WorkspaceId,
-    user: UserId,
-    role: Role,
-) -> Result<()> {
-    sqlx::query!(
-        "insert into workspace_members (workspace_id, user_id, role) values ($1, $2, $3)",
-        workspace as _,
-        user as _,
-        role as _,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
 }
 
 pub async fn any_exists(db: &Db) -> Result<bool> {

@@ -976,7 +976,6 @@ async fn credits_change_only_through_the_three_functions() {
         .unwrap();
     assert_eq!(back, 0);
     for statement in [
-        "select grant_starting_credits()",
         "select refuse_change_of_append_only()",
         "select require_an_admin()",
     ] {

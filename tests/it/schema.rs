@@ -108,8 +108,8 @@ async fn applying_the_files_again_restores_the_functions_and_triggers_that_they_
         &database,
         "create or replace function max_rows_scanned() returns integer language sql immutable parallel safe as 'select 1';
          create function max_rows_scanned(factor integer) returns integer language sql as 'select 2';
-         drop trigger contacts_before_write_normalize_name on contacts;
-         create trigger composes_it before insert on tags for each row execute function normalize_contact_name();
+         drop trigger message_media_after_delete_queue_removal on message_media;
+         create trigger removes_it after delete on tags for each row execute function queue_file_removal();
          grant execute on function default_send_rate to public",
     )
     .await;

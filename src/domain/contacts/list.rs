@@ -8,6 +8,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::{Contact, by_ids, search_input};
@@ -177,29 +178,78 @@ pub(in crate::domain) async fn few_matches(
     .await?)
 }
 
-/// Selects contacts by filter. A scan direction cannot be a query parameter, so each order is a statement of its own
-/// with the same conditions.
-macro_rules! select_matching {
-    ($tx:ident, $parameters:ident, $columns:literal, $cursor_condition:literal, $order:literal, $limit:expr, $($more:tt)*) => {
-        sqlx::query!(
-            "select " + $columns + r#"
-               from contacts c
-              where ($1::uuid[] is null or c.id = any ($1))
-                and ($2::text is null or contact_matches(c.workspace_id, c.id, (select people_query($2, $6::text[]))))
-                and ($3::uuid is null or has_tag(c.workspace_id, c.id, $3))
-                and (not $4 or exists (select from opt_outs o where o.workspace_id = c.workspace_id and o.contact_id = c.id))
-                and "# + $cursor_condition + " order by " + $order + " limit $5",
-            $parameters.few_matches.as_deref(),
-            $parameters.search_text,
-            $parameters.tag as _,
-            $parameters.opted_out,
-            $limit,
-            &$parameters.numbers,
-            $($more)*
-        )
-        .fetch_all($tx.conn())
-        .await?
-    };
+/// The statements of the orders have the same conditions; which of them, and the direction, differ from call to call.
+type Scan = QueryBuilder<Postgres>;
+
+/// Adds the conditions of the filter. `workspace` and `contact` are the columns of the contact's key.
+fn push_filter(scan: &mut Scan, parameters: &ListParameters, workspace: &str, contact: &str) {
+    if let Some(few_matches) = &parameters.few_matches {
+        scan.push(format_args!(" and {contact} = any ("))
+            .push_bind(few_matches)
+            .push(")");
+    }
+    if let Some(search_text) = &parameters.search_text {
+        scan.push(format_args!(
+            " and contact_matches({workspace}, {contact}, (select people_query("
+        ))
+        .push_bind(search_text)
+        .push(", ")
+        .push_bind(&parameters.numbers)
+        .push(")))");
+    }
+    if let Some(tag) = parameters.tag {
+        scan.push(format_args!(" and has_tag({workspace}, {contact}, "))
+            .push_bind(tag)
+            .push(")");
+    }
+    if parameters.opted_out {
+        scan.push(format_args!(
+            " and exists (select from opt_outs o where o.workspace_id = {workspace} and o.contact_id = {contact})"
+        ));
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    Ascending,
+    Descending,
+}
+
+impl Direction {
+    fn descending_unless(is_reversed: bool) -> Self {
+        match is_reversed {
+            false => Self::Descending,
+            true => Self::Ascending,
+        }
+    }
+
+    /// Compares a row with the last one of the page before.
+    fn comparison(self) -> &'static str {
+        match self {
+            Self::Ascending => ">",
+            Self::Descending => "<",
+        }
+    }
+
+    fn keyword(self) -> &'static str {
+        match self {
+            Self::Ascending => "asc",
+            Self::Descending => "desc",
+        }
+    }
+}
+
+/// Ends a scan by id.
+fn push_page_by_id(scan: &mut Scan, direction: Direction, after: Option<Uuid>, limit: i64) {
+    if let Some(after) = after {
+        scan.push(format_args!(" and c.id {} ", direction.comparison()))
+            .push_bind(after);
+    }
+    scan.push(format_args!(
+        " order by c.id {} limit ",
+        direction.keyword()
+    ))
+    .push_bind(limit);
 }
 
 /// A million contacts: 0.2 ms for an admin (`contacts_pkey`, in either direction). Agents use `visible_contacts`.
@@ -212,26 +262,11 @@ async fn newest(
     if parameters.is_unfiltered_for_agent() {
         return visible_to_agent(tx, parameters, after).await;
     }
-    macro_rules! scan {
-        ($cursor_condition:literal, $order:literal) => {
-            select_matching!(
-                tx,
-                parameters,
-                "c.id, c.created_at",
-                $cursor_condition,
-                $order,
-                parameters.limit + 1,
-                after
-            )
-            .into_iter()
-            .map(|row| (row.id, row.created_at))
-            .collect::<Vec<_>>()
-        };
-    }
-    let rows = match parameters.is_reversed {
-        false => scan!("($7::uuid is null or c.id < $7)", "c.id desc"),
-        true => scan!("($7::uuid is null or c.id > $7)", "c.id"),
-    };
+    let direction = Direction::descending_unless(parameters.is_reversed);
+    let mut scan = Scan::new("select c.id, c.created_at from contacts c where true");
+    push_filter(&mut scan, parameters, "c.workspace_id", "c.id");
+    push_page_by_id(&mut scan, direction, after, parameters.limit + 1);
+    let rows: Vec<(ContactId, DateTime<Utc>)> = scan.build_query_as().fetch_all(tx.conn()).await?;
     let rows = page(rows, parameters.limit, |(id, at)| Cursor {
         at: *at,
         id: id.0,
@@ -272,34 +307,28 @@ async fn by_name(
     span: &Span,
 ) -> Result<Page<ContactId>> {
     let after = span.bookmark()?;
-    let (name, id) = after.map(|it| (it.key, it.id)).unzip();
-    macro_rules! scan {
-        ($cursor_condition:literal, $order:literal) => {
-            select_matching!(
-                tx,
-                parameters,
-                "c.id, c.name_key as \"key!\"",
-                $cursor_condition,
-                $order,
-                parameters.limit + 1,
-                name,
-                id
-            )
-            .into_iter()
-            .map(|row| (row.id, row.key))
-            .collect::<Vec<_>>()
-        };
-    }
-    let rows = match parameters.is_reversed {
-        false => scan!(
-            "($7::text is null or (c.name_key, c.id) > ($7, $8::uuid))",
-            "c.name_key, c.id"
-        ),
-        true => scan!(
-            "($7::text is null or (c.name_key, c.id) < ($7, $8::uuid))",
-            "c.name_key desc, c.id desc"
-        ),
+    let direction = match parameters.is_reversed {
+        false => Direction::Ascending,
+        true => Direction::Descending,
     };
+    let mut scan = Scan::new("select c.id, c.name_key from contacts c where true");
+    push_filter(&mut scan, parameters, "c.workspace_id", "c.id");
+    if let Some(after) = after {
+        scan.push(format_args!(
+            " and (c.name_key, c.id) {} (",
+            direction.comparison()
+        ))
+        .push_bind(after.key)
+        .push(", ")
+        .push_bind(after.id)
+        .push(")");
+    }
+    scan.push(format_args!(
+        " order by c.name_key {0}, c.id {0} limit ",
+        direction.keyword()
+    ))
+    .push_bind(parameters.limit + 1);
+    let rows: Vec<(ContactId, String)> = scan.build_query_as().fetch_all(tx.conn()).await?;
     let rows = page(rows, parameters.limit, |(id, key)| Bookmark {
         key: key.clone(),
         id: id.0,
@@ -340,33 +369,15 @@ async fn untexted(
     after: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<ContactId>> {
-    macro_rules! scan {
-        ($cursor_condition:literal, $order:literal) => {
-            select_matching!(
-                tx,
-                parameters,
-                "c.id",
-                $cursor_condition,
-                $order,
-                limit,
-                after,
-                parameters.only_created_by as _
-            )
-            .into_iter()
-            .map(|row| row.id)
-            .collect()
-        };
+    let direction = Direction::descending_unless(parameters.is_reversed);
+    let mut scan =
+        Scan::new("select c.id from contacts c where not c.texted and c.merged_into is null");
+    push_filter(&mut scan, parameters, "c.workspace_id", "c.id");
+    if let Some(user) = parameters.only_created_by {
+        scan.push(" and c.created_by = ").push_bind(user);
     }
-    Ok(match parameters.is_reversed {
-        false => scan!(
-            "not c.texted and c.merged_into is null and ($7::uuid is null or c.id < $7) and ($8::uuid is null or c.created_by = $8)",
-            "c.id desc"
-        ),
-        true => scan!(
-            "not c.texted and c.merged_into is null and ($7::uuid is null or c.id > $7) and ($8::uuid is null or c.created_by = $8)",
-            "c.id"
-        ),
-    })
+    push_page_by_id(&mut scan, direction, after, limit);
+    Ok(scan.build_query_scalar().fetch_all(tx.conn()).await?)
 }
 
 async fn texted(
@@ -374,56 +385,48 @@ async fn texted(
     parameters: &ListParameters,
     after: Option<&Bookmark>,
 ) -> Result<Vec<(Bookmark, ContactId)>> {
-    let at = after
-        .and_then(|bookmark| bookmark.key[1..].parse::<i64>().ok())
-        .and_then(DateTime::from_timestamp_micros);
-    let row = |at: DateTime<Utc>, id: Uuid, contact| {
-        let key = format!("@{}", at.timestamp_micros());
-        (Bookmark { key, id }, contact)
-    };
-    macro_rules! scan {
-        ($cursor_condition:literal, $order:literal) => {
-            sqlx::query!(
-                r#"select v.id as "id!: ConversationId", v.contact_id as "contact!: ContactId", v.last_message_at as "at!"
-                     from unnest(array['open', 'pending', 'snoozed', 'done']) as s (status)
-                    cross join lateral (
-                        select v.* from conversations v
-                         where v.status = s.status
-                           and not exists (select from conversations n
-                                            where n.workspace_id = v.workspace_id and n.contact_id = v.contact_id
-                                              and (n.last_message_at, n.id) > (v.last_message_at, v.id))
-                           and ($1::uuid[] is null or v.contact_id = any ($1))
-                           and ($2::text is null or contact_matches(v.workspace_id, v.contact_id, (select people_query($2, $8::text[]))))
-                           and ($3::uuid is null or has_tag(v.workspace_id, v.contact_id, $3))
-                           and (not $4 or exists (select from opt_outs o
-                                                   where o.workspace_id = v.workspace_id and o.contact_id = v.contact_id))
-                           and ($5::timestamptz is null or "# + $cursor_condition + ") order by " + $order + " limit $7) v order by " + $order + " limit $7",
-                parameters.few_matches.as_deref(),
-                parameters.search_text,
-                parameters.tag as _,
-                parameters.opted_out,
-                at,
-                after.map(|bookmark| bookmark.id),
-                parameters.limit + 1,
-                &parameters.numbers,
-            )
-            .fetch_all(tx.conn())
-            .await?
-            .into_iter()
-            .map(|found| row(found.at, found.id.0, found.contact))
-            .collect()
-        };
+    let after = after.and_then(|bookmark| {
+        let micros = bookmark.key[1..].parse().ok()?;
+        Some((DateTime::from_timestamp_micros(micros)?, bookmark.id))
+    });
+    let direction = Direction::descending_unless(parameters.is_reversed);
+    let order = format!(
+        " order by v.last_message_at {0}, v.id {0} limit ",
+        direction.keyword()
+    );
+    let mut scan = Scan::new(
+        "select v.id, v.contact_id, v.last_message_at
+           from unnest(array['open', 'pending', 'snoozed', 'done']) as s (status)
+          cross join lateral (
+              select v.* from conversations v
+               where v.status = s.status
+                 and not exists (select from conversations n
+                                  where n.workspace_id = v.workspace_id and n.contact_id = v.contact_id
+                                    and (n.last_message_at, n.id) > (v.last_message_at, v.id))",
+    );
+    push_filter(&mut scan, parameters, "v.workspace_id", "v.contact_id");
+    if let Some((at, id)) = after {
+        scan.push(format_args!(
+            " and (v.last_message_at, v.id) {} (",
+            direction.comparison()
+        ))
+        .push_bind(at)
+        .push(", ")
+        .push_bind(id)
+        .push(")");
     }
-    Ok(match parameters.is_reversed {
-        false => scan!(
-            "(v.last_message_at, v.id) < ($5, $6::uuid)",
-            "v.last_message_at desc, v.id desc"
-        ),
-        true => scan!(
-            "(v.last_message_at, v.id) > ($5, $6::uuid)",
-            "v.last_message_at, v.id"
-        ),
-    })
+    scan.push(&order)
+        .push_bind(parameters.limit + 1)
+        .push(") v")
+        .push(&order)
+        .push_bind(parameters.limit + 1);
+    let rows: Vec<(ConversationId, ContactId, DateTime<Utc>)> =
+        scan.build_query_as().fetch_all(tx.conn()).await?;
+    let found = rows.into_iter().map(|(id, contact, at)| {
+        let key = format!("@{}", at.timestamp_micros());
+        (Bookmark { key, id: id.0 }, contact)
+    });
+    Ok(found.collect())
 }
 
 fn only_ids<T>(found: Page<T>, id: impl Fn(T) -> ContactId) -> Page<ContactId> {

@@ -8,14 +8,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::types::Json;
 
-use super::{Contact, fields, find};
+use self::conversations::Moved;
+use super::{Contact, fields, find, find_in, lock};
 use crate::app::App;
-use crate::db::WorkspaceTx;
+use crate::db::{SystemTx, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Member;
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::ids::{ContactId, ConversationId, NumberId};
+use crate::ids::{ContactId, WorkspaceId};
+use crate::unicode::composed;
+
+mod conversations;
 
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -77,9 +81,6 @@ pub async fn preview(
     .await?)
 }
 
-/// Attempts when the merge and an inbound text deadlock.
-const MAX_ATTEMPTS: usize = 4;
-
 /// Runs in one transaction. Inbound texts wait for its end and then belong to the survivor.
 pub async fn merge(
     app: &App,
@@ -90,7 +91,7 @@ pub async fn merge(
     let mut attempt = 1;
     loop {
         match try_merge(app, member, survivor, request.clone()).await {
-            Err(error) if error.is_deadlock() && attempt < MAX_ATTEMPTS => attempt += 1,
+            Err(error) if error.is_deadlock() && attempt < lock::MAX_ATTEMPTS => attempt += 1,
             done => return done,
         }
     }
@@ -102,102 +103,191 @@ async fn try_merge(
     survivor: ContactId,
     request: Merge,
 ) -> Result<Contact> {
-    let merged = request.contact_id;
+    let (workspace, merged) = (member.workspace(), request.contact_id);
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let before = find(&mut tx, survivor).await?;
+    check_visible(&mut tx, survivor, merged).await?;
+    let request = read(&mut tx, request).await?;
+    let mut tx = tx.with_system_rights().await?;
+    let (own, other) = lock_both(&mut tx, workspace, survivor, merged).await?;
+    let moved = conversations::move_all(&mut tx, workspace, survivor, merged).await?;
+    move_consents(&mut tx, workspace, survivor, merged).await?;
+    move_tags(&mut tx, workspace, survivor, merged).await?;
+    keep_as_number(&mut tx, workspace, survivor, merged).await?;
+    update_survivor(&mut tx, member, &own, &other, request).await?;
+    let after = find_in(tx.conn(), workspace, survivor).await?;
+    record(&mut tx, member, &other, &after, moved.len()).await?;
+    announce(&mut tx, workspace, survivor, merged, &moved).await?;
+    tx.commit().await?;
+    Ok(after)
+}
+
+async fn check_visible(tx: &mut WorkspaceTx, survivor: ContactId, merged: ContactId) -> Result<()> {
+    find(tx, survivor).await?;
     if survivor == merged {
         return Err(Error::field(
             "contact_id",
             "another contact: one cannot be merged with itself",
         ));
     }
-    let other = find(&mut tx, merged).await.map_err(|error| match error {
+    find(tx, merged).await.map_err(|error| match error {
         Error::NotFound(_) => Error::NotFound("the contact who is to go"),
         error => error,
     })?;
-    let moved = conversations_of(&mut tx, merged).await?;
-    let joined: Vec<_> = {
-        let kept = conversations_of(&mut tx, survivor).await?;
-        let is_kept = |number| kept.iter().any(|(_, other)| *other == number);
-        moved
-            .iter()
-            .filter(|(_, number)| is_kept(*number))
-            .copied()
-            .collect()
-    };
-    let outcome = sqlx::query_scalar!(
-        r#"select merge_contacts($1, $2) as "outcome!""#,
+    Ok(())
+}
+
+/// The request with its values as they are stored.
+async fn read(tx: &mut WorkspaceTx, request: Merge) -> Result<Merge> {
+    let name = request.name.map(|name| composed(&name).into_owned());
+    super::check(
+        name.as_deref(),
+        request.email.as_deref(),
+        request.notes.as_deref(),
+    )?;
+    let custom_fields = fields::read(tx, request.custom_fields).await?;
+    Ok(Merge {
+        name,
+        custom_fields,
+        ..request
+    })
+}
+
+/// Refuses if there are conversations that the member may not see.
+async fn lock_both(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    survivor: ContactId,
+    merged: ContactId,
+) -> Result<(Contact, Contact)> {
+    if !lock::with_conversations(tx, workspace, &[survivor, merged]).await? {
+        return Err(Error::NotFound("the contact"));
+    }
+    let sees_all = sqlx::query_scalar!(
+        r#"select sees_all_conversations_of(array[$1::uuid, $2::uuid]) as "sees_all!""#,
         survivor as _,
         merged as _,
     )
     .fetch_one(tx.conn())
     .await?;
-    match outcome.as_str() {
-        "merged" => {}
-        "hidden" => return Err(Error::ContactShared),
-        _ => return Err(Error::NotFound("the contact")),
+    if !sees_all {
+        return Err(Error::ContactShared);
     }
-    let after = update_survivor(&mut tx, &before, &other, request).await?;
-    let audit_record = AuditRecord {
-        subject: &after.title(),
-        subject_id: Some(survivor.0),
-        before: Some(json!({"merged": other.title(), "phone_number": other.phone_number})),
-        after: Some(
-            json!({"name": after.title(), "phone_number": after.phone_number, "conversations": moved.len()}),
-        ),
-    };
-    audit::record(&mut tx, AuditAction::ContactsMerged, audit_record).await?;
-    announce(&mut tx, survivor, merged, &moved, &joined).await?;
-    tx.commit().await?;
-    Ok(after)
+    let own = find_in(tx.conn(), workspace, survivor).await?;
+    let other = find_in(tx.conn(), workspace, merged).await?;
+    Ok((own, other))
 }
 
-async fn conversations_of(
-    tx: &mut WorkspaceTx,
-    contact: ContactId,
-) -> Result<Vec<(ConversationId, NumberId)>> {
-    let rows = sqlx::query!(
-        r#"select id as "id: ConversationId", number_id as "number: NumberId" from conversations where contact_id = $1"#,
-        contact as _,
+/// An opt-out of either contact holds.
+async fn move_consents(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    survivor: ContactId,
+    merged: ContactId,
+) -> Result<()> {
+    sqlx::query!(
+        "update consents set contact_id = $2 where workspace_id = $1 and contact_id = $3",
+        workspace as _,
+        survivor as _,
+        merged as _,
     )
-    .fetch_all(tx.conn())
+    .execute(tx.conn())
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.number)).collect())
+    sqlx::query!(
+        "with moved as (
+             delete from opt_outs where workspace_id = $1 and contact_id = $3
+             returning number_id, source, proof, created_at
+         )
+         insert into opt_outs (workspace_id, contact_id, number_id, source, proof, created_at)
+         select $1, $2, number_id, source, proof, created_at from moved
+             on conflict do nothing",
+        workspace as _,
+        survivor as _,
+        merged as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+async fn move_tags(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    survivor: ContactId,
+    merged: ContactId,
+) -> Result<()> {
+    sqlx::query!(
+        "with moved as (
+             delete from contact_tags where workspace_id = $1 and contact_id = $3
+             returning tag_id
+         )
+         insert into contact_tags (workspace_id, contact_id, tag_id)
+         select $1, $2, tag_id from moved
+             on conflict do nothing",
+        workspace as _,
+        survivor as _,
+        merged as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// The merged contact stays as a phone number of the survivor, as do those merged into it before.
+async fn keep_as_number(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    survivor: ContactId,
+    merged: ContactId,
+) -> Result<()> {
+    sqlx::query!(
+        "update contacts
+            set merged_into = $2, name = null, email = null, notes = '', custom_fields = '{}', updated_at = now()
+          where workspace_id = $1 and (id = $3 or merged_into = $3)",
+        workspace as _,
+        survivor as _,
+        merged as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 /// Stores the survivor's values: the chosen ones, else its own, else the other contact's.
 async fn update_survivor(
-    tx: &mut WorkspaceTx,
+    tx: &mut SystemTx,
+    member: &Member,
     own: &Contact,
     other: &Contact,
     request: Merge,
-) -> Result<Contact> {
+) -> Result<()> {
     let name = request.name.or(own.name.clone()).or(other.name.clone());
     let email = request.email.or(own.email.clone()).or(other.email.clone());
     let notes = request
         .notes
         .unwrap_or_else(|| join_notes(&own.notes, &other.notes));
-    super::check(name.as_deref(), email.as_deref(), Some(&notes))?;
-    let mut values = fields::read(tx, request.custom_fields).await?;
+    let mut values = request.custom_fields;
     for (key, value) in own.custom_fields.iter().chain(other.custom_fields.iter()) {
         values
             .entry(key.clone())
             .or_insert_with(|| Some(value.clone()));
     }
     sqlx::query!(
-        "update contacts
-            set name = nullif(trim($2), ''), email = nullif(trim($3), ''), notes = $4,
-                custom_fields = jsonb_strip_nulls($5), updated_at = clock_timestamp(), updated_by = current_user_id()
-          where id = $1",
+        "update contacts c
+            set name = nullif(trim($3), ''), email = nullif(trim($4), ''), notes = $5, custom_fields = jsonb_strip_nulls($6),
+                texted = exists (select from conversations v where v.workspace_id = $1 and v.contact_id = $2),
+                updated_at = clock_timestamp(), updated_by = $7
+          where c.workspace_id = $1 and c.id = $2",
+        own.workspace_id as _,
         own.id as _,
         name,
         email,
         notes,
         Json(values) as _,
+        member.user() as _,
     )
     .execute(tx.conn())
     .await?;
-    find(tx, own.id).await
+    Ok(())
 }
 
 pub fn join_notes(own: &str, other: &str) -> String {
@@ -210,33 +300,68 @@ pub fn join_notes(own: &str, other: &str) -> String {
     notes.chars().take(5000).collect()
 }
 
+async fn record(
+    tx: &mut SystemTx,
+    member: &Member,
+    other: &Contact,
+    after: &Contact,
+    conversations: usize,
+) -> Result<()> {
+    let audit_record = AuditRecord {
+        subject: &after.title(),
+        subject_id: Some(after.id.0),
+        before: Some(json!({"merged": other.title(), "phone_number": other.phone_number})),
+        after: Some(
+            json!({"name": after.title(), "phone_number": after.phone_number, "conversations": conversations}),
+        ),
+    };
+    audit::record_in(
+        tx,
+        member.workspace(),
+        member.user(),
+        AuditAction::ContactsMerged,
+        member.address().as_deref(),
+        audit_record,
+    )
+    .await
+}
+
 async fn announce(
-    tx: &mut WorkspaceTx,
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
     survivor: ContactId,
     merged: ContactId,
-    moved: &[(ConversationId, NumberId)],
-    joined: &[(ConversationId, NumberId)],
+    moved: &[Moved],
 ) -> Result<()> {
-    let workspace = tx.workspace();
     tx.announce(Event::ContactRemoved {
         workspace,
         contact: merged,
         merged_into: Some(survivor),
-        numbers: moved.iter().map(|(_, number)| *number).collect(),
+        numbers: moved.iter().map(|moved| moved.number).collect(),
     });
-    for (conversation, number) in joined {
+    for gone in moved.iter().filter(|moved| moved.joined_to.is_some()) {
         tx.announce(Event::ConversationRemoved {
             workspace,
-            conversation: *conversation,
-            number: *number,
+            conversation: gone.id,
+            number: gone.number,
         });
     }
-    super::announce(tx, survivor);
+    tx.announce(Event::ContactChanged {
+        workspace,
+        contact: survivor,
+    });
     // The merge may have opted the survivor out: the event carries each conversation's state and what was canceled.
-    if let Some((conversation, _)) = conversations_of(tx, survivor).await?.first() {
+    let conversation = sqlx::query_scalar!(
+        "select id from conversations where workspace_id = $1 and contact_id = $2 limit 1",
+        workspace as _,
+        survivor as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    if let Some(conversation) = conversation {
         tx.announce(Event::ConsentChanged {
             workspace,
-            conversation: *conversation,
+            conversation,
         });
     }
     tx.announce(Event::Queued);

@@ -6,15 +6,17 @@
 
 use serde::Serialize;
 use serde_json::json;
+use sqlx::PgConnection;
 
-use super::{Contact, find};
+use super::{Contact, find, lock};
 use crate::app::App;
-use crate::db::WorkspaceTx;
+use crate::db::{SystemTx, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
+use crate::domain::credits;
 use crate::domain::members::Member;
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::ids::{ContactId, ConversationId, NumberId, UserId};
+use crate::ids::{ContactId, ConversationId, MessageId, NumberId, WorkspaceId};
 
 /// What would be deleted, and what would stay.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -33,91 +35,218 @@ pub struct Preview {
 }
 
 pub async fn preview(tx: &mut WorkspaceTx, member: &Member, contact: ContactId) -> Result<Preview> {
+    count(tx.conn(), member, contact).await
+}
+
+async fn count(conn: &mut PgConnection, member: &Member, contact: ContactId) -> Result<Preview> {
     Ok(sqlx::query_as!(
         Preview,
         r#"with texts as (
                select m.id, m.workspace_id, m.direction, m.status
                  from conversations v
                  join messages m on m.workspace_id = v.workspace_id and m.conversation_id = v.id
-                where v.contact_id = $1
+                where v.workspace_id = $1 and v.contact_id = $2
                 limit 10000
            )
-           select (select count(*) from conversations where contact_id = $1) as "conversations!",
+           select (select count(*) from conversations where workspace_id = $1 and contact_id = $2) as "conversations!",
                   (select count(*) from texts) as "messages!",
                   (select count(*) from texts t join message_media d on d.workspace_id = t.workspace_id and d.message_id = t.id) as "media!",
                   (select count(*) from texts where direction = 'outbound' and status in ('queued', 'scheduled')) as "waiting!",
-                  (select count(*) from opt_outs where contact_id = $1) as "opt_outs!",
-                  $2 or exists (select from contacts where id = $1 and created_by = current_user_id() and not texted) as "may_remove!""#,
+                  (select count(*) from opt_outs where workspace_id = $1 and contact_id = $2) as "opt_outs!",
+                  $4 or exists (select from contacts
+                                 where workspace_id = $1 and id = $2 and created_by = $3 and not texted) as "may_remove!""#,
+        member.workspace() as _,
         contact as _,
+        member.user() as _,
         member.is_admin(),
     )
-    .fetch_one(tx.conn())
+    .fetch_one(conn)
     .await?)
 }
-
-/// Attempts when the deletion and an inbound text deadlock.
-const MAX_ATTEMPTS: usize = 4;
 
 pub async fn remove(app: &App, member: &Member, contact: ContactId) -> Result<()> {
     let mut attempt = 1;
     loop {
         match try_remove(app, member, contact).await {
-            Err(error) if error.is_deadlock() && attempt < MAX_ATTEMPTS => attempt += 1,
+            Err(error) if error.is_deadlock() && attempt < lock::MAX_ATTEMPTS => attempt += 1,
             done => return done,
         }
     }
 }
 
 async fn try_remove(app: &App, member: &Member, id: ContactId) -> Result<()> {
+    let workspace = member.workspace();
     let mut tx = app.db.workspace(member.tenant()).await?;
     let contact = find(&mut tx, id).await?;
-    sqlx::query_scalar!(r#"select lock_my_contact($1) as "locked!""#, id as _,)
-        .fetch_one(tx.conn())
-        .await?;
-    let removal = preview(&mut tx, member, id).await?;
+    let mut tx = tx.with_system_rights().await?;
+    if !lock::with_conversations(&mut tx, workspace, &[id]).await? {
+        return Err(Error::NotFound("the contact"));
+    }
+    let removal = count(tx.conn(), member, id).await?;
     if !removal.may_remove {
         return Err(Error::AdminOnly);
     }
-    let conversations = sqlx::query!(
-        r#"select id as "id: ConversationId", number_id as "number: NumberId" from conversations where contact_id = $1"#,
-        id as _,
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    let returned = sqlx::query!(
-        r#"select account as "account!: UserId", balance as "balance!" from delete_contact($1)"#,
-        id as _,
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    record(&mut tx, &contact, &removal).await?;
-    let workspace = tx.workspace();
-    for row in returned {
-        tx.announce(Event::CreditsChanged {
-            workspace,
-            user: row.account,
-            low: false,
-        });
+    let conversations = conversations_of(&mut tx, workspace, id).await?;
+    let canceled = cancel_waiting(&mut tx, workspace, id).await?;
+    remember_texts(&mut tx, workspace, id).await?;
+    remember_opt_outs(&mut tx, workspace, id).await?;
+    remember_usage(&mut tx, workspace, id).await?;
+    // Accounts are locked last.
+    let returned = credits::give_back_all(tx.conn(), workspace, &canceled).await?;
+    delete(&mut tx, workspace, id).await?;
+    record(&mut tx, member, &contact, &removal).await?;
+    for event in returned {
+        tx.announce(event);
     }
-    for conversation in &conversations {
+    announce(&mut tx, workspace, id, &conversations);
+    tx.commit().await
+}
+
+async fn conversations_of(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    contact: ContactId,
+) -> Result<Vec<(ConversationId, NumberId)>> {
+    let rows = sqlx::query!(
+        "select id, number_id from conversations where workspace_id = $1 and contact_id = $2",
+        workspace as _,
+        contact as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.id, row.number_id))
+        .collect())
+}
+
+async fn cancel_waiting(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    contact: ContactId,
+) -> Result<Vec<MessageId>> {
+    Ok(sqlx::query_scalar!(
+        "update messages m set status = 'canceled', due_at = null, updated_at = now()
+           from conversations v
+          where v.workspace_id = $1 and v.contact_id = $2
+            and m.workspace_id = v.workspace_id and m.conversation_id = v.id
+            and m.direction = 'outbound' and m.status in ('scheduled', 'queued')
+         returning m.id",
+        workspace as _,
+        contact as _,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// So that a provider's list does not bring them back. It does not reach further than a month.
+async fn remember_texts(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    contact: ContactId,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into deleted_messages (workspace_id, integration_id, provider_sid)
+         select m.workspace_id, m.integration_id, m.provider_sid
+           from conversations v
+           join messages m on m.workspace_id = v.workspace_id and m.conversation_id = v.id
+          where v.workspace_id = $1 and v.contact_id = $2 and m.direction = 'inbound'
+            and m.created_at > now() - interval '30 days'
+             on conflict do nothing",
+        workspace as _,
+        contact as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// By address: those of the contact and of the contacts that were merged into it.
+async fn remember_opt_outs(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    contact: ContactId,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into remembered_opt_outs (workspace_id, address, number_id, source, proof, created_at)
+         select o.workspace_id, c.phone_number, o.number_id, o.source, o.proof, o.created_at
+           from contacts c
+           join opt_outs o on o.workspace_id = c.workspace_id and o.contact_id = $2
+          where c.workspace_id = $1 and (c.id = $2 or c.merged_into = $2)
+             on conflict do nothing",
+        workspace as _,
+        contact as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// The same messages and days as in `usage::count`. Older days are never counted again.
+async fn remember_usage(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    contact: ContactId,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into deleted_usage (workspace_id, number_id, day, direction, currency, texts, segments, price)
+         select m.workspace_id, m.number_id, (coalesce(m.scheduled_at, m.created_at) at time zone 'UTC')::date, m.direction,
+                case when m.price is null then '' else coalesce(m.price_unit, 'USD') end,
+                count(*), coalesce(sum(m.segments), 0), coalesce(sum(m.price), 0)
+           from conversations v
+           join messages m on m.workspace_id = v.workspace_id and m.conversation_id = v.id
+          where v.workspace_id = $1 and v.contact_id = $2 and m.direction <> 'note' and m.provider_sid is not null
+            and coalesce(m.scheduled_at, m.created_at) > now() - interval '70 days'
+          group by 1, 2, 3, 4, 5",
+        workspace as _,
+        contact as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// With the contacts that were merged into it. All else goes by `on delete cascade`.
+async fn delete(tx: &mut SystemTx, workspace: WorkspaceId, contact: ContactId) -> Result<()> {
+    sqlx::query!(
+        "delete from contacts where workspace_id = $1 and (id = $2 or merged_into = $2)",
+        workspace as _,
+        contact as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+fn announce(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    contact: ContactId,
+    conversations: &[(ConversationId, NumberId)],
+) {
+    for (conversation, number) in conversations {
         tx.announce(Event::ConversationRemoved {
             workspace,
-            conversation: conversation.id,
-            number: conversation.number,
+            conversation: *conversation,
+            number: *number,
         });
     }
     tx.announce(Event::ContactRemoved {
         workspace,
-        contact: id,
+        contact,
         merged_into: None,
-        numbers: conversations.iter().map(|row| row.number).collect(),
+        numbers: conversations.iter().map(|(_, number)| *number).collect(),
     });
     tx.announce(Event::Queued);
-    tx.commit().await
 }
 
 /// The audit entry holds the name but not the number: the contact may have asked for its deletion.
-async fn record(tx: &mut WorkspaceTx, contact: &Contact, removal: &Preview) -> Result<()> {
+async fn record(
+    tx: &mut SystemTx,
+    member: &Member,
+    contact: &Contact,
+    removal: &Preview,
+) -> Result<()> {
     let audit_record = AuditRecord {
         subject: contact
             .name
@@ -130,5 +259,13 @@ async fn record(tx: &mut WorkspaceTx, contact: &Contact, removal: &Preview) -> R
         })),
         after: None,
     };
-    audit::record(tx, AuditAction::ContactDeleted, audit_record).await
+    audit::record_in(
+        tx,
+        member.workspace(),
+        member.user(),
+        AuditAction::ContactDeleted,
+        member.address().as_deref(),
+        audit_record,
+    )
+    .await
 }

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::segments::composed;
 use super::{Mention, Message, find};
 use crate::db::WorkspaceTx;
 use crate::domain::members::Member;
@@ -11,6 +10,7 @@ use crate::domain::numbers::{self, Viewer};
 use crate::error::{Check, Error, Result};
 use crate::events::Event;
 use crate::ids::{ConversationId, MessageId, NumberId, UserId};
+use crate::unicode::composed;
 
 const LENGTH_LIMIT: usize = 5000;
 

@@ -11,6 +11,7 @@ use crate::error::{Check, Error, Result};
 use crate::events::Event;
 use crate::ids::{MessageId, NumberId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page};
+use crate::unicode::composed;
 
 /// A later time is taken for a mistake.
 const MAX_DELAY: Months = Months::new(12);
@@ -39,7 +40,7 @@ pub struct MessageChange {
 pub async fn change(tx: &mut WorkspaceTx, id: MessageId, change: MessageChange) -> Result<Message> {
     let content = change
         .content
-        .map(|content| segments::composed(&content.replace('\0', "")).into_owned());
+        .map(|content| composed(&content.replace('\0', "")).into_owned());
     Check::default()
         .require(
             content

@@ -1,11 +1,10 @@
 //! Counts the segments of a text, and finds the character that requires UCS-2.
 //!
+//! Texts are counted, stored and sent in Unicode's composed form: an `é` made of a letter and an accent looks the same,
+//! but is not in GSM-7 and needs three times the segments.
+//!
 //! `static/js/segments.js` does the same in the browser; `tests/vectors/segments.json` tests both.
 
-use std::borrow::Cow;
-
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::is_nfc;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// The longest text that providers accept, in UTF-16 units (the stricter way to count).
@@ -39,16 +38,6 @@ impl Encoding {
             Self::Gsm7 => (160, 153),
             Self::Ucs2 => (70, 67),
         }
-    }
-}
-
-/// The text in Unicode's composed form (NFC), as it is counted, stored and sent. It looks the same, but an `é` made of
-/// a letter and an accent is not in GSM-7 and needs three times the segments.
-pub fn composed(text: &str) -> Cow<'_, str> {
-    if is_nfc(text) {
-        text.into()
-    } else {
-        text.nfc().collect::<String>().into()
     }
 }
 
@@ -128,6 +117,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::unicode::composed;
 
     #[derive(Deserialize)]
     struct Vector {
@@ -168,15 +158,6 @@ mod tests {
         assert_eq!(text, "é".repeat(70));
         assert_eq!(segments(&text).encoding, Encoding::Gsm7);
         assert_eq!(segments(&text).segments, 1);
-        // Other scripts and signs that have a composed form; text without one stays as it is.
-        assert_eq!(
-            composed("A\u{30a} \u{212b} \u{2126} \u{1112}\u{1161}\u{11ab}"),
-            "Å Å Ω 한"
-        );
-        assert_eq!(
-            composed("\u{e01}\u{e33} x\u{301} 👩‍👧"),
-            "\u{e01}\u{e33} x\u{301} 👩‍👧"
-        );
     }
 
     #[test]

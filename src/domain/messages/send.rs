@@ -6,8 +6,9 @@ use std::time::Duration;
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use sqlx::types::Json;
 
-use super::segments::{self, composed};
+use super::segments;
 use super::{Direction, Kind, Media, Message, Status, find, preview, schedule};
 use crate::db::WorkspaceTx;
 use crate::domain::contacts;
@@ -25,6 +26,7 @@ use crate::ids::{
 };
 use crate::phone;
 use crate::providers;
+use crate::unicode::composed;
 
 /// A text to send. Exactly one of `conversation_id`, `contact_id` and `to` names the recipient.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -514,10 +516,12 @@ async fn queue(
         direction: Direction::Outbound,
         content: content.to_owned(),
         message_type: kind,
-        media: media
-            .iter()
-            .map(|file| Media::of(file, member.workspace()))
-            .collect(),
+        media: Json(
+            media
+                .iter()
+                .map(|file| Media::of(file, member.workspace()))
+                .collect(),
+        ),
         status,
         provider: target.provider,
         provider_sid: None,
@@ -528,7 +532,7 @@ async fn queue(
         sentiment: None,
         created_by: Some(member.user()),
         created_by_name: Some(member.name.clone()),
-        mentions: Vec::new(),
+        mentions: Json::default(),
         scheduled_at: at,
         created_at: queued.created_at,
         updated_at: queued.created_at,

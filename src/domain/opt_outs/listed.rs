@@ -146,13 +146,16 @@ pub struct Lift {
 pub async fn lift(tx: &mut WorkspaceTx, _: &Admin, lift: Lift) -> Result<()> {
     let reason = super::read_reason(&lift.reason)?;
     let phone_number = lift.phone_number.trim();
-    let lifted = sqlx::query_scalar!(
-        r#"select lift_remembered_opt_outs($1, $2) as "lifted!""#,
+    let lifted = sqlx::query!(
+        "delete from remembered_opt_outs r
+          where r.address = $1
+            and (r.number_id = $2 or (select w.opt_out_scope from workspaces w) = 'workspace')",
         phone_number,
         lift.number_id as _,
     )
-    .fetch_one(tx.conn())
-    .await?;
+    .execute(tx.conn())
+    .await?
+    .rows_affected();
     if lifted == 0 {
         return Err(Error::NotFound(
             "an opt-out that is remembered for this number",

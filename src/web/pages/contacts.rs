@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use self::card::{Card, ContactForm, few_tags};
 use super::table::Heading;
 use super::{
     Form, Notice, NoticeQuery, Partial, Shell, fragments, page, partial, streams,
@@ -35,8 +36,6 @@ pub mod import;
 pub mod merge;
 pub mod remove;
 pub mod show;
-
-pub use card::{Card, ContactCard, ContactForm, FewTags, Tags, few_tags};
 
 const ROWS: i64 = 50;
 

@@ -64,6 +64,13 @@ async fn opt_outs_of_deleted_contacts_are_listed_found_exported_and_lifted() {
     sam.post(&path, request.clone())
         .await
         .refused(403, "admin_only");
+    let mut tx = hub.with_rights_of(&sam, &harbor).await;
+    let deleted = sqlx::query("delete from remembered_opt_outs")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(deleted.rows_affected(), 0, "an agent");
+    drop(tx);
     let silent = lift_body(&harbor, FRONT_DESK, " ").await;
     let refused = harbor.admin.post(&path, silent).await;
     let refused = refused.refused(422, "validation_failed");
@@ -174,4 +181,27 @@ async fn page_lists_and_lifts_opt_outs() {
     let lifted = lifts("They called").await;
     assert!(lifted.status < 400, "{}", lifted.body);
     assert!(listed(&harbor).await.is_empty());
+}
+
+#[tokio::test]
+async fn opt_outs_are_remembered_in_the_own_workspace_only() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let bay = hub.workspace("Bay Optics").await;
+    let maya = harbor.receive_text(MAYA, "STOP").await;
+    for (who, place, remembered) in [
+        (&bay.admin, &bay, 0),
+        (&bay.admin, &harbor, 0),
+        (&harbor.admin, &harbor, 1),
+    ] {
+        let mut tx = hub.with_rights_of(who, place).await;
+        sqlx::query("select remember_opt_outs($1::uuid)")
+            .bind(maya["contact_id"].as_str().unwrap())
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let all = "select count(*) from remembered_opt_outs";
+        assert_eq!(hub.count(all).await, remembered);
+    }
 }

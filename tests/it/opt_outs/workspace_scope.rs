@@ -39,9 +39,11 @@ async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
     harbor.receive_text(MAYA, "Hi").await;
     let (messages, front_desk) = (harbor.path("/messages"), draft(&harbor, FRONT_DESK).await);
     hub.twilio.text(MAYA, RECALL, "STOP").await;
-    sam.post(&messages, front_desk.clone())
+    let queued = sam
+        .post(&messages, front_desk.clone())
         .await
-        .expect_status(202);
+        .expect_status(202)["message"]
+        .clone();
     let at = chrono::Utc::now() + chrono::TimeDelta::hours(1);
     let mut scheduled = front_desk.clone();
     scheduled["scheduled_at"] = at.to_rfc3339().into();
@@ -49,6 +51,14 @@ async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
 
     set_scope(&harbor, "workspace").await;
 
+    let failed = harbor.message(&queued["id"]).await;
+    assert_eq!(
+        (&failed["status"], &failed["error_code"]),
+        (&json!("failed"), &json!("contact_opted_out"))
+    );
+    let credits = harbor.path(&format!("/credits/{}", sam.id));
+    let credits = sam.get(&credits).await.expect_status(200);
+    assert_eq!(credits["balance"], 999, "only the scheduled text is paid");
     // Sam has no access to the other number and is refused all the same.
     sam.post(&messages, front_desk.clone())
         .await

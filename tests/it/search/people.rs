@@ -174,6 +174,16 @@ async fn names_are_stored_in_nfc() {
         .await
         .expect_status(200);
     assert_eq!(changed["name"], "Zoë");
+    let mut tx = hub.with_rights_of(jo, &harbor).await;
+    let refused = sqlx::query("update contacts set name = E'Jose\\u0301'")
+        .execute(&mut *tx)
+        .await
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("contacts_name_check"),
+        "{refused}"
+    );
+    drop(tx);
     // A decomposed list, twice: the second import changes nothing.
     let table = "name,phone\nZoe\u{308} Mu\u{308}ller,+1 415 555 0143\n";
     for outcome in ["added", "skipped"] {

@@ -4,7 +4,7 @@ use super::filter::ListLocation;
 use crate::domain::conversations::Conversation;
 use crate::web::language::filters;
 use crate::web::pages::Partial;
-use crate::web::pages::contacts::few_tags;
+use crate::web::pages::contacts::card::few_tags;
 use crate::web::{assets, pages};
 
 /// One conversation in the list. Rows of live updates have no `location`: the page inserts its own.
