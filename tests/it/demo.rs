@@ -27,7 +27,7 @@ async fn app(database: &PgConnectOptions, settings: &[(&str, &str)]) -> App {
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect::<HashMap<_, _>>();
     let config = Config::read(settings).unwrap();
-    messagehub::open(config, database.clone()).await.unwrap()
+    App::open(config, database.clone()).await.unwrap()
 }
 
 async fn fresh() -> App {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,9 @@ use crate::domain::string_enum;
 use crate::error::Result;
 use crate::ids::{IntegrationId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page, unless_empty};
+
+/// A crash loses at most this much.
+pub const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
 string_enum!(
     /// What credentials were used for.

@@ -5,6 +5,7 @@ use futures_util::future::BoxFuture;
 
 use super::Status;
 use super::batch::{BatchSender, Batched, Writer};
+use crate::app::App;
 use crate::db::{Db, SystemTx};
 use crate::domain::credits;
 use crate::domain::webhooks::Via;
@@ -54,8 +55,8 @@ pub struct Reports(BatchSender<Report>);
 
 impl Reports {
     /// Returns the handle, and the writer, which the caller must run.
-    pub fn new(db: Db) -> (Self, Writer<Report>) {
-        let (sender, writer) = BatchSender::new(db);
+    pub fn new(app: &App) -> (Self, Writer<Report>) {
+        let (sender, writer) = BatchSender::new(app.db.clone(), app.background.clone());
         (Self(sender), writer)
     }
 
