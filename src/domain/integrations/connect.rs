@@ -91,17 +91,10 @@ pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connecte
     audit::record(&mut tx, AuditAction::IntegrationConnected, audit_record).await?;
     tx.announce(Event::IntegrationChanged { workspace });
     tx.commit().await?;
-    // Setting the webhooks takes a while. The task completes even if the client disconnects.
-    tokio::spawn(configure(
-        app.clone(),
-        admin.clone(),
-        id,
-        Arc::from(provider),
-        remote,
-        numbers,
-    ))
-    .await
-    .map_err(|error| Error::Internal(error.to_string()))??;
+    // Setting the webhooks takes a while.
+    let (by, provider) = (admin.clone(), Arc::from(provider));
+    app.complete(move |app| configure(app, by, id, provider, remote, numbers))
+        .await?;
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let numbers = numbers::list(&mut tx).await?;
     Ok(Connected {

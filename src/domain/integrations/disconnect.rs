@@ -26,11 +26,9 @@ pub async fn disconnect(
     directory: &Directory,
     id: IntegrationId,
 ) -> Result<()> {
-    let (app, admin, directory) = (app.clone(), admin.clone(), directory.clone());
-    // The task completes even if the client disconnects.
-    tokio::spawn(async move { disconnect_account(&app, &admin, &directory, id).await })
+    let (admin, directory) = (admin.clone(), directory.clone());
+    app.complete(async move |app| disconnect_account(&app, &admin, &directory, id).await)
         .await
-        .map_err(|error| Error::Internal(error.to_string()))?
 }
 
 async fn disconnect_account(

@@ -394,11 +394,9 @@ pub async fn set_webhook(
         return Err(Error::field("number_id", gone));
     }
     let account = account(app, admin, directory, number.integration_id).await?;
-    let (app, admin) = (app.clone(), admin.clone());
-    // The task completes even if the client disconnects.
-    tokio::spawn(async move { point_here(&app, &admin, &account, number, provider_id).await })
+    let admin = admin.clone();
+    app.complete(async move |app| point_here(&app, &admin, &account, number, provider_id).await)
         .await
-        .map_err(|error| Error::Internal(error.to_string()))?
 }
 
 async fn point_here(

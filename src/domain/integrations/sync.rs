@@ -40,11 +40,10 @@ pub async fn sync(
     id: IntegrationId,
 ) -> Result<Synced> {
     let account = account(app, admin, directory, id).await?;
-    let (app, admin) = (app.clone(), admin.clone());
-    // The task completes even if the client disconnects, so that changes at the provider are stored.
-    tokio::spawn(async move { apply_sync(&app, &admin, &account).await })
+    let admin = admin.clone();
+    // Changes at the provider must be stored.
+    app.complete(async move |app| apply_sync(&app, &admin, &account).await)
         .await
-        .map_err(|error| Error::Internal(error.to_string()))?
 }
 
 async fn apply_sync(app: &App, admin: &Admin, account: &Account) -> Result<Synced> {
