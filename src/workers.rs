@@ -4,6 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::clock::{MEASURE_INTERVAL, measure};
+use crate::db::purpose::Jobs;
 use crate::domain::integrations::{Directory, uses};
 use crate::domain::messages::batch::Writer;
 use crate::domain::messages::receive::{Arrival, Ingest};
@@ -66,7 +67,7 @@ pub fn all(parts: &Parts) -> Workers {
             Worker::continuous("email_notifier", app, email_notifier::run),
             Worker::continuous("push_notifier", &push, |(app, hub)| push_notifier::run(app, hub)),
             Worker::every("credential_use_flusher", uses::FLUSH_INTERVAL, directory, async |directory| directory.flush_uses().await),
-            Worker::every("time", MEASURE_INTERVAL, app, async |app| measure(app.db.system_pool()).await),
+            Worker::every("time", MEASURE_INTERVAL, app, async |app| measure(app.db.system_pool(Jobs)).await),
             Worker::every("housekeeping", housekeeping::INTERVAL, app, async |app| housekeeping::tidy(&app).await),
         ],
         from_send: vec![

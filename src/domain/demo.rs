@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::clock;
 use crate::config::Config;
 use crate::db::SystemTx;
+use crate::db::purpose::Setup;
 use crate::domain::members::Role;
 use crate::domain::{accounts, integrations, workspaces};
 use crate::error::{Error, Result};
@@ -51,7 +52,7 @@ const KNOWN_PASSWORD: &str = "harbor-dental";
 /// Fills an empty database and returns how to sign in. An existing demo stays as it is, and is only returned while it
 /// has the known password. Any other database is left alone.
 pub async fn seed(app: &App) -> Result<Option<Demo>> {
-    let mut tx = app.db.system().await?;
+    let mut tx = app.db.system(Setup).await?;
     if has_users(&mut tx).await? {
         return existing_demo(app, tx).await;
     }
@@ -78,7 +79,7 @@ pub async fn seed(app: &App) -> Result<Option<Demo>> {
     Ok(Some(Demo::with(password)))
 }
 
-async fn has_users(tx: &mut SystemTx) -> Result<bool> {
+async fn has_users(tx: &mut SystemTx<Setup>) -> Result<bool> {
     Ok(sqlx::query_scalar!(
         r#"select exists (select from users) or exists (select from workspaces) as "here!""#
     )
@@ -98,7 +99,7 @@ fn is_private(config: &Config) -> bool {
 }
 
 /// The accounts of the demo that have the known password. If others can reach the server, they get a new one.
-async fn existing_demo(app: &App, mut tx: SystemTx) -> Result<Option<Demo>> {
+async fn existing_demo(app: &App, mut tx: SystemTx<Setup>) -> Result<Option<Demo>> {
     let emails = [JO, SAM, LIN].map(str::to_owned);
     let accounts = sqlx::query!(
         "select id, email, password_hash from users where email = any ($1) for update",
@@ -162,7 +163,7 @@ impl Office {
     }
 }
 
-async fn open_office(tx: &mut SystemTx, app: &App, hash: &str) -> Result<Office> {
+async fn open_office(tx: &mut SystemTx<Setup>, app: &App, hash: &str) -> Result<Office> {
     let jo = accounts::insert_user(tx, Staff::Jo.name(), JO, hash).await?;
     let sam = accounts::insert_user(tx, Staff::Sam.name(), SAM, hash).await?;
     let lin = accounts::insert_user(tx, Staff::Lin.name(), LIN, hash).await?;
@@ -192,7 +193,7 @@ async fn open_office(tx: &mut SystemTx, app: &App, hash: &str) -> Result<Office>
 
 /// Does what `integrations::connect` does, inside `tx`: the sandbox needs no calls.
 async fn connect(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Setup>,
     app: &App,
     workspace: WorkspaceId,
     name: &str,

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::db::{Db, TenantContext, WorkspaceTx};
+use crate::db::purpose::{Setup, SignIn};
+use crate::db::{Db, SystemTx, TenantContext, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::string_enum;
 use crate::error::{Error, OnConstraint, Result};
@@ -105,7 +106,7 @@ pub async fn admit(db: &Db, session: SessionId, place: WorkspaceRef<'_>) -> Resu
         id as _,
         slug,
     )
-    .fetch_optional(db.system_pool())
+    .fetch_optional(db.system_pool(SignIn))
     .await?
     .ok_or(Error::Unauthenticated)?;
     // A test skips this check, to show that row-level security holds without it.
@@ -248,7 +249,7 @@ async fn end_membership(tx: &mut WorkspaceTx, user: UserId, action: AuditAction)
 }
 
 /// For the command line, which acts as the first admin of a workspace. Finds the workspace by slug or name.
-pub async fn first_admin(db: &Db, workspace: &str) -> Result<Admin> {
+pub async fn first_admin(tx: &mut SystemTx<Setup>, workspace: &str) -> Result<Admin> {
     let row = sqlx::query!(
         r#"select w.id as "workspace: WorkspaceId", w.name as workspace_name, w.slug, u.id as "user: UserId", u.name, u.email,
                   u.two_factor_at is not null as "has_two_factor!"
@@ -260,7 +261,7 @@ pub async fn first_admin(db: &Db, workspace: &str) -> Result<Admin> {
             limit 1"#,
         workspace.trim(),
     )
-    .fetch_optional(db.system_pool())
+    .fetch_optional(tx.conn())
     .await?
     .ok_or_else(|| Error::field("workspace", "there is none with this name or slug"))?;
     Admin::try_from(Member {

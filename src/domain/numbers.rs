@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::db::purpose::Live;
 use crate::db::{Db, WorkspaceTx};
 use serde_json::json;
 
@@ -124,7 +125,7 @@ pub async fn visible(
         &workspaces as _,
         &users as _,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.system_pool(Live))
     .await?;
     let visible = rows.into_iter().map(|row| {
         let visible = match row.role {
@@ -227,7 +228,7 @@ pub async fn look_up(db: &Db, workspace: WorkspaceId, id: NumberId) -> Result<Op
         workspace as _,
         id as _,
     )
-    .fetch_optional(db.system_pool())
+    .fetch_optional(db.system_pool(Live))
     .await?
     .map(Number::from))
 }

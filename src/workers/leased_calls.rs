@@ -219,3 +219,113 @@ impl WakeUps {
         while matches!(events.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Call {
+        Ends,
+        Hangs,
+        Panics,
+    }
+
+    #[derive(Default)]
+    struct Fake {
+        due: Mutex<Vec<Call>>,
+        panicked: Mutex<Vec<Call>>,
+        released: Mutex<Vec<Call>>,
+        leased: Notify,
+    }
+
+    impl LeasedWork for Arc<Fake> {
+        type Item = Call;
+
+        const LIMITS: Limits = Limits { all: 10, each: 10 };
+        const WOKEN_BY: Option<fn(&Event) -> bool> = Some(|event| matches!(event, Event::Queued));
+
+        fn integration(_: &Call) -> IntegrationId {
+            IntegrationId::new()
+        }
+
+        async fn lease(&self, _: &CallCapacity) -> Result<Vec<Call>> {
+            let due = std::mem::take(&mut *self.due.lock().unwrap());
+            if !due.is_empty() {
+                self.leased.notify_one();
+            }
+            Ok(due)
+        }
+
+        async fn call(&self, call: &Call) -> usize {
+            match call {
+                Call::Ends => 1,
+                Call::Hangs => std::future::pending().await,
+                Call::Panics => std::panic::resume_unwind(Box::new("broken")),
+            }
+        }
+
+        async fn call_panicked(&self, call: &Call) {
+            self.panicked.lock().unwrap().push(*call);
+        }
+
+        async fn release(&self, unfinished: &[Arc<Call>]) -> Result<()> {
+            let mut released = self.released.lock().unwrap();
+            released.extend(unfinished.iter().map(|call| **call));
+            Ok(())
+        }
+    }
+
+    fn started(due: &[Call]) -> (Arc<Fake>, Bus, CancellationToken, LeasedCalls<Arc<Fake>>) {
+        let (work, bus, stopping) = (
+            Arc::new(Fake::default()),
+            Bus::new(),
+            CancellationToken::new(),
+        );
+        *work.due.lock().unwrap() = due.to_vec();
+        let calls = LeasedCalls::new(Arc::clone(&work), &bus, &stopping);
+        (work, bus, stopping, calls)
+    }
+
+    #[tokio::test]
+    async fn stop_releases_the_items_whose_call_has_not_ended() {
+        let (work, _bus, stopping, calls) = started(&[Call::Ends, Call::Hangs]);
+        let running = tokio::spawn(calls.clone().run(Duration::from_millis(10)));
+        work.leased.notified().await;
+        while calls.unfinished().len() > 1 {
+            tokio::task::yield_now().await;
+        }
+
+        stopping.cancel();
+        running.await.unwrap().unwrap();
+
+        assert_eq!(*work.released.lock().unwrap(), [Call::Hangs]);
+    }
+
+    #[tokio::test]
+    async fn panicked_call_is_reported_and_not_released() {
+        let (work, _bus, _stopping, calls) = started(&[Call::Panics, Call::Ends]);
+
+        assert_eq!(calls.run_once().await.unwrap(), 1);
+
+        assert_eq!(*work.panicked.lock().unwrap(), [Call::Panics]);
+        assert!(calls.unfinished().is_empty());
+    }
+
+    #[tokio::test]
+    async fn event_wakes_the_worker_before_the_next_poll() {
+        let (work, bus, _stopping, calls) = started(&[Call::Ends]);
+        let running = tokio::spawn(calls.run(Duration::from_secs(3600)));
+        work.leased.notified().await;
+        work.due.lock().unwrap().push(Call::Ends);
+
+        bus.publish(Event::Queued);
+
+        timeout(Duration::from_secs(5), work.leased.notified())
+            .await
+            .expect("the second item is leased");
+        running.abort();
+    }
+}

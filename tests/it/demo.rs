@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use messagehub::app::App;
 use messagehub::config::Config;
+use messagehub::db::purpose::Setup;
 use messagehub::domain::accounts::{self, Caller, Login};
 use messagehub::domain::demo::{self, Demo};
 use messagehub::domain::members::Role;
@@ -36,7 +37,7 @@ async fn fresh() -> App {
 
 async fn count(app: &App, query: &'static str) -> i64 {
     sqlx::query_scalar(query)
-        .fetch_one(app.db.system_pool())
+        .fetch_one(app.db.system_pool(Setup))
         .await
         .expect(query)
 }
@@ -215,7 +216,7 @@ async fn second_start_changes_nothing_and_prints_the_sign_in() {
     assert_eq!(count(&app, EVERYTHING).await, before);
 
     sqlx::query("update users set password_hash = (select password_hash || 'x' from users where email = 'sam@harbor.test') where email = 'jo@harbor.test'")
-        .execute(app.db.system_pool())
+        .execute(app.db.system_pool(Setup))
         .await
         .unwrap();
     assert!(

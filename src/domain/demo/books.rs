@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::Office;
 use crate::db::SystemTx;
+use crate::db::purpose::Setup;
 use crate::domain::accounts::{fingerprint, random_token};
 use crate::error::Result;
 use crate::ids::{TemplateId, UserId};
@@ -12,7 +13,7 @@ use crate::ids::{TemplateId, UserId};
 /// Sam has many credits left, Lin has few.
 const GRANTS: [(&str, i64); 2] = [("November", 250), ("", 7)];
 
-pub async fn fill(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Result<()> {
+pub async fn fill(tx: &mut SystemTx<Setup>, office: &Office, now: DateTime<Utc>) -> Result<()> {
     for (agent, (reason, left)) in [office.sam, office.lin].into_iter().zip(GRANTS) {
         credit(tx, office, agent, reason, left, now - Duration::days(30)).await?;
     }
@@ -23,7 +24,7 @@ pub async fn fill(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Res
 
 /// A grant that leaves `left` credits after everything the agent has sent since.
 async fn credit(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Setup>,
     office: &Office,
     agent: UserId,
     reason: &str,
@@ -74,7 +75,7 @@ const TEMPLATES: [(&str, &str); 4] = [
     ),
 ];
 
-async fn templates(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Result<()> {
+async fn templates(tx: &mut SystemTx<Setup>, office: &Office, now: DateTime<Utc>) -> Result<()> {
     for (nth, (name, content)) in (0..).zip(TEMPLATES) {
         let at = now - Duration::days(90) + Duration::hours(nth);
         sqlx::query!(
@@ -94,7 +95,7 @@ async fn templates(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Re
     Ok(())
 }
 
-async fn invite(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Result<()> {
+async fn invite(tx: &mut SystemTx<Setup>, office: &Office, now: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
         "insert into invitations (workspace_id, email, role, number_ids, token_hash, invited_by, expires_at, created_at)
          values ($1, 'priya@harbor.test', 'agent', array[$2::uuid], $3, $4, $5, $6)",
@@ -110,7 +111,7 @@ async fn invite(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Resul
     Ok(())
 }
 
-async fn log(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Result<()> {
+async fn log(tx: &mut SystemTx<Setup>, office: &Office, now: DateTime<Utc>) -> Result<()> {
     let (jo, sam, lin) = (
         (office.jo, "Jo Park"),
         (office.sam, "Sam Ortiz"),

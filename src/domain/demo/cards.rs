@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Office;
 use crate::db::SystemTx;
+use crate::db::purpose::Setup;
 use crate::error::Result;
 
 const TAGS: [(&str, &str); 6] = [
@@ -96,7 +97,7 @@ const CARDS: &[Card] = &[
     ),
 ];
 
-pub async fn fill(tx: &mut SystemTx, office: &Office) -> Result<()> {
+pub async fn fill(tx: &mut SystemTx<Setup>, office: &Office) -> Result<()> {
     let workspace = office.workspace;
     let (names, colors): (Vec<_>, Vec<_>) = TAGS.into_iter().unzip();
     sqlx::query!(

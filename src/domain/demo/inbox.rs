@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::Office;
 use super::cast::{self, Author, Fate, Staff, Text, Thread, Timing};
 use crate::db::SystemTx;
+use crate::db::purpose::Setup;
 use crate::domain::conversations;
 use crate::domain::conversations::activity::{Cause, Kind as Event};
 use crate::domain::messages::{self, Direction, Kind, Status, segments};
@@ -15,7 +16,7 @@ use crate::ids::{
 };
 use crate::providers;
 
-pub async fn fill(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Result<()> {
+pub async fn fill(tx: &mut SystemTx<Setup>, office: &Office, now: DateTime<Utc>) -> Result<()> {
     let mut rows = Rows::default();
     for thread in cast::threads() {
         rows.add(thread, office, now.trunc_subsecs(6));

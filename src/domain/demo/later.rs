@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::Office;
 use super::inbox::clock;
 use crate::db::SystemTx;
+use crate::db::purpose::Setup;
 use crate::domain::messages::segments;
 use crate::error::Result;
 use crate::ids::MessageId;
@@ -39,7 +40,7 @@ const REMINDERS: [Reminder; 3] = [
     },
 ];
 
-pub async fn write(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Result<()> {
+pub async fn write(tx: &mut SystemTx<Setup>, office: &Office, now: DateTime<Utc>) -> Result<()> {
     for reminder in REMINDERS {
         sqlx::query!(
             "insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction, content,

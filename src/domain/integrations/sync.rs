@@ -12,10 +12,11 @@ use super::delivery::{Delivery, deliver_all_to_us};
 use super::{Account, Directory, Purpose, account, find, insert_numbers, webhook_urls};
 use crate::app::App;
 use crate::db::WorkspaceTx;
+use crate::db::purpose::Fetch;
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Admin;
 use crate::domain::numbers::{self, Number};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId};
 use crate::providers::RemoteNumber;
@@ -48,7 +49,7 @@ pub async fn sync(
 
 async fn apply_sync(app: &App, admin: &Admin, account: &Account) -> Result<Synced> {
     let asked_at = sqlx::query_scalar!(r#"select now() as "now!""#)
-        .fetch_one(app.db.system_pool())
+        .fetch_one(app.db.system_pool(Fetch))
         .await?;
     let mut seen = HashSet::new();
     let provider = account.used_by(admin.user(), Purpose::Numbers);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock;
+use crate::db::purpose::{Credentials, Jobs};
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::string_enum;
 use crate::error::Result;
@@ -166,7 +167,7 @@ async fn insert(db: &Db, noted: &[(UseKey, Count)]) -> Result<()> {
         &each(noted, |_, count| count.uses) as _,
         &each(noted, |_, count| count.last) as _,
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Credentials))
     .await?;
     Ok(())
 }
@@ -185,7 +186,7 @@ pub async fn note(
 
 pub async fn delete_expired(db: &Db) -> Result<()> {
     sqlx::query!("delete from credential_access_log where hour < now() - interval '1 year'")
-        .execute(db.system_pool())
+        .execute(db.system_pool(Jobs))
         .await?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use super::Status;
 use super::batch::{BatchSender, Batched, Writer};
 use crate::app::App;
+use crate::db::purpose::SystemPurpose;
 use crate::db::{Db, SystemTx};
 use crate::domain::credits;
 use crate::domain::webhooks::Via;
@@ -168,8 +169,8 @@ fn segments(report: &StatusReport) -> Option<i16> {
 }
 
 /// Records that the recipient opted out according to the provider: that number sends them nothing more.
-pub(super) async fn record_opt_out(
-    tx: &mut SystemTx,
+pub(super) async fn record_opt_out<P: SystemPurpose>(
+    tx: &mut SystemTx<P>,
     workspace: WorkspaceId,
     message: MessageId,
     code: &str,
@@ -194,8 +195,8 @@ pub(super) async fn record_opt_out(
 }
 
 /// Records an opt-out from content that was fetched after its text, unless the sender's consent has changed since.
-pub async fn record_late_stop(
-    tx: &mut SystemTx,
+pub async fn record_late_stop<P: SystemPurpose>(
+    tx: &mut SystemTx<P>,
     workspace: WorkspaceId,
     message: MessageId,
 ) -> Result<()> {
