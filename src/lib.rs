@@ -10,7 +10,8 @@
     )
 )]
 
-pub mod server; //    wires everything below; starts and stops it
+pub mod demo;
+pub mod server; //    wires everything below; starts and stops it //      the demo workspace: fills an empty database
 
 // ── adapters: they translate, they decide nothing ──
 pub mod web; //       every route; JSON, pages, the WebSocket, the providers' webhooks
