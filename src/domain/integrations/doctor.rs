@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::delivery::deliver_to_us;
+use super::delivery::{Delivery, deliver_to_us};
 use super::{Account, Directory, Health, Purpose, account, find, webhook_urls};
 use crate::app::App;
 use crate::clock;
@@ -435,6 +435,15 @@ async fn point_here(
         let mute = "this number cannot text: it has no webhook for texts";
         return Err(Error::field("number_id", mute));
     };
+    store_delivery(app, admin, number, delivery).await
+}
+
+async fn store_delivery(
+    app: &App,
+    admin: &Admin,
+    number: Number,
+    delivery: Delivery,
+) -> Result<Number> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     sqlx::query!(
         "update numbers
