@@ -10,8 +10,9 @@
     )
 )]
 
-pub mod demo;
-pub mod server; //    wires everything below; starts and stops it //      the demo workspace: fills an empty database
+// ── program ──
+pub mod demo; //      fills an empty database with the demo workspace
+pub mod server; //    wires everything below; starts and stops it
 
 // ── adapters: they translate, they decide nothing ──
 pub mod web; //       every route; JSON, pages, the WebSocket, the providers' webhooks
