@@ -5,14 +5,17 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use messagehub::app::App;
 use messagehub::config::{self, Config};
 use messagehub::db::embedded::Embedded;
 use messagehub::db::migrate;
+use messagehub::demo;
 use messagehub::domain::integrations::{self, Imported};
 use messagehub::domain::members::Role;
-use messagehub::domain::{accounts, demo, keys};
+use messagehub::domain::{accounts, keys};
 use messagehub::files;
 use messagehub::logging;
+use messagehub::server::Server;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
@@ -136,13 +139,13 @@ async fn serve(config: Config, database: PgConnectOptions, options: &Serve) -> a
         .await
         .with_context(|| format!("BIND_ADDR={bind_addr} cannot be listened on: choose another address or stop what uses it"))?;
     migrate::run(&database).await?;
-    let app = messagehub::open(config, database).await?;
+    let app = App::open(config, database).await?;
     let demo = if options.demo {
         demo::seed(&app).await?
     } else {
         None
     };
-    let mut server = messagehub::start(app, listener)?;
+    let mut server = Server::start(app, listener)?;
     server.send();
     tracing::info!(address = %server.address, "listening");
     // A closed standard output does not stop the server.
@@ -177,7 +180,7 @@ async fn create_user(
     migrate::run(&database).await?;
     let given = password_from_stdin()?;
     let password = given.clone().unwrap_or_else(accounts::new_password);
-    let app = messagehub::open(config, database).await?;
+    let app = App::open(config, database).await?;
     let created = accounts::create(&app.db, email, name, password.clone(), workspace, role).await;
     app.db.close().await;
     created.map_err(as_text)?;
@@ -192,7 +195,7 @@ async fn create_user(
 
 async fn rotate_keys(config: Config, database: PgConnectOptions) -> anyhow::Result<()> {
     migrate::run(&database).await?;
-    let app = messagehub::open(config, database).await?;
+    let app = App::open(config, database).await?;
     let rotated = keys::rotate(&app).await;
     app.db.close().await;
     let keys::Rotated {
@@ -219,7 +222,7 @@ async fn import_env(
     );
     let phone_number = setting("TWILIO_PHONE_NUMBER")?;
     migrate::run(&database).await?;
-    let app = messagehub::open(config, database).await?;
+    let app = App::open(config, database).await?;
     let imported =
         integrations::import(&app, workspace, &account.0, &account.1, &phone_number).await;
     app.db.close().await;

@@ -1,6 +1,7 @@
 //! Access to the database. Requests of a member use a `WorkspaceTx`, where row-level security limits rows to what that
-//! member may see in one workspace; everything else uses a `SystemTx`.
+//! member may see in one workspace; everything else uses a `SystemTx` and names its purpose.
 
+use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +17,10 @@ use crate::ids::{UserId, WorkspaceId};
 pub mod embedded;
 mod functions;
 pub mod migrate;
+pub mod purpose;
 mod shares;
 
+use purpose::{Contacts, Receive, Setup, SystemPurpose};
 use shares::{Share, Shares};
 
 /// Connections reserved for storing webhooks, so that nothing else delays a provider: one per writer of texts and of
@@ -75,6 +78,20 @@ pub struct TenantContext {
     pub address: Option<IpAddr>,
 }
 
+impl TenantContext {
+    /// The statements that set it for a transaction. Safe to interpolate: two UUIDs and a parsed IP address.
+    fn settings(&self) -> String {
+        let mut settings = format!(
+            "set local app.workspace_id = '{}'; set local app.user_id = '{}'",
+            self.workspace, self.user
+        );
+        if let Some(address) = self.address {
+            settings.push_str(&format!("; set local app.address = '{address}'"));
+        }
+        settings
+    }
+}
+
 impl Db {
     /// Opens the pools. Fails if the members' role could bypass row-level security.
     pub async fn open(options: PgConnectOptions, connections: u32, bus: Bus) -> Result<Self> {
@@ -101,14 +118,7 @@ impl Db {
     /// The same with the limits of `load`. Waits while the workspace uses its share of the connections.
     pub async fn workspace_for(&self, tenant: TenantContext, load: Load) -> Result<WorkspaceTx> {
         let share = self.shares.take(tenant.workspace, load).await?;
-        // Safe to interpolate: two UUIDs and a parsed IP address.
-        let mut begin = format!(
-            "begin; set local app.workspace_id = '{}'; set local app.user_id = '{}'",
-            tenant.workspace, tenant.user
-        );
-        if let Some(address) = tenant.address {
-            begin.push_str(&format!("; set local app.address = '{address}'"));
-        }
+        let mut begin = format!("begin; {}", tenant.settings());
         if load != Load::Short {
             let timeout = load.statement_timeout().as_millis();
             begin.push_str(&format!("; set local statement_timeout = {timeout}"));
@@ -117,30 +127,22 @@ impl Db {
             tx: self.people.begin_with(AssertSqlSafe(begin)).await?,
             tenant,
             announced: Announced::new(&self.bus),
-            _share: share,
+            _share: Some(share),
         })
     }
 
-    /// A transaction without a member: sign-in, ingest, sender, live hub.
-    pub async fn system(&self) -> Result<SystemTx> {
-        Ok(SystemTx {
-            tx: self.system.begin().await?,
-            announced: Announced::new(&self.bus),
-            _share: None,
-        })
+    /// A transaction without a member.
+    pub async fn system<P: SystemPurpose>(&self, _: P) -> Result<SystemTx<P>> {
+        SystemTx::begin(&self.system, &self.bus).await
     }
 
     /// A transaction that stores provider data, on reserved connections.
-    pub async fn ingest(&self) -> Result<SystemTx> {
-        Ok(SystemTx {
-            tx: self.ingest.begin().await?,
-            announced: Announced::new(&self.bus),
-            _share: None,
-        })
+    pub async fn ingest(&self) -> Result<SystemTx<Receive>> {
+        SystemTx::begin(&self.ingest, &self.bus).await
     }
 
     /// The system role's pool, for single statements without a transaction: one round trip.
-    pub fn system_pool(&self) -> &PgPool {
+    pub fn system_pool<P: SystemPurpose>(&self, _: P) -> &PgPool {
         &self.system
     }
 
@@ -249,7 +251,7 @@ pub struct WorkspaceTx {
     tx: Transaction<'static, Postgres>,
     tenant: TenantContext,
     announced: Announced,
-    _share: Share,
+    _share: Option<Share>,
 }
 
 impl WorkspaceTx {
@@ -272,13 +274,14 @@ impl WorkspaceTx {
 
     /// Continues as the system role, for a verb that writes what no member may write. Whether this member may call it
     /// is checked before, or by a function that knows the user of the transaction. One round trip.
-    pub async fn with_system_rights(mut self) -> Result<SystemTx> {
+    pub async fn with_system_rights(mut self) -> Result<SystemTx<Contacts>> {
         sqlx::raw_sql("set local role messagehub_system")
             .execute(&mut *self.tx)
             .await?;
         Ok(SystemTx {
             tx: self.tx,
             announced: self.announced,
+            purpose: PhantomData,
             _share: Some(self._share),
         })
     }
@@ -291,13 +294,23 @@ impl WorkspaceTx {
 }
 
 /// A transaction without a member. Its role sees all tenants, so each statement must name its workspace.
-pub struct SystemTx {
+pub struct SystemTx<P: SystemPurpose> {
     tx: Transaction<'static, Postgres>,
     announced: Announced,
     _share: Option<Share>,
+    purpose: PhantomData<P>,
 }
 
-impl SystemTx {
+impl<P: SystemPurpose> SystemTx<P> {
+    async fn begin(pool: &PgPool, bus: &Bus) -> Result<Self> {
+        Ok(Self {
+            tx: pool.begin().await?,
+            announced: Announced::new(bus),
+            purpose: PhantomData,
+            _share: None,
+        })
+    }
+
     pub fn conn(&mut self) -> &mut PgConnection {
         &mut self.tx
     }
@@ -310,5 +323,22 @@ impl SystemTx {
         self.tx.commit().await?;
         self.announced.publish();
         Ok(())
+    }
+}
+
+impl SystemTx<Setup> {
+    /// Continues the transaction with the rights of `tenant`, for good: a seed is then filled by the same verbs that
+    /// people use.
+    pub async fn into_workspace(mut self, tenant: TenantContext) -> Result<WorkspaceTx> {
+        let settings = format!("set local role messagehub_people; {}", tenant.settings());
+        sqlx::raw_sql(AssertSqlSafe(settings))
+            .execute(self.conn())
+            .await?;
+        Ok(WorkspaceTx {
+            tx: self.tx,
+            tenant,
+            announced: self.announced,
+            _share: None,
+        })
     }
 }

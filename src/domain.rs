@@ -7,7 +7,6 @@ pub mod audit;
 pub mod contacts;
 pub mod conversations;
 pub mod credits;
-pub mod demo;
 pub mod drafts;
 pub mod inbox;
 pub mod integrations;

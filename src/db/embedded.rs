@@ -117,12 +117,11 @@ impl Embedded {
         try_login(&options, &cluster).await?;
 
         let stopping = CancellationToken::new();
-        let supervisor = tokio::spawn({
-            let stopping = stopping.clone();
-            async move {
-                postmaster.supervise(&cluster, &stopping).await;
-                drop((server_lock, cluster_lock));
-            }
+        let until = stopping.clone();
+        #[expect(clippy::disallowed_methods, reason = "`stop` waits for the task")]
+        let supervisor = tokio::spawn(async move {
+            postmaster.supervise(&cluster, &until).await;
+            drop((server_lock, cluster_lock));
         });
         Ok(Self {
             options,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::config::{Config, Signups};
+use crate::db::purpose::{Setup, SignIn, SystemPurpose};
 use crate::db::{Db, SystemTx};
 use crate::domain::audit::{self, AuditAction};
 use crate::domain::contacts::is_email;
@@ -28,10 +29,11 @@ use passwords::{PASSWORD_RULE, Purpose, is_password};
 pub use passwords::{
     ask_to_verify, change_password, forget_expired, forgot, new_password, reset, verify_email,
 };
+pub(in crate::domain) use sessions::begin;
 pub use sessions::{
     SESSION_LIFETIME, Session, end_all, end_session, log_out, of_session, refresh, sessions,
 };
-pub(in crate::domain) use sessions::{begin, fingerprint, random_token};
+pub(crate) use sessions::{fingerprint, random_token};
 use throttle::{Charge, charge, network};
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -127,7 +129,7 @@ pub async fn sign_up(app: &App, form: SignUp, caller: &Caller) -> Result<SignedI
             return Err(busy.into());
         }
     };
-    let mut tx = app.db.system().await?;
+    let mut tx = app.db.system(SignIn).await?;
     if app.config.signups.is_none() {
         // Of two concurrent first sign-ups, only one creates the first workspace.
         workspaces::lock_first_workspace(&mut tx).await?;
@@ -156,7 +158,7 @@ pub async fn sign_up(app: &App, form: SignUp, caller: &Caller) -> Result<SignedI
 async fn mail_account_owner(app: &App, email: &str) -> Result<()> {
     let email = address(email);
     let allowed = charge(
-        &mut *app.db.system_pool().acquire().await?,
+        &mut *app.db.system_pool(SignIn).acquire().await?,
         &throttle::MAIL,
         &email,
     )
@@ -201,7 +203,7 @@ pub async fn create(
         .finish()?;
     let hash = tokio::task::spawn_blocking(move || hash_offline(&password)).await;
     let hash = hash.map_err(|error| Error::Internal(error.to_string()))?;
-    let mut tx = db.system().await?;
+    let mut tx = db.system(Setup).await?;
     let user = insert_user(&mut tx, name, email, &hash)
         .await
         .map_err(|error| match error {
@@ -248,8 +250,8 @@ pub(in crate::domain) fn check(name: &str, email: &str, password: &SecretString)
     check
 }
 
-pub(in crate::domain) async fn insert_user(
-    tx: &mut SystemTx,
+pub(crate) async fn insert_user<P: SystemPurpose>(
+    tx: &mut SystemTx<P>,
     name: &str,
     email: &str,
     hash: &str,
@@ -332,7 +334,7 @@ async fn look_up(app: &App, account: AccountRef<'_>, caller: &Caller) -> Result<
         network,
         browser,
     )
-    .fetch_optional(app.db.system_pool())
+    .fetch_optional(app.db.system_pool(SignIn))
     .await?)
 }
 
@@ -474,7 +476,7 @@ async fn record_failure(
     caller: &Caller,
 ) -> Result<()> {
     metrics::counter!("messagehub_sign_ins_refused_total").increment(1);
-    let mut tx = app.db.system().await?;
+    let mut tx = app.db.system(SignIn).await?;
     throttle::touch(tx.conn(), &throttle::SIGN_IN, email).await?;
     let nobody = UserId(uuid::Uuid::nil());
     audit::record_everywhere(
@@ -494,7 +496,7 @@ pub async fn set_language(db: &Db, user: &User, language: Option<Language>) -> R
         user.id as _,
         language as _,
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(SignIn))
     .await?;
     Ok(())
 }
@@ -504,7 +506,7 @@ pub(in crate::domain) async fn language_of_account(
     email: &str,
 ) -> Result<Option<Language>> {
     let found = sqlx::query_scalar!("select language from users where email = $1", email)
-        .fetch_optional(db.system_pool())
+        .fetch_optional(db.system_pool(SignIn))
         .await?;
     Ok(found.flatten())
 }
@@ -518,7 +520,7 @@ pub async fn rename(db: &Db, user: &User, name: &str) -> Result<()> {
         user.id as _,
         name.trim(),
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(SignIn))
     .await?;
     Ok(())
 }
@@ -532,7 +534,7 @@ pub(in crate::domain) async fn exists(db: &Db, email: &str) -> Result<bool> {
         r#"select exists (select from users where email = $1) as "exists!""#,
         email
     )
-    .fetch_one(db.system_pool())
+    .fetch_one(db.system_pool(SignIn))
     .await?)
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::db::purpose::SystemPurpose;
 use crate::db::{SystemTx, WorkspaceTx};
 use crate::domain::string_enum;
 use crate::error::{Check, Result};
@@ -164,8 +165,8 @@ pub async fn record(
 }
 
 /// An action of a user outside of a workspace: adds an entry in each of their workspaces.
-pub async fn record_everywhere(
-    tx: &mut SystemTx,
+pub async fn record_everywhere<P: SystemPurpose>(
+    tx: &mut SystemTx<P>,
     user: UserId,
     action: AuditAction,
     address: &str,
@@ -192,9 +193,9 @@ pub async fn record_everywhere(
     Ok(())
 }
 
-/// An action of a user in a transaction without their rights: they have no access yet, or the verb needs more.
-pub async fn record_in(
-    tx: &mut SystemTx,
+/// An action of a user who has no access to the workspace yet, such as joining it.
+pub async fn record_in<P: SystemPurpose>(
+    tx: &mut SystemTx<P>,
     workspace: WorkspaceId,
     user: UserId,
     action: AuditAction,
@@ -219,8 +220,8 @@ pub async fn record_in(
 }
 
 /// An action of the server itself.
-pub async fn record_by_server(
-    tx: &mut SystemTx,
+pub async fn record_by_server<P: SystemPurpose>(
+    tx: &mut SystemTx<P>,
     workspace: WorkspaceId,
     action: AuditAction,
     audit_record: AuditRecord<'_>,

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::types::Json;
 
+use crate::db::purpose::Live;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::workspaces;
@@ -276,7 +277,7 @@ pub async fn look_up(
     workspace: WorkspaceId,
     id: ContactId,
 ) -> Result<Option<(Contact, Vec<NumberId>)>> {
-    let mut conn = db.system_pool().acquire().await?;
+    let mut conn = db.system_pool(Live).acquire().await?;
     let contact = by_ids(&mut conn, workspace, &[id]).await?.pop();
     let numbers = sqlx::query_scalar!(
         "select number_id from conversations where workspace_id = $1 and contact_id = $2",

@@ -6,6 +6,7 @@ use sqlx::types::Json;
 
 use self::activity::Kind;
 use crate::clock;
+use crate::db::purpose::Live;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::contacts::{self, Contact};
 use crate::domain::{messages, string_enum};
@@ -235,7 +236,12 @@ pub async fn joined_to(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Optio
 /// For the live hub: the conversations that exist. One round trip.
 pub async fn look_up(db: &Db, keys: &[(WorkspaceId, ConversationId)]) -> Result<Vec<Conversation>> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
-    by_ids(&mut *db.system_pool().acquire().await?, &workspaces, &ids).await
+    by_ids(
+        &mut *db.system_pool(Live).acquire().await?,
+        &workspaces,
+        &ids,
+    )
+    .await
 }
 
 async fn by_ids(

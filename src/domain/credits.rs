@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
 
+use crate::db::purpose::{Live, Notify};
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::{Admin, Member, Role};
@@ -96,7 +97,7 @@ pub async fn look_up(db: &Db, workspace: WorkspaceId, user: UserId) -> Result<Op
         workspace as _,
         user as _,
     )
-    .fetch_optional(db.system_pool())
+    .fetch_optional(db.system_pool(Live))
     .await?)
 }
 
@@ -126,7 +127,7 @@ pub async fn low_balance_recipient(
         workspace as _,
         user as _,
     )
-    .fetch_optional(db.system_pool())
+    .fetch_optional(db.system_pool(Notify))
     .await?)
 }
 

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::config::Config;
+use crate::db::purpose::{Credentials, Notify};
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Admin;
@@ -30,7 +31,7 @@ mod sync;
 pub mod uses;
 pub use change::{IntegrationChange, delete_previous_credentials, update};
 pub use connect::{Connect, Connected, Imported, connect, import};
-pub(in crate::domain) use connect::{insert, insert_numbers};
+pub(crate) use connect::{insert, insert_numbers};
 pub use directory::{Account, Directory};
 pub use disconnect::disconnect;
 pub use doctor::{Diagnosis, Finding, State, Subject, examine, has_received_since, set_webhook};
@@ -245,7 +246,7 @@ pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
         r#"select workspace_id, id, credentials as "credentials!", former_credentials as former from integrations
             where credentials is not null order by workspace_id, id"#
     )
-    .fetch_all(app.db.system_pool())
+    .fetch_all(app.db.system_pool(Credentials))
     .await?;
     let mut resealed = 0;
     for row in rows {
@@ -277,7 +278,7 @@ pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
             row.credentials,
             row.former,
         )
-        .execute(app.db.system_pool())
+        .execute(app.db.system_pool(Credentials))
         .await?;
         resealed += usize::from(done.rows_affected() == 1);
     }
@@ -313,6 +314,6 @@ pub async fn failure_recipients(
         workspace as _,
         id as _,
     )
-    .fetch_optional(db.system_pool())
+    .fetch_optional(db.system_pool(Notify))
     .await?)
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::config::Signups;
+use crate::db::purpose::{Jobs, SignIn};
 use crate::db::{Db, SystemTx, WorkspaceTx};
 use crate::domain::accounts::{self, Caller, SignedIn, fingerprint, random_token, throttle};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
@@ -87,7 +88,7 @@ pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitati
 
 /// Limits invitations per recipient and per admin, so that they cannot flood a mailbox.
 async fn limit_invitations(app: &App, admin: &Admin, email: &str) -> Result<()> {
-    let mut conn = app.db.system_pool().acquire().await?;
+    let mut conn = app.db.system_pool(SignIn).acquire().await?;
     throttle::charge(&mut conn, &throttle::INVITED, email).await?;
     throttle::charge(&mut conn, &throttle::INVITES, &admin.user().to_string()).await
 }
@@ -217,7 +218,7 @@ pub async fn find_offer(app: &App, token: &str) -> Result<Offer> {
             where i.token_hash = $1 and i.expires_at > now()"#,
         fingerprint(token),
     )
-    .fetch_optional(app.db.system_pool())
+    .fetch_optional(app.db.system_pool(SignIn))
     .await?
     .ok_or(Error::NotFound("an invitation behind this link (it may be used, withdrawn or expired)"))
 }
@@ -252,7 +253,7 @@ pub async fn accept(
         }
         None => return accept_with_new_account(app, token, &offer, form, caller).await,
     };
-    let mut tx = app.db.system().await?;
+    let mut tx = app.db.system(SignIn).await?;
     join(&mut tx, token, user, caller).await?;
     tx.commit().await?;
     accounts::begin(app, user, caller).await
@@ -330,7 +331,7 @@ async fn accept_with_new_account(
     accounts::check(&name, &offer.email, &password).finish()?;
     let from = throttle::network(caller.address);
     let hash = app.passwords.hash(&from, password).await?;
-    let mut tx = app.db.system().await?;
+    let mut tx = app.db.system(SignIn).await?;
     let user = accounts::insert_user(&mut tx, &name, &offer.email, &hash).await?;
     join(&mut tx, token, user, caller).await?;
     tx.commit().await?;
@@ -344,7 +345,7 @@ async fn accept_with_new_account(
 }
 
 /// Uses up the invitation. Of two concurrent requests with the same link, one joins.
-async fn join(tx: &mut SystemTx, token: &str, user: UserId, caller: &Caller) -> Result<()> {
+async fn join(tx: &mut SystemTx<SignIn>, token: &str, user: UserId, caller: &Caller) -> Result<()> {
     let invitation = sqlx::query!(
         r#"delete from invitations where token_hash = $1 and expires_at > now()
             returning workspace_id as "workspace: WorkspaceId", role as "role: Role", number_ids as "numbers: Vec<NumberId>""#,
@@ -387,7 +388,7 @@ async fn join(tx: &mut SystemTx, token: &str, user: UserId, caller: &Caller) -> 
 
 pub async fn forget_expired(db: &Db) -> Result<()> {
     sqlx::query!("delete from invitations where expires_at < now()")
-        .execute(db.system_pool())
+        .execute(db.system_pool(Jobs))
         .await?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::db::purpose::{Setup, SignIn, SystemPurpose};
 use crate::db::{Db, SystemTx, TenantContext, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::string_enum;
@@ -110,7 +111,7 @@ pub async fn admit(db: &Db, session: SessionId, place: WorkspaceRef<'_>) -> Resu
         id as _,
         slug,
     )
-    .fetch_optional(db.system_pool())
+    .fetch_optional(db.system_pool(SignIn))
     .await?
     .ok_or(Error::Unauthenticated)?;
     // A test skips this check, to show that row-level security holds without it.
@@ -180,8 +181,8 @@ async fn select(tx: &mut WorkspaceTx, user: Option<UserId>) -> Result<Vec<Collea
 }
 
 /// Returns whether `user` joined; one who is a member already keeps their role. A new agent gets the starting credits.
-pub async fn add(
-    tx: &mut SystemTx,
+pub async fn add<P: SystemPurpose>(
+    tx: &mut SystemTx<P>,
     workspace: WorkspaceId,
     user: UserId,
     role: Role,
@@ -202,8 +203,8 @@ pub async fn add(
 }
 
 /// Once: an agent who comes back has an account already.
-async fn grant_starting_credits(
-    tx: &mut SystemTx,
+async fn grant_starting_credits<P: SystemPurpose>(
+    tx: &mut SystemTx<P>,
     workspace: WorkspaceId,
     user: UserId,
 ) -> Result<()> {
@@ -297,7 +298,7 @@ async fn end_membership(tx: &mut WorkspaceTx, user: UserId, action: AuditAction)
 }
 
 /// For the command line, which acts as the first admin of a workspace. Finds the workspace by slug or name.
-pub async fn first_admin(db: &Db, workspace: &str) -> Result<Admin> {
+pub async fn first_admin(tx: &mut SystemTx<Setup>, workspace: &str) -> Result<Admin> {
     let row = sqlx::query!(
         r#"select w.id as "workspace: WorkspaceId", w.name as workspace_name, w.slug, u.id as "user: UserId", u.name, u.email,
                   u.two_factor_at is not null as "has_two_factor!"
@@ -309,7 +310,7 @@ pub async fn first_admin(db: &Db, workspace: &str) -> Result<Admin> {
             limit 1"#,
         workspace.trim(),
     )
-    .fetch_optional(db.system_pool())
+    .fetch_optional(tx.conn())
     .await?
     .ok_or_else(|| Error::field("workspace", "there is none with this name or slug"))?;
     Admin::try_from(Member {

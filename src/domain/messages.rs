@@ -5,6 +5,7 @@ use serde::Serialize;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use crate::db::purpose::Live;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::media::uploads::{Attachment, weight};
 use crate::domain::string_enum;
@@ -345,7 +346,12 @@ pub async fn after(
 /// For the live hub: the messages that exist. One round trip.
 pub async fn look_up(db: &Db, keys: &[(WorkspaceId, MessageId)]) -> Result<Vec<Message>> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
-    by_ids(&mut *db.system_pool().acquire().await?, &workspaces, &ids).await
+    by_ids(
+        &mut *db.system_pool(Live).acquire().await?,
+        &workspaces,
+        &ids,
+    )
+    .await
 }
 
 async fn by_ids(

@@ -8,6 +8,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use crate::db::purpose::Live;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::{self, Admin, Colleague, Member, Role};
@@ -135,7 +136,7 @@ pub async fn visible(
         &workspaces as _,
         &users as _,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.system_pool(Live))
     .await?;
     let visible = rows.into_iter().map(|row| {
         let visible = match row.role {
@@ -155,7 +156,7 @@ pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Number>> {
 
 /// For the live hub, which shows it to the members who may see it.
 pub async fn look_up(db: &Db, workspace: WorkspaceId, id: NumberId) -> Result<Option<Number>> {
-    let mut conn = db.system_pool().acquire().await?;
+    let mut conn = db.system_pool(Live).acquire().await?;
     Ok(select(&mut conn, workspace, Some(id)).await?.pop())
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::app::App;
+use crate::db::purpose::Notify;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::contacts;
 use crate::domain::members::Member;
@@ -199,7 +200,7 @@ pub async fn due(db: &Db, workspace: WorkspaceId, message: MessageId) -> Result<
         workspace as _,
         message as _,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.system_pool(Notify))
     .await?;
     Ok(rows
         .into_iter()
@@ -233,7 +234,7 @@ pub async fn used(db: &Db, due: &Due) -> Result<()> {
         due.workspace as _,
         due.id as _,
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Notify))
     .await?;
     Ok(())
 }
@@ -245,7 +246,7 @@ pub async fn forget(db: &Db, due: &Due) -> Result<()> {
         due.workspace as _,
         due.id as _,
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Notify))
     .await?;
     Ok(())
 }

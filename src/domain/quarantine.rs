@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::clock;
+use crate::db::purpose::{Jobs, Receive};
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::integrations::{Account, Directory};
@@ -131,7 +132,7 @@ pub async fn store(
         MAX_WAITING,
         Via::Webhook as _,
     )
-    .fetch_optional(db.system_pool())
+    .fetch_optional(db.system_pool(Receive))
     .await?;
     if kept.is_none() {
         metrics::counter!("messagehub_webhooks_not_kept_total").increment(1);
@@ -626,7 +627,7 @@ pub async fn delete_expired(db: &Db) -> Result<()> {
         "delete from quarantine where created_at < $1",
         clock::now() - webhooks::RETENTION,
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Jobs))
     .await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::clock;
+use crate::db::purpose::Fetch;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::integrations::{Directory, Purpose};
 use crate::error::Result;
@@ -239,7 +240,7 @@ async fn charges(
 /// Recounts the texts of the last days in all workspaces; the first time, of two months. Five round trips and the
 /// count, which reads these days' texts by primary key.
 pub async fn count(db: &Db) -> Result<()> {
-    let mut tx = db.system().await?;
+    let mut tx = db.system(Fetch).await?;
     // Another server is counting: one is enough.
     let mine = sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock(7206001) as "mine!""#)
         .fetch_one(tx.conn())
@@ -303,7 +304,7 @@ pub async fn backlog(db: &Db) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         r#"select count(*) as "waiting!" from integrations where is_active and status = 'healthy' and usage_due_at <= now()"#
     )
-    .fetch_one(db.system_pool())
+    .fetch_one(db.system_pool(Fetch))
     .await?)
 }
 
@@ -313,7 +314,7 @@ pub async fn release(db: &Db, integrations: &[IntegrationId]) -> Result<()> {
         "update integrations set usage_due_at = now() where id = any ($1) and usage_due_at > now()",
         integrations as _,
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Fetch))
     .await?;
     Ok(())
 }
@@ -334,7 +335,7 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Due>> {
          returning i.workspace_id, i.id, i.usage_until",
         most,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.system_pool(Fetch))
     .await?;
     let first = Month::now().first_day();
     Ok(rows
@@ -389,7 +390,7 @@ async fn store_prices(db: &Db, due: &Due, prices: &[Priced]) -> Result<()> {
             &each(|priced| priced.price.currency.clone()),
             &segments as _,
         )
-        .execute(db.system_pool())
+        .execute(db.system_pool(Fetch))
         .await?;
     }
     Ok(())
@@ -401,7 +402,7 @@ async fn store_charges(
     day: NaiveDate,
     charges: &[providers::Charge],
 ) -> Result<()> {
-    let mut tx = db.system().await?;
+    let mut tx = db.system(Fetch).await?;
     sqlx::query!(
         "delete from provider_charges where workspace_id = $1 and integration_id = $2 and day = $3",
         due.workspace as _,
@@ -452,7 +453,7 @@ async fn record_failure(db: &Db, due: &Due, error: &providers::Error) -> Result<
         due.integration as _,
         error.to_string(),
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Fetch))
     .await?;
     Ok(())
 }

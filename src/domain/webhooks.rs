@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use crate::clock;
+use crate::db::purpose::{Jobs, Receive};
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::integrations::Account;
 use crate::domain::members::Admin;
@@ -157,7 +158,7 @@ pub async fn note(
         outcome as _,
         detail,
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Receive))
     .await?;
     Ok(())
 }
@@ -165,7 +166,7 @@ pub async fn note(
 /// Deletes expired calls. Ids sort by time, so only the deleted part is read.
 pub async fn delete_expired(db: &Db) -> Result<()> {
     let workspaces = sqlx::query_scalar!(r#"select id as "id: WorkspaceId" from workspaces"#)
-        .fetch_all(db.system_pool())
+        .fetch_all(db.system_pool(Jobs))
         .await?;
     for workspace in workspaces {
         sqlx::query!(
@@ -173,7 +174,7 @@ pub async fn delete_expired(db: &Db) -> Result<()> {
             workspace as _,
             WebhookId::at(clock::now() - RETENTION) as _,
         )
-        .execute(db.system_pool())
+        .execute(db.system_pool(Jobs))
         .await?;
     }
     Ok(())

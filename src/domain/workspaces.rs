@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 
 use crate::app::App;
 use crate::config::{Config, Signups};
+use crate::db::purpose::{Setup, SignIn, SystemPurpose};
 use crate::db::{Db, SystemTx, WorkspaceTx};
 use crate::domain::accounts::{Caller, User};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
@@ -61,7 +62,7 @@ pub async fn of_user(db: &Db, user: UserId) -> Result<Vec<WorkspaceMembership>> 
           order by m.created_at, w.id",
         user as _,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.system_pool(SignIn))
     .await?)
 }
 
@@ -245,7 +246,7 @@ pub async fn delete(db: &Db, admin: &Admin, name: &str) -> Result<()> {
 const DEADLOCK_RETRIES: usize = 5;
 
 async fn try_delete(db: &Db, admin: &Admin, name: &str) -> Result<()> {
-    let mut tx = db.system().await?;
+    let mut tx = db.system(Setup).await?;
     let deleted = sqlx::query!(
         // The system role sees every tenant, so the statement itself checks the right.
         "delete from workspaces w
@@ -284,7 +285,7 @@ pub async fn create(
     user: &User,
     caller: &Caller,
 ) -> Result<WorkspaceMembership> {
-    let mut tx = app.db.system().await?;
+    let mut tx = app.db.system(Setup).await?;
     // Locks the user: a concurrent request counts this workspace.
     sqlx::query!(
         "select from users where id = $1 for no key update",
@@ -300,7 +301,7 @@ pub async fn create(
 }
 
 pub async fn may_create(app: &App, user: &User) -> Result<bool> {
-    let mut conn = app.db.system_pool().acquire().await?;
+    let mut conn = app.db.system_pool(SignIn).acquire().await?;
     let right = creation(&mut conn, user.id).await?;
     Ok(right.check(&app.config).is_ok())
 }
@@ -346,7 +347,9 @@ impl Creation {
 }
 
 /// Serializes sign-ups while there is no workspace: one creates the first, the others are refused.
-pub(in crate::domain) async fn lock_first_workspace(tx: &mut SystemTx) -> Result<()> {
+pub(in crate::domain) async fn lock_first_workspace<P: SystemPurpose>(
+    tx: &mut SystemTx<P>,
+) -> Result<()> {
     sqlx::query!("select pg_advisory_xact_lock(hashtext('the first workspace'))")
         .execute(tx.conn())
         .await?;
@@ -360,8 +363,8 @@ pub(in crate::domain) async fn lock_first_workspace(tx: &mut SystemTx) -> Result
 }
 
 /// Creates a workspace with `founder` as its first admin. The right is checked by `create`.
-pub async fn found(
-    tx: &mut SystemTx,
+pub async fn found<P: SystemPurpose>(
+    tx: &mut SystemTx<P>,
     name: &str,
     founder: UserId,
     address: Option<&str>,
@@ -414,13 +417,13 @@ pub async fn found(
 pub async fn any_exists(db: &Db) -> Result<bool> {
     Ok(
         sqlx::query_scalar!(r#"select exists (select from workspaces) as "exists!""#)
-            .fetch_one(db.system_pool())
+            .fetch_one(db.system_pool(SignIn))
             .await?,
     )
 }
 
 /// The first of `harbor-dental`, `harbor-dental-2`, … that is free.
-async fn free_slug(tx: &mut SystemTx, name: &str) -> Result<String> {
+async fn free_slug<P: SystemPurpose>(tx: &mut SystemTx<P>, name: &str) -> Result<String> {
     let base = slug(name);
     // Locks the name: a concurrent request sees the slug that this one takes.
     sqlx::query!(

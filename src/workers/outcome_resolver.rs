@@ -1,88 +1,69 @@
 //! Resolves messages whose send response was lost, by asking their provider.
-//!
-//! Runs on every server; a lease keeps the others from a message until its next check.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::leased_calls::LeasedWork;
+use super::sender::outgoing;
 use crate::app::App;
 use crate::clock;
-use crate::domain::integrations::calls::{Calls, Limits};
+use crate::domain::integrations::calls::{CallCapacity, Limits};
 use crate::domain::integrations::{Directory, Purpose};
 use crate::domain::messages::outbox;
 use crate::domain::messages::outcome_checks::{self, UnconfirmedText};
 use crate::error::Result;
 use crate::fail_point;
+use crate::ids::IntegrationId;
 use crate::providers::{Outcome, Outgoing, Provider, Repeated, SentLookup, repeated};
-use crate::workers::sender::outgoing;
 
-const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// Concurrent lookups, overall and per integration.
-const LIMITS: Limits = Limits { all: 32, each: 4 };
+pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-#[derive(Clone)]
 pub struct OutcomeResolver {
     app: App,
     directory: Directory,
-    calls: Arc<tokio::sync::Mutex<Calls<usize>>>,
+}
+
+impl LeasedWork for OutcomeResolver {
+    type Item = UnconfirmedText;
+
+    const LIMITS: Limits = Limits { all: 32, each: 4 };
+
+    fn integration(unconfirmed: &UnconfirmedText) -> IntegrationId {
+        unconfirmed.text.integration
+    }
+
+    /// One round trip.
+    async fn lease(&self, room: &CallCapacity) -> Result<Vec<UnconfirmedText>> {
+        outcome_checks::due(&self.app.db, room).await
+    }
+
+    /// Counts the settled messages.
+    async fn call(&self, unconfirmed: &UnconfirmedText) -> usize {
+        match self.settle(unconfirmed).await {
+            Ok(is_settled) => usize::from(is_settled),
+            Err(error) => {
+                tracing::warn!(%error, message.id = %unconfirmed.text.id, "the outcome check of an unconfirmed message failed: retrying");
+                0
+            }
+        }
+    }
+
+    /// A lookup that was cut off is due again within a minute.
+    async fn release(&self, _: &[Arc<UnconfirmedText>]) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl OutcomeResolver {
-    pub fn new(app: App, directory: Directory) -> Self {
+    pub fn new(app: &App, directory: &Directory) -> Self {
         Self {
-            app,
-            directory,
-            calls: Arc::new(tokio::sync::Mutex::new(Calls::new(LIMITS))),
+            app: app.clone(),
+            directory: directory.clone(),
         }
     }
 
-    /// Runs until the server stops. Lookups cut off then are due again within a minute.
-    pub async fn run(self) -> Result<()> {
-        let mut calls = self.calls.lock().await;
-        let mut ticks = tokio::time::interval(POLL_INTERVAL);
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                Some(_) = calls.next() => {}
-            }
-            while calls.try_next().is_some() {}
-            fail_point::panic_at("outcome_resolver");
-            self.begin(&mut calls).await?;
-        }
-    }
-
-    /// Looks up everything that is due; returns the number of settled messages. For tests.
-    pub async fn run_once(&self) -> Result<usize> {
-        let mut settled = 0;
-        let mut calls = Calls::new(LIMITS);
-        loop {
-            self.begin(&mut calls).await?;
-            match calls.next().await {
-                Some(done) => settled += done.unwrap_or(0),
-                None => return Ok(settled),
-            }
-        }
-    }
-
-    /// Leases as many due messages as there is room for. One round trip.
-    async fn begin(&self, calls: &mut Calls<usize>) -> Result<()> {
-        let room = calls.capacity();
-        if room.all == 0 {
-            return Ok(());
-        }
-        for unconfirmed in outcome_checks::due(&self.app.db, &room).await? {
-            let outcome_resolver = self.clone();
-            calls.spawn(unconfirmed.text.integration, async move {
-                outcome_resolver.settle(&unconfirmed).await.unwrap_or_else(|error| {
-                    tracing::warn!(%error, message.id = %unconfirmed.text.id, "the outcome check of an unconfirmed message failed: retrying");
-                    0
-                })
-            });
-        }
-        Ok(())
-    }
-
-    async fn settle(&self, unconfirmed: &UnconfirmedText) -> Result<usize> {
+    /// Returns whether the message has an outcome now.
+    async fn settle(&self, unconfirmed: &UnconfirmedText) -> Result<bool> {
         fail_point::abort_at("before asking");
         let lookup = self.look_up(unconfirmed).await?;
         fail_point::abort_at("after asking");
@@ -90,15 +71,15 @@ impl OutcomeResolver {
             LookupResult::Settled(outcome) => {
                 outbox::settle(&self.app.db, &unconfirmed.text, &outcome).await?;
                 tracing::info!(message.id = %unconfirmed.text.id, sent = matches!(outcome, Outcome::Sent { .. }), "the outcome of an unconfirmed message was resolved");
-                Ok(1)
+                Ok(true)
             }
             LookupResult::Undetermined => {
                 outcome_checks::record_check(&self.app.db, unconfirmed).await?;
-                Ok(0)
+                Ok(false)
             }
             LookupResult::Unreachable => {
                 tracing::warn!(message.id = %unconfirmed.text.id, "the provider could not be asked for the outcome of a message");
-                Ok(0)
+                Ok(false)
             }
         }
     }

@@ -1,55 +1,71 @@
 //! Sends queued messages: leases, ends the transaction, calls the provider, records the outcome.
 //!
 //! Round trips: 2 to lease messages within their numbers' rates and their integrations' limits, 3 to record each
-//! outcome, and 1 every few seconds to find stale work. Runs on every server; leases keep them apart.
+//! outcome, and 1 every few seconds to find stale work.
 
-use std::collections::{HashMap, HashSet};
-use std::panic::AssertUnwindSafe;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::join_all;
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::leased_calls::LeasedWork;
 use crate::app::App;
 use crate::clock;
-use crate::domain::integrations::calls::{Calls, Limits};
+use crate::domain::integrations::calls::{CallCapacity, Limits};
 use crate::domain::integrations::{Account, Directory, Purpose, webhook_urls};
 use crate::domain::messages::failover;
 use crate::domain::messages::outbox::{self, Leased};
 use crate::error::Result;
 use crate::events::Event;
 use crate::fail_point;
-use crate::ids::{IntegrationId, MessageId};
+use crate::ids::IntegrationId;
 use crate::keys::OutgoingLink;
 use crate::providers::{self, ErrorClass, Outcome, Outgoing, PauseScope, Refusal, outcome};
 
-/// Concurrent calls overall and per integration: Twilio limits concurrency per account and rejects the excess.
-const LIMITS: Limits = Limits { all: 64, each: 8 };
 /// How soon messages queued by other servers, and expired leases, are noticed.
-const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// The poll interval while all slots are taken: hanging calls time out.
-const POLL_WHILE_FULL: Duration = Duration::from_millis(500);
-/// How long calls in flight may take when the server stops.
-const CALL_DRAIN: Duration = Duration::from_secs(7);
-/// How long recording the remaining outcomes may take after that.
-const SHUTDOWN_GRACE: Duration = Duration::from_millis(800);
+pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// A lease older than this is not used for a call: the response might arrive after it expires.
 const MAX_LEASE_AGE: Duration = Duration::from_secs(30);
 
-#[derive(Clone)]
+/// A leased message.
+pub struct Delivery {
+    text: Leased,
+    leased_at: Instant,
+    /// The outcome to record if the call ends now.
+    pending: Mutex<Outcome>,
+}
+
+impl Delivery {
+    fn new(text: Leased, leased_at: Instant) -> Self {
+        Self {
+            text,
+            leased_at,
+            pending: Mutex::new(NOT_SENT),
+        }
+    }
+
+    fn set_pending(&self, outcome: Outcome) {
+        *self.lock() = outcome;
+    }
+
+    fn pending(&self) -> Outcome {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Outcome> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 pub struct Sender {
     app: App,
     directory: Directory,
+    stopping: CancellationToken,
     /// Integrations whose last message was refused with an account error, although their credentials are valid.
-    doubtful: Arc<Mutex<HashSet<IntegrationId>>>,
-    /// The outcome to record for each leased message if its call ends now.
-    leased: Arc<Mutex<HashMap<MessageId, (Leased, Outcome)>>>,
-    /// Survives a panic of the worker, so that calls in flight continue.
-    calls: Arc<tokio::sync::Mutex<Calls<()>>>,
+    doubtful: Mutex<HashSet<IntegrationId>>,
 }
 
 /// The provider was not called: the message returns to the queue, and nothing else is held.
@@ -58,95 +74,55 @@ const NOT_SENT: Outcome = Outcome::Retry {
     scope: PauseScope::Text,
 };
 
-impl Sender {
-    pub fn new(app: App, directory: Directory) -> Self {
-        Self {
-            app,
-            directory,
-            doubtful: Arc::default(),
-            leased: Arc::default(),
-            calls: Arc::new(tokio::sync::Mutex::new(Calls::new(LIMITS))),
-        }
+impl LeasedWork for Sender {
+    type Item = Delivery;
+
+    /// Twilio limits concurrency per account and rejects the excess.
+    const LIMITS: Limits = Limits { all: 64, each: 8 };
+    const UPKEEP_INTERVAL: Duration = POLL_INTERVAL;
+    const CALL_DRAIN: Duration = Duration::from_secs(7);
+    const WOKEN_BY: Option<fn(&Event) -> bool> = Some(|event| matches!(event, Event::Queued));
+
+    fn integration(delivery: &Delivery) -> IntegrationId {
+        delivery.text.integration
     }
 
-    /// Runs until `stopping`, then finishes the calls in flight.
-    pub async fn run(self, stopping: CancellationToken) {
-        let mut events = self.app.db.bus().listen();
-        let mut calls = self.calls.lock().await;
-        let mut next_poll = Instant::now();
-        let mut ticks = tokio::time::interval(POLL_INTERVAL);
-        while !stopping.is_cancelled() {
-            tokio::select! {
-                () = stopping.cancelled() => break,
-                _ = ticks.tick() => {
-                    fail_point::panic_at("sender");
-                    if let Err(error) = self.recover_stale().await {
-                        tracing::warn!(%error, "the outbox cannot be read: retrying");
-                    }
-                    continue;
-                }
-                Some(_) = calls.next() => {}
-                () = tokio::time::sleep_until(next_poll) => {}
-                event = events.recv() => match event {
-                    Ok(Event::Queued) | Err(RecvError::Lagged(_)) => {}
-                    Ok(_) => continue,
-                    Err(RecvError::Closed) => break,
-                },
-            }
-            // One poll covers all events until now. With all slots taken it waits for a free one.
-            while calls.try_next().is_some() {}
-            while matches!(events.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
-            if calls.capacity().all == 0 {
-                next_poll = Instant::now() + POLL_WHILE_FULL;
-                continue;
-            }
-            next_poll = match self.begin(&mut calls, &stopping).await {
-                Ok(next) => next,
-                Err(error) => {
-                    tracing::warn!(%error, "the outbox cannot be read: retrying");
-                    Instant::now() + Duration::from_secs(1)
-                }
-            };
+    /// One round trip.
+    async fn lease(&self, room: &CallCapacity) -> Result<Vec<Delivery>> {
+        let leased_at = Instant::now();
+        fail_point::abort_at("before the lease");
+        let texts = outbox::lease(&self.app.db, room).await?;
+        if !texts.is_empty() {
+            fail_point::abort_at("after the lease");
         }
-        let _ =
-            tokio::time::timeout(CALL_DRAIN, async { while calls.next().await.is_some() {} }).await;
-        calls.abort().await;
-        self.settle_unfinished().await;
+        let deliveries = texts.into_iter();
+        Ok(deliveries
+            .map(|text| Delivery::new(text, leased_at))
+            .collect())
+    }
+
+    /// Counts the messages, sent or not.
+    async fn call(&self, delivery: &Delivery) -> usize {
+        self.deliver(delivery).await;
+        1
+    }
+
+    async fn call_panicked(&self, delivery: &Delivery) {
+        metrics::counter!("messagehub_worker_panics_total", "worker" => "sender").increment(1);
+        self.settle(&delivery.text, &delivery.pending()).await;
     }
 
     /// Records calls that still hang when the server stops as unconfirmed: the outcome resolver checks them, and they
     /// are never sent again blindly.
-    async fn settle_unfinished(&self) {
-        let left: Vec<_> = self.leased().drain().map(|(_, left)| left).collect();
-        let settled = left
-            .iter()
-            .map(|(text, outcome)| outbox::settle(&self.app.db, text, outcome));
-        // Whatever is not recorded is recovered when its lease expires.
-        let _ = tokio::time::timeout(SHUTDOWN_GRACE, join_all(settled)).await;
-    }
-
-    /// Sends everything that is due, in batches; returns the number of messages. For tests.
-    pub async fn run_once(&self) -> usize {
-        let mut sent = 0;
-        loop {
-            let mut calls = Calls::new(LIMITS);
-            self.recover_stale()
-                .await
-                .expect("the outbox can be written");
-            self.begin(&mut calls, &CancellationToken::new())
-                .await
-                .expect("the outbox can be read");
-            if calls.is_empty() {
-                return sent;
-            }
-            while calls.next().await.is_some() {
-                sent += 1;
-            }
-        }
+    async fn release(&self, unfinished: &[Arc<Delivery>]) -> Result<()> {
+        let settled = unfinished.iter().map(async |delivery| {
+            outbox::settle(&self.app.db, &delivery.text, &delivery.pending()).await
+        });
+        join_all(settled).await.into_iter().collect()
     }
 
     /// Recovers orphaned, stranded and expired messages. One round trip if there are none.
-    async fn recover_stale(&self) -> Result<()> {
+    async fn upkeep(&self) -> Result<()> {
         let stale_work = outbox::stale_work(&self.app.db).await?;
         if stale_work.orphans {
             let orphans = outbox::mark_orphans_unconfirmed(&self.app.db).await?;
@@ -174,47 +150,24 @@ impl Sender {
         Ok(())
     }
 
-    /// Starts as many calls as the limits allow; returns when to poll again.
-    async fn begin(&self, calls: &mut Calls<()>, stopping: &CancellationToken) -> Result<Instant> {
-        let room = calls.capacity();
-        if room.all > 0 {
-            let leased_at = Instant::now();
-            fail_point::abort_at("before the lease");
-            let texts = outbox::lease(&self.app.db, &room).await?;
-            if !texts.is_empty() {
-                fail_point::abort_at("after the lease");
-            }
-            for text in texts {
-                self.set_pending_outcome(&text, NOT_SENT);
-                let (sender, stopping) = (self.clone(), stopping.clone());
-                calls.spawn(text.integration, async move {
-                    sender.deliver_or_settle(text, leased_at, &stopping).await;
-                });
-            }
+    /// The time until a message is due or may be sent. One round trip.
+    async fn until_next(&self) -> Result<Option<Duration>> {
+        outbox::until_next(&self.app.db).await
+    }
+}
+
+impl Sender {
+    pub fn new(app: &App, directory: &Directory, stopping: &CancellationToken) -> Self {
+        Self {
+            app: app.clone(),
+            directory: directory.clone(),
+            stopping: stopping.clone(),
+            doubtful: Mutex::default(),
         }
-        let wait = outbox::until_next(&self.app.db).await?;
-        Ok(Instant::now() + wait.unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL))
     }
 
-    /// Delivers, and settles the message if the call panics.
-    async fn deliver_or_settle(
-        &self,
-        text: Leased,
-        leased_at: Instant,
-        stopping: &CancellationToken,
-    ) {
-        let id = text.id;
-        let delivered = AssertUnwindSafe(self.deliver(&text, leased_at, stopping)).catch_unwind();
-        if delivered.await.is_err() {
-            metrics::counter!("messagehub_worker_panics_total", "worker" => "sender").increment(1);
-            let left = self.leased().get(&id).map(|(_, outcome)| outcome.clone());
-            self.settle(&text, &left.unwrap_or(Outcome::Unconfirmed))
-                .await;
-        }
-        self.leased().remove(&id);
-    }
-
-    async fn deliver(&self, text: &Leased, leased_at: Instant, stopping: &CancellationToken) {
+    async fn deliver(&self, delivery: &Delivery) {
+        let text = &delivery.text;
         if text.is_disconnected {
             return self.settle(text, &Outcome::Failed(disconnected())).await;
         }
@@ -231,19 +184,19 @@ impl Sender {
         if let Some(refusal) = unreachable_media(&outgoing, &account) {
             return self.settle(text, &Outcome::Failed(refusal)).await;
         }
-        if leased_at.elapsed() > MAX_LEASE_AGE {
+        if delivery.leased_at.elapsed() > MAX_LEASE_AGE {
             return self.requeue(text, "its lease is getting old").await;
         }
-        if stopping.is_cancelled() {
+        if self.stopping.is_cancelled() {
             return self.settle(text, &NOT_SENT).await;
         }
         let tries = text.attempt.max(1).unsigned_abs().into();
         fail_point::abort_at("before the request");
-        self.set_pending_outcome(text, Outcome::Unconfirmed);
+        delivery.set_pending(Outcome::Unconfirmed);
         let answer = account.used_for(Purpose::Send).send(&outgoing).await;
         fail_point::abort_at("after the answer");
         let outcome = outcome(tries, answer, rand::random());
-        self.set_pending_outcome(text, outcome.clone());
+        delivery.set_pending(outcome.clone());
         fail_point::panic_at("sending");
         match &outcome {
             Outcome::Pause(refusal) => self.pause_if_certain(text, &account, refusal).await,
@@ -258,15 +211,6 @@ impl Sender {
         tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = outcome_label(&outcome), "called the provider for a message");
         metrics::counter!("messagehub_sends_total", "outcome" => outcome_label(&outcome))
             .increment(1);
-    }
-
-    /// Sets the outcome to record if the call ends here.
-    fn set_pending_outcome(&self, text: &Leased, outcome: Outcome) {
-        self.leased().insert(text.id, (text.clone(), outcome));
-    }
-
-    fn leased(&self) -> MutexGuard<'_, HashMap<MessageId, (Leased, Outcome)>> {
-        self.leased.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Pausing a whole queue requires certainty. Missing funds are certain; for refused credentials the account is

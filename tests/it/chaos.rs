@@ -443,7 +443,7 @@ async fn every_accepted_text_is_sent_exactly_once_under_faults() {
         .await;
         hub.execute_sql("update integrations set held_until = now()")
             .await;
-        last.sender.run_once().await;
+        last.sender.run_once().await.unwrap();
         while last.outcome_resolver.run_once().await.unwrap() > 0 {}
         let open =
             "select count(*) from messages where status in ('queued', 'sending', 'unconfirmed')";

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use messagehub::app::App;
 use messagehub::config::Config;
+use messagehub::db::purpose::Setup;
+use messagehub::demo::{self, Demo};
 use messagehub::domain::accounts::{self, Caller, Login};
-use messagehub::domain::demo::{self, Demo};
 use messagehub::domain::members::Role;
 use secrecy::ExposeSecret;
 use sqlx::postgres::PgConnectOptions;
@@ -27,7 +28,7 @@ async fn app(database: &PgConnectOptions, settings: &[(&str, &str)]) -> App {
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect::<HashMap<_, _>>();
     let config = Config::read(settings).unwrap();
-    messagehub::open(config, database.clone()).await.unwrap()
+    App::open(config, database.clone()).await.unwrap()
 }
 
 async fn fresh() -> App {
@@ -36,7 +37,7 @@ async fn fresh() -> App {
 
 async fn count(app: &App, query: &'static str) -> i64 {
     sqlx::query_scalar(query)
-        .fetch_one(app.db.system_pool())
+        .fetch_one(app.db.system_pool(Setup))
         .await
         .expect(query)
 }
@@ -215,7 +216,7 @@ async fn second_start_changes_nothing_and_prints_the_sign_in() {
     assert_eq!(count(&app, EVERYTHING).await, before);
 
     sqlx::query("update users set password_hash = (select password_hash || 'x' from users where email = 'sam@harbor.test') where email = 'jo@harbor.test'")
-        .execute(app.db.system_pool())
+        .execute(app.db.system_pool(Setup))
         .await
         .unwrap();
     assert!(

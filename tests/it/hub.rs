@@ -9,11 +9,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use messagehub::Server;
+use messagehub::app::App;
 use messagehub::config::Config;
 use messagehub::domain::accounts;
 use messagehub::domain::members::Role;
 use messagehub::mail::Mailer;
+use messagehub::server::Server;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPool, Postgres};
@@ -119,7 +120,7 @@ impl Hub {
 
     /// Sends all due texts; returns how many.
     pub async fn run_sender(&self) -> usize {
-        self.server.sender.run_once().await
+        self.server.sender.run_once().await.unwrap()
     }
 
     /// A transaction with the database rights of `person` in `workspace`, to test row-level security.
@@ -195,13 +196,13 @@ pub async fn serve(
             .map(|(name, value)| ((*name).into(), (*value).into())),
     );
     let config = Config::read(all).unwrap();
-    let mut app = messagehub::open(config, database.clone()).await.unwrap();
+    let mut app = App::open(config, database.clone()).await.unwrap();
     app.mail = Mailer::with_pauses(
         app.config.mail_from.clone(),
         app.config.smtp.clone(),
         [Duration::from_millis(50); 3],
     );
-    messagehub::start(app, listener).unwrap()
+    Server::start(app, listener).unwrap()
 }
 
 pub fn superuser(database: &PgConnectOptions) -> PgConnectOptions {

@@ -582,7 +582,7 @@ async fn server_refuses_a_role_that_bypasses_row_level_security() {
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let config = messagehub::config::Config::read(settings.into()).unwrap();
-        messagehub::open(config, database.clone())
+        messagehub::app::App::open(config, database.clone())
             .await
             .map(drop)
             .map_err(|error| error.to_string())

@@ -65,6 +65,7 @@ mod settings;
 mod sign_in;
 mod sockets;
 mod statuses;
+mod system_access;
 mod tables;
 mod telnyx;
 mod templates;

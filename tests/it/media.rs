@@ -645,7 +645,7 @@ async fn sending_media_requires_a_public_base_url() {
         .await
         .expect_status(202)["message"]
         .clone();
-    assert_eq!(other.sender.run_once().await, 1);
+    assert_eq!(other.sender.run_once().await.unwrap(), 1);
     let text = harbor.message(&text["id"]).await;
     assert_eq!(
         (text["status"].as_str(), text["error_code"].as_str()),

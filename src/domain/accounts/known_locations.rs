@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::Caller;
 use super::throttle::network;
+use crate::db::purpose::{Jobs, SignIn};
 use crate::db::{Db, SystemTx};
 use crate::error::Result;
 use crate::ids::UserId;
@@ -27,7 +28,11 @@ fn fingerprint(kind: &str, value: &str) -> Vec<u8> {
     Sha256::digest(format!("{kind} {value}")).to_vec()
 }
 
-pub(super) async fn remember(tx: &mut SystemTx, user: UserId, caller: &Caller) -> Result<()> {
+pub(super) async fn remember(
+    tx: &mut SystemTx<SignIn>,
+    user: UserId,
+    caller: &Caller,
+) -> Result<()> {
     let (network, browser) = of(caller);
     let places: Vec<_> = [Some(network), browser].into_iter().flatten().collect();
     sqlx::query!(
@@ -42,7 +47,7 @@ pub(super) async fn remember(tx: &mut SystemTx, user: UserId, caller: &Caller) -
 }
 
 /// After a password reset: earlier sign-ins may have been an attacker's.
-pub(super) async fn forget(tx: &mut SystemTx, user: UserId) -> Result<()> {
+pub(super) async fn forget(tx: &mut SystemTx<SignIn>, user: UserId) -> Result<()> {
     sqlx::query!("delete from known_locations where user_id = $1", user as _)
         .execute(tx.conn())
         .await?;
@@ -54,7 +59,7 @@ pub(super) async fn delete_expired(db: &Db) -> Result<()> {
         "delete from known_locations where seen_at < now() - make_interval(secs => $1)",
         LOCATION_RETENTION.as_secs_f64(),
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Jobs))
     .await?;
     Ok(())
 }

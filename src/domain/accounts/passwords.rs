@@ -10,6 +10,7 @@ use super::sessions::{end_others, fingerprint, random_token};
 use super::throttle::{self, Charge, charge, network};
 use super::{Caller, User, emails, known_locations, two_factor};
 use crate::app::App;
+use crate::db::purpose::{Jobs, SignIn};
 use crate::db::{Db, SystemTx};
 use crate::domain::audit::{self, AuditAction};
 use crate::domain::string_enum;
@@ -61,7 +62,7 @@ pub async fn forgot(app: &App, email: &str, caller: &Caller) -> Result<()> {
 }
 
 async fn mail_reset(app: &App, email: &str) -> Result<()> {
-    let mut tx = app.db.system().await?;
+    let mut tx = app.db.system(SignIn).await?;
     let token = new_token(&mut tx, email, Purpose::Reset).await?;
     tx.commit().await?;
     if let Some(token) = token {
@@ -80,7 +81,7 @@ pub async fn reset(app: &App, token: &str, password: SecretString, caller: &Call
     let user = verify_token(app, token, Purpose::Reset).await?;
     Charge::apply(&app.db, &[(&throttle::RESET, &user.id.to_string())]).await?;
     let hash = app.passwords.hash(&from, password).await?;
-    let mut tx = app.db.system().await?;
+    let mut tx = app.db.system(SignIn).await?;
     let user = use_token(&mut tx, token, Purpose::Reset).await?;
     set_by_link(&mut tx, user.id, &hash).await?;
     end_others(&mut tx, user.id, None).await?;
@@ -106,7 +107,7 @@ pub async fn reset(app: &App, token: &str, password: SecretString, caller: &Call
     Ok(())
 }
 
-async fn set_by_link(tx: &mut SystemTx, user: UserId, hash: &str) -> Result<()> {
+async fn set_by_link(tx: &mut SystemTx<SignIn>, user: UserId, hash: &str) -> Result<()> {
     let lost_second_factor = sqlx::query_scalar!(
         r#"with before as (
                select id, two_factor_at, two_factor_at is not null
@@ -148,7 +149,7 @@ pub async fn change_password(
     check(&new, "new_password")?;
     confirm(app, user, session, current, caller, "current_password").await?;
     let hash = app.passwords.hash(&network(caller.address), new).await?;
-    let mut tx = app.db.system().await?;
+    let mut tx = app.db.system(SignIn).await?;
     sqlx::query!(
         "update users set password_hash = $2, updated_at = now() where id = $1",
         user.id as _,
@@ -198,7 +199,7 @@ pub(super) async fn confirm(
         "select password_hash from users where id = $1",
         user.id as _
     )
-    .fetch_one(app.db.system_pool())
+    .fetch_one(app.db.system_pool(SignIn))
     .await?;
     let from = network(caller.address);
     match app.passwords.verify(&from, password, Some(known)).await {
@@ -215,7 +216,7 @@ pub async fn ask_to_verify(app: &App, user: &User, caller: &Caller) -> Result<()
     if user.email_verified {
         return Ok(());
     }
-    let mut tx = app.db.system().await?;
+    let mut tx = app.db.system(SignIn).await?;
     charge(tx.conn(), &throttle::MAIL, &user.email).await?;
     charge(tx.conn(), &throttle::MAIL_FROM, &network(caller.address)).await?;
     let token = new_token(&mut tx, &user.email, Purpose::Verify).await?;
@@ -228,7 +229,7 @@ pub async fn ask_to_verify(app: &App, user: &User, caller: &Caller) -> Result<()
 }
 
 pub async fn verify_email(app: &App, token: &str) -> Result<()> {
-    let mut tx = app.db.system().await?;
+    let mut tx = app.db.system(SignIn).await?;
     let user = use_token(&mut tx, token, Purpose::Verify).await?;
     sqlx::query!(
         "update users set email_verified_at = coalesce(email_verified_at, now()), updated_at = now() where id = $1",
@@ -241,7 +242,7 @@ pub async fn verify_email(app: &App, token: &str) -> Result<()> {
 
 /// Creates a token for the account with this address; `None` if there is none.
 pub(super) async fn new_token(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<SignIn>,
     email: &str,
     purpose: Purpose,
 ) -> Result<Option<String>> {
@@ -275,7 +276,7 @@ async fn verify_token(app: &App, token: &str, purpose: Purpose) -> Result<TokenO
         fingerprint(token),
         purpose as _,
     )
-    .fetch_optional(app.db.system_pool())
+    .fetch_optional(app.db.system_pool(SignIn))
     .await?
     .ok_or_else(expired)
 }
@@ -288,7 +289,7 @@ fn expired() -> Error {
 }
 
 /// The owner of the token. Uses up this token and all others with the same purpose.
-async fn use_token(tx: &mut SystemTx, token: &str, purpose: Purpose) -> Result<TokenOwner> {
+async fn use_token(tx: &mut SystemTx<SignIn>, token: &str, purpose: Purpose) -> Result<TokenOwner> {
     let owner = sqlx::query_as!(
         TokenOwner,
         r#"delete from mailed_tokens t
@@ -318,7 +319,7 @@ pub async fn forget_expired(db: &Db) -> Result<()> {
         "with gone as (delete from sessions where least(expires_at, coalesce(revoked_at, expires_at)) < now() - interval '30 days')
          delete from mailed_tokens where expires_at < now()"
     )
-        .execute(db.system_pool())
+        .execute(db.system_pool(Jobs))
         .await?;
     known_locations::delete_expired(db).await
 }

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Caller, SignedIn, User, known_locations};
 use crate::app::App;
+use crate::db::purpose::SignIn;
 use crate::db::{Db, SystemTx};
 use crate::domain::audit::{self, AuditAction};
 use crate::domain::workspaces;
@@ -29,7 +30,7 @@ const REFRESH_GRACE: Duration = Duration::from_secs(30);
 /// Starts a session for an authenticated user. Adds an audit entry in each of their workspaces.
 pub(in crate::domain) async fn begin(app: &App, user: UserId, caller: &Caller) -> Result<SignedIn> {
     let session = SessionId::new();
-    let mut tx = app.db.system().await?;
+    let mut tx = app.db.system(SignIn).await?;
     sqlx::query!(
         "insert into sessions (id, user_id, expires_at, user_agent, address)
          values ($1, $2, now() + make_interval(secs => $3), left($4, 300), $5)",
@@ -68,7 +69,7 @@ pub async fn refresh(app: &App, token: &str, caller: &Caller) -> Result<SignedIn
         known,
         SESSION_LIFETIME.as_secs_f64(),
     )
-    .fetch_optional(app.db.system_pool())
+    .fetch_optional(app.db.system_pool(SignIn))
     .await?;
     if let Some(user) = rotated {
         let next = app.tokens.refresh(session, generation + 1);
@@ -81,7 +82,7 @@ pub async fn refresh(app: &App, token: &str, caller: &Caller) -> Result<SignedIn
         session as _,
         REFRESH_GRACE.as_secs_f64(),
     )
-    .fetch_optional(app.db.system_pool())
+    .fetch_optional(app.db.system_pool(SignIn))
     .await?
     .ok_or(Error::Unauthenticated)?;
     if active.in_grace && known + 1 == active.generation {
@@ -124,7 +125,7 @@ pub async fn of_session(db: &Db, session: SessionId) -> Result<User> {
             where s.id = $1 and s.revoked_at is null and s.expires_at > now()"#,
         session as _,
     )
-    .fetch_optional(db.system_pool())
+    .fetch_optional(db.system_pool(SignIn))
     .await?
     .ok_or(Error::Unauthenticated)
 }
@@ -136,7 +137,7 @@ pub async fn log_out(db: &Db, session: SessionId, caller: &Caller) -> Result<()>
 
 /// A session that has already ended stays as it is.
 async fn end(db: &Db, session: SessionId, why: AuditAction, caller: &Caller) -> Result<()> {
-    let mut tx = db.system().await?;
+    let mut tx = db.system(SignIn).await?;
     let user = sqlx::query_scalar!(
         r#"update sessions set revoked_at = now() where id = $1 and revoked_at is null returning user_id as "user: UserId""#,
         session as _
@@ -176,12 +177,12 @@ pub async fn sessions(db: &Db, user: &User, current: SessionId) -> Result<Vec<Se
         user.id as _,
         current as _,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.system_pool(SignIn))
     .await?)
 }
 
 pub async fn end_session(db: &Db, user: &User, session: SessionId, caller: &Caller) -> Result<()> {
-    let mut tx = db.system().await?;
+    let mut tx = db.system(SignIn).await?;
     let ended = sqlx::query!(
         "update sessions set revoked_at = now() where id = $1 and user_id = $2 and revoked_at is null",
         session as _,
@@ -204,7 +205,7 @@ pub async fn end_session(db: &Db, user: &User, session: SessionId, caller: &Call
 }
 
 pub async fn end_all(db: &Db, user: &User, caller: &Caller) -> Result<()> {
-    let mut tx = db.system().await?;
+    let mut tx = db.system(SignIn).await?;
     end_others(&mut tx, user.id, None).await?;
     audit::record_everywhere(
         &mut tx,
@@ -217,7 +218,7 @@ pub async fn end_all(db: &Db, user: &User, caller: &Caller) -> Result<()> {
 }
 
 pub(super) async fn end_others(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<SignIn>,
     user: UserId,
     kept: Option<SessionId>,
 ) -> Result<()> {
@@ -237,11 +238,11 @@ pub(super) async fn end_others(
 }
 
 /// 256 random bits.
-pub(in crate::domain) fn random_token() -> String {
+pub(crate) fn random_token() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
 /// A plain hash is enough, because the token has 256 random bits.
-pub(in crate::domain) fn fingerprint(token: &str) -> Vec<u8> {
+pub(crate) fn fingerprint(token: &str) -> Vec<u8> {
     Sha256::digest(token).to_vec()
 }

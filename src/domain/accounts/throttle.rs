@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
 use crate::db::Db;
+use crate::db::purpose::{Jobs, SignIn};
 use crate::error::{Error, Result};
 
 /// Allows `burst` attempts at once, then one per `price`.
@@ -104,7 +105,7 @@ impl Charge {
     /// Charges each of `limits`. If one of them refuses, the earlier ones are refunded.
     pub async fn apply(db: &Db, limits: &[(&Limit, &str)]) -> Result<Self> {
         let mut charged = Self::default();
-        let mut conn = db.system_pool().acquire().await?;
+        let mut conn = db.system_pool(SignIn).acquire().await?;
         for (limit, who) in limits {
             if let Err(refused) = charge(&mut conn, limit, who).await {
                 drop(conn);
@@ -129,7 +130,7 @@ impl Charge {
             &self.keys,
             &self.prices,
         )
-        .execute(db.system_pool())
+        .execute(db.system_pool(SignIn))
         .await?;
         Ok(())
     }
@@ -160,7 +161,7 @@ pub async fn refund(db: &Db, limit: &Limit, who: &str) -> Result<()> {
         key(limit, who),
         limit.price.as_secs_f64(),
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(SignIn))
     .await?;
     Ok(())
 }
@@ -184,7 +185,7 @@ fn key(limit: &Limit, who: &str) -> Vec<u8> {
 /// Deletes the keys that owe nothing any more.
 pub async fn forget_settled(db: &Db) -> Result<()> {
     sqlx::query!("delete from throttles where paid_until < now()")
-        .execute(db.system_pool())
+        .execute(db.system_pool(Jobs))
         .await?;
     Ok(())
 }

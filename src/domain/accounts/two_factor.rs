@@ -13,6 +13,7 @@ use super::throttle::{self, charge, refund};
 use super::{Caller, User, require_verified};
 use crate::app::App;
 use crate::db::SystemTx;
+use crate::db::purpose::{Credentials, SignIn};
 use crate::domain::audit::{self, AuditAction};
 use crate::error::{Error, Result};
 use crate::events::Event;
@@ -43,7 +44,7 @@ pub async fn state(app: &App, user: &User) -> Result<State> {
              from users u where u.id = $1"#,
         user.id as _,
     )
-    .fetch_one(app.db.system_pool())
+    .fetch_one(app.db.system_pool(SignIn))
     .await?)
 }
 
@@ -59,7 +60,7 @@ pub async fn begin(app: &App, user: &User) -> Result<Enrolment> {
         user.id as _,
         sealed,
     )
-    .execute(app.db.system_pool())
+    .execute(app.db.system_pool(SignIn))
     .await?;
     if kept.rows_affected() == 0 {
         return Err(Error::field(
@@ -94,7 +95,7 @@ pub async fn confirm(
             "this is not the app's current code: wait for the next one, and check the clock of your phone",
         ));
     }
-    let mut tx = app.db.system().await?;
+    let mut tx = app.db.system(SignIn).await?;
     let on = sqlx::query!(
         "update users set two_factor_at = now(), updated_at = now() where id = $1 and two_factor_at is null",
         user.id as _,
@@ -125,7 +126,7 @@ pub async fn disable(
     caller: &Caller,
 ) -> Result<()> {
     confirm_password(app, user, session, password, caller, "password").await?;
-    let mut tx = app.db.system().await?;
+    let mut tx = app.db.system(SignIn).await?;
     sqlx::query!(
         "with off as (
              update users set two_factor_at = null, totp_secret = null, updated_at = now() where id = $1
@@ -147,7 +148,7 @@ pub async fn disable(
 }
 
 /// Makes the open sockets in all of the user's workspaces check their access again.
-pub(super) async fn announce_change(tx: &mut SystemTx, user: UserId) -> Result<()> {
+pub(super) async fn announce_change(tx: &mut SystemTx<SignIn>, user: UserId) -> Result<()> {
     let memberships = sqlx::query_scalar!(
         r#"select workspace_id as "id: WorkspaceId" from workspace_members where user_id = $1"#,
         user as _,
@@ -165,7 +166,7 @@ pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
     let rows = sqlx::query!(
         r#"select id, totp_secret as "secret!" from users where totp_secret is not null order by id"#
     )
-    .fetch_all(app.db.system_pool())
+    .fetch_all(app.db.system_pool(Credentials))
     .await?;
     let mut resealed = 0;
     for row in rows.iter().filter(|row| !app.keys.is_current(&row.secret)) {
@@ -179,7 +180,7 @@ pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
             row.secret,
             app.keys.seal(&secret, &context(row.id)),
         )
-        .execute(app.db.system_pool())
+        .execute(app.db.system_pool(Credentials))
         .await?;
         resealed += usize::from(done.rows_affected() == 1);
     }
@@ -196,7 +197,7 @@ pub(super) async fn check(
 ) -> Result<()> {
     let who = format!("{user} {location}");
     charge(
-        &mut *app.db.system_pool().acquire().await?,
+        &mut *app.db.system_pool(SignIn).acquire().await?,
         &throttle::SECOND_FACTOR,
         &who,
     )
@@ -214,7 +215,7 @@ pub(super) async fn is_right(app: &App, user: UserId, email: &str, code: &str) -
 
 async fn is_right_now(app: &App, user: UserId, email: &str, code: &str) -> Result<bool> {
     let sealed = sqlx::query_scalar!("select totp_secret from users where id = $1", user as _)
-        .fetch_one(app.db.system_pool())
+        .fetch_one(app.db.system_pool(SignIn))
         .await?;
     let Some(sealed) = sealed else {
         return Ok(false);
@@ -232,7 +233,7 @@ async fn is_right_now(app: &App, user: UserId, email: &str, code: &str) -> Resul
         user as _,
         i64::try_from(step).unwrap_or(i64::MAX),
     )
-    .execute(app.db.system_pool())
+    .execute(app.db.system_pool(SignIn))
     .await?;
     Ok(used.rows_affected() == 1)
 }
@@ -243,7 +244,7 @@ async fn is_recovery(app: &App, user: UserId, code: &str) -> Result<bool> {
         user as _,
         fingerprint(&plain(code)),
     )
-    .execute(app.db.system_pool())
+    .execute(app.db.system_pool(SignIn))
     .await?;
     Ok(used.rows_affected() == 1)
 }
@@ -253,7 +254,7 @@ const RECOVERY_CODES: usize = 10;
 const ALPHABET: &[u8; 31] = b"abcdefghjkmnpqrstuvwxyz23456789";
 
 /// Codes such as `k7mw-3fqa-9xtz`, of 59 random bits each.
-async fn new_recovery_codes(tx: &mut SystemTx, user: UserId) -> Result<Vec<String>> {
+async fn new_recovery_codes(tx: &mut SystemTx<SignIn>, user: UserId) -> Result<Vec<String>> {
     let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
     let hashes: Vec<_> = codes.iter().map(|code| fingerprint(&plain(code))).collect();
     sqlx::query!(

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::db::purpose::Live;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Admin;
@@ -92,7 +93,7 @@ pub async fn look_up(db: &Db, workspace: WorkspaceId) -> Result<Vec<Field>> {
         "select id, key, name, kind, choices from contact_fields where workspace_id = $1 order by position, id",
         workspace as _,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.system_pool(Live))
     .await?)
 }
 

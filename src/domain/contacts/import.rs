@@ -21,6 +21,7 @@ use row::{ColumnForm, Plan};
 
 use super::fields::{self, Field};
 use crate::db::WorkspaceTx;
+use crate::db::purpose::Jobs;
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Admin;
 use crate::domain::{string_enum, workspaces};
@@ -783,17 +784,17 @@ pub fn width_without_reasons(columns: &[String]) -> usize {
 /// Deletes imports that were not started within a day, and rows of imports that finished 30 days ago.
 pub async fn delete_expired(db: &crate::db::Db) -> Result<()> {
     sqlx::query!("delete from contact_imports where state = 'mapping' and created_at < now() - interval '1 day'")
-        .execute(db.system_pool())
+        .execute(db.system_pool(Jobs))
         .await?;
     sqlx::query!(
         "delete from contact_import_rows r
           using contact_imports i
           where i.finished_at < now() - interval '30 days' and r.workspace_id = i.workspace_id and r.import_id = i.id"
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Jobs))
     .await?;
     sqlx::query!("delete from deleted_messages where created_at < now() - interval '40 days'")
-        .execute(db.system_pool())
+        .execute(db.system_pool(Jobs))
         .await?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Locks for the verbs that take a contact away: merge and removal.
 
 use crate::db::SystemTx;
+use crate::db::purpose::Contacts;
 use crate::error::Result;
 use crate::ids::{ContactId, WorkspaceId};
 
@@ -13,7 +14,7 @@ pub(super) const MAX_ATTEMPTS: usize = 4;
 /// Conversations are locked before contacts, as everywhere. The second pass locks conversations that were created while
 /// this transaction waited for the contacts; from then on new ones wait.
 pub(super) async fn with_conversations(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     contacts: &[ContactId],
 ) -> Result<bool> {
@@ -34,7 +35,7 @@ pub(super) async fn with_conversations(
 }
 
 async fn conversations(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     contacts: &[ContactId],
 ) -> Result<()> {

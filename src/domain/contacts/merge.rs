@@ -11,6 +11,7 @@ use sqlx::types::Json;
 use self::conversations::Moved;
 use super::{Contact, fields, find, find_in, lock};
 use crate::app::App;
+use crate::db::purpose::Contacts;
 use crate::db::{SystemTx, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Member;
@@ -154,7 +155,7 @@ async fn read(tx: &mut WorkspaceTx, request: Merge) -> Result<Merge> {
 
 /// Refuses if there are conversations that the member may not see.
 async fn lock_both(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     survivor: ContactId,
     merged: ContactId,
@@ -179,7 +180,7 @@ async fn lock_both(
 
 /// An opt-out of either contact holds.
 async fn move_consents(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     survivor: ContactId,
     merged: ContactId,
@@ -210,7 +211,7 @@ async fn move_consents(
 }
 
 async fn move_tags(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     survivor: ContactId,
     merged: ContactId,
@@ -234,7 +235,7 @@ async fn move_tags(
 
 /// The merged contact stays as a phone number of the survivor, as do those merged into it before.
 async fn keep_as_number(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     survivor: ContactId,
     merged: ContactId,
@@ -254,7 +255,7 @@ async fn keep_as_number(
 
 /// Stores the survivor's values: the chosen ones, else its own, else the other contact's.
 async fn update_survivor(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     member: &Member,
     own: &Contact,
     other: &Contact,
@@ -301,7 +302,7 @@ pub fn join_notes(own: &str, other: &str) -> String {
 }
 
 async fn record(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     member: &Member,
     other: &Contact,
     after: &Contact,
@@ -327,7 +328,7 @@ async fn record(
 }
 
 async fn announce(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     survivor: ContactId,
     merged: ContactId,

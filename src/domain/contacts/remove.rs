@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 
 use super::{Contact, find, lock};
 use crate::app::App;
+use crate::db::purpose::Contacts;
 use crate::db::{SystemTx, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::credits;
@@ -103,7 +104,7 @@ async fn try_remove(app: &App, member: &Member, id: ContactId) -> Result<()> {
 }
 
 async fn conversations_of(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     contact: ContactId,
 ) -> Result<Vec<(ConversationId, NumberId)>> {
@@ -121,7 +122,7 @@ async fn conversations_of(
 }
 
 async fn cancel_waiting(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     contact: ContactId,
 ) -> Result<Vec<MessageId>> {
@@ -141,7 +142,7 @@ async fn cancel_waiting(
 
 /// So that a provider's list does not bring them back. It does not reach further than a month.
 async fn remember_texts(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     contact: ContactId,
 ) -> Result<()> {
@@ -163,7 +164,7 @@ async fn remember_texts(
 
 /// By address: those of the contact and of the contacts that were merged into it.
 async fn remember_opt_outs(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     contact: ContactId,
 ) -> Result<()> {
@@ -184,7 +185,7 @@ async fn remember_opt_outs(
 
 /// The same messages and days as in `usage::count`. Older days are never counted again.
 async fn remember_usage(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     contact: ContactId,
 ) -> Result<()> {
@@ -207,7 +208,11 @@ async fn remember_usage(
 }
 
 /// With the contacts that were merged into it. All else goes by `on delete cascade`.
-async fn delete(tx: &mut SystemTx, workspace: WorkspaceId, contact: ContactId) -> Result<()> {
+async fn delete(
+    tx: &mut SystemTx<Contacts>,
+    workspace: WorkspaceId,
+    contact: ContactId,
+) -> Result<()> {
     sqlx::query!(
         "delete from contacts where workspace_id = $1 and (id = $2 or merged_into = $2)",
         workspace as _,
@@ -219,7 +224,7 @@ async fn delete(tx: &mut SystemTx, workspace: WorkspaceId, contact: ContactId) -
 }
 
 fn announce(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     contact: ContactId,
     conversations: &[(ConversationId, NumberId)],
@@ -242,7 +247,7 @@ fn announce(
 
 /// The audit entry holds the name but not the number: the contact may have asked for its deletion.
 async fn record(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     member: &Member,
     contact: &Contact,
     removal: &Preview,

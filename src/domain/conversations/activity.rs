@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::db::purpose::Live;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::string_enum;
 use crate::error::Result;
@@ -196,6 +197,6 @@ pub async fn recent(db: &Db, keys: &[(WorkspaceId, ConversationId)]) -> Result<V
         &workspaces as _,
         &ids as _,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.system_pool(Live))
     .await?)
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Months, Utc};
 
 use crate::clock;
 use crate::db::Db;
+use crate::db::purpose::Jobs;
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ConversationId, NumberId, WorkspaceId};
@@ -24,7 +25,7 @@ const BATCH: i64 = 100;
 /// Reopens conversations whose snooze is over, as unread; returns their number. Several servers may run it. One round
 /// trip.
 pub async fn wake_due(db: &Db) -> Result<usize> {
-    let mut tx = db.system().await?;
+    let mut tx = db.system(Jobs).await?;
     let woken = sqlx::query!(
         r#"update conversations v
               set status = 'open', snoozed_until = null, unread_count = greatest(v.unread_count, 1), updated_at = now()

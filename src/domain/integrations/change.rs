@@ -11,6 +11,7 @@ use serde_json::json;
 use super::sync::lock;
 use super::{Integration, context, find};
 use crate::app::App;
+use crate::db::purpose::{Credentials, Jobs};
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Admin;
@@ -175,7 +176,7 @@ async fn previous_credentials(
         workspace as _,
         id as _,
     )
-    .fetch_optional(app.db.system_pool())
+    .fetch_optional(app.db.system_pool(Credentials))
     .await?
     .flatten();
     let is_same = |sealed: &Vec<u8>| {
@@ -190,7 +191,7 @@ pub async fn delete_previous_credentials(db: &Db) -> Result<()> {
     sqlx::query!(
         "update integrations set former_credentials = null, former_until = null where former_until <= now()"
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Jobs))
     .await?;
     Ok(())
 }

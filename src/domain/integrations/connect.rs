@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use super::delivery::deliver_all_to_us;
 use super::{Integration, Purpose, context, find, uses, webhook_urls};
 use crate::app::App;
+use crate::db::purpose::Setup;
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::{self, Admin};
 use crate::domain::numbers::{self, Number};
@@ -43,24 +44,7 @@ pub struct Connected {
 /// Checks the credentials at the provider, stores them encrypted with all numbers, and sets the webhooks. If the
 /// provider refuses them, nothing changes.
 pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connected> {
-    let kind: providers::Kind = form
-        .provider
-        .parse()
-        .map_err(|wrong: providers::UnknownKind| Error::field("provider", wrong.to_string()))?;
-    Check::default()
-        .require(
-            form.name
-                .as_deref()
-                .is_none_or(|name| name.trim().chars().count() <= 80 && !name.contains('\0')),
-            "name",
-            "at most 80 characters",
-        )
-        .finish()?;
-    let credentials = match form.credentials {
-        serde_json::Value::Null => "{}".into(),
-        credentials => credentials.to_string(),
-    };
-    let provider = app.providers.open(kind, &credentials)?;
+    let provider = open(app, &form)?;
     let account = provider.validate().await?;
     let remote = provider.list_numbers().await?;
     let name = form
@@ -85,23 +69,16 @@ pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connecte
         subject_id: Some(id.0),
         before: None,
         after: Some(
-            json!({"provider": kind, "account": provider.account(), "numbers": numbers.len()}),
+            json!({"provider": provider.kind(), "account": provider.account(), "numbers": numbers.len()}),
         ),
     };
     audit::record(&mut tx, AuditAction::IntegrationConnected, audit_record).await?;
     tx.announce(Event::IntegrationChanged { workspace });
     tx.commit().await?;
-    // Setting the webhooks takes a while. The task completes even if the client disconnects.
-    tokio::spawn(configure(
-        app.clone(),
-        admin.clone(),
-        id,
-        Arc::from(provider),
-        remote,
-        numbers,
-    ))
-    .await
-    .map_err(|error| Error::Internal(error.to_string()))??;
+    // Setting the webhooks takes a while.
+    let (by, provider) = (admin.clone(), Arc::from(provider));
+    app.complete(move |app| configure(app, by, id, provider, remote, numbers))
+        .await?;
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let numbers = numbers::list(&mut tx).await?;
     Ok(Connected {
@@ -113,7 +90,27 @@ pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connecte
     })
 }
 
-pub(in crate::domain) async fn insert(
+fn open(app: &App, form: &Connect) -> Result<Box<dyn Provider>> {
+    let kind: providers::Kind = form
+        .provider
+        .parse()
+        .map_err(|wrong: providers::UnknownKind| Error::field("provider", wrong.to_string()))?;
+    let is_name = |name: &str| name.trim().chars().count() <= 80 && !name.contains('\0');
+    Check::default()
+        .require(
+            form.name.as_deref().is_none_or(is_name),
+            "name",
+            "at most 80 characters",
+        )
+        .finish()?;
+    let credentials = match &form.credentials {
+        serde_json::Value::Null => "{}".into(),
+        credentials => credentials.to_string(),
+    };
+    Ok(app.providers.open(kind, &credentials)?)
+}
+
+pub(crate) async fn insert(
     conn: &mut PgConnection,
     keys: &MasterKeys,
     workspace: WorkspaceId,
@@ -150,7 +147,7 @@ pub(in crate::domain) async fn insert(
 }
 
 /// Stores all numbers of the account. The first one that can text becomes the default of a workspace without one.
-pub(in crate::domain) async fn insert_numbers(
+pub(crate) async fn insert_numbers(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
     integration: IntegrationId,
@@ -256,7 +253,9 @@ pub async fn import(
     auth_token: &str,
     phone_number: &str,
 ) -> Result<Imported> {
-    let admin = members::first_admin(&app.db, workspace).await?;
+    let mut tx = app.db.system(Setup).await?;
+    let admin = members::first_admin(&mut tx, workspace).await?;
+    drop(tx);
     let form = Connect {
         provider: "twilio".into(),
         name: None,

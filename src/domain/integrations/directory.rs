@@ -14,6 +14,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use super::{Purpose, Sealed, Uses};
 use crate::app::App;
 use crate::clock;
+use crate::db::purpose::Credentials;
 use crate::domain::audit;
 use crate::error::Result;
 use crate::events::Event;
@@ -161,7 +162,7 @@ impl Directory {
             r#"select provider as "provider: Kind", account from integrations where workspace_id = any ($1)"#,
             &ids as _,
         )
-        .fetch_all(self.app.db.system_pool())
+        .fetch_all(self.app.db.system_pool(Credentials))
         .await;
         let Ok(rows) = rows else {
             return self.slots.invalidate_all();
@@ -225,11 +226,11 @@ impl Directory {
             account.map(|(kind, _)| kind) as _,
             account.map(|(_, account)| account),
         )
-        .fetch_all(self.app.db.system_pool())
+        .fetch_all(self.app.db.system_pool(Credentials))
         .await?;
         if !rows.is_empty() {
             let opened: Vec<_> = rows.iter().map(|row| row.id).collect();
-            audit::credentials_opened(self.app.db.system_pool(), &opened).await?;
+            audit::credentials_opened(self.app.db.system_pool(Credentials), &opened).await?;
         }
         rows.into_iter()
             .map(|row| {

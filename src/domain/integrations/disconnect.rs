@@ -11,9 +11,10 @@ use super::sync::lock;
 use super::{Directory, Purpose, Sealed, uses, webhook_urls};
 use crate::app::App;
 use crate::db::WorkspaceTx;
+use crate::db::purpose::Credentials;
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Admin;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId};
 use crate::providers::Provider;
@@ -26,11 +27,9 @@ pub async fn disconnect(
     directory: &Directory,
     id: IntegrationId,
 ) -> Result<()> {
-    let (app, admin, directory) = (app.clone(), admin.clone(), directory.clone());
-    // The task completes even if the client disconnects.
-    tokio::spawn(async move { disconnect_account(&app, &admin, &directory, id).await })
+    let (admin, directory) = (admin.clone(), directory.clone());
+    app.complete(async move |app| disconnect_account(&app, &admin, &directory, id).await)
         .await
-        .map_err(|error| Error::Internal(error.to_string()))?
 }
 
 async fn disconnect_account(
@@ -84,9 +83,9 @@ async fn open(app: &App, admin: &Admin, id: IntegrationId) -> Result<Option<Box<
         admin.workspace() as _,
         id as _,
     )
-    .fetch_optional(app.db.system_pool())
+    .fetch_optional(app.db.system_pool(Credentials))
     .await?;
-    audit::credentials_opened(app.db.system_pool(), &[id]).await?;
+    audit::credentials_opened(app.db.system_pool(Credentials), &[id]).await?;
     uses::note(
         &app.db,
         admin.workspace(),

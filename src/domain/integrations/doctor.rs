@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::delivery::deliver_to_us;
+use super::delivery::{Delivery, deliver_to_us};
 use super::{Account, Directory, Health, Purpose, account, find, webhook_urls};
 use crate::app::App;
 use crate::clock;
@@ -394,11 +394,9 @@ pub async fn set_webhook(
         return Err(Error::field("number_id", gone));
     }
     let account = account(app, admin, directory, number.integration_id).await?;
-    let (app, admin) = (app.clone(), admin.clone());
-    // The task completes even if the client disconnects.
-    tokio::spawn(async move { point_here(&app, &admin, &account, number, provider_id).await })
+    let admin = admin.clone();
+    app.complete(async move |app| point_here(&app, &admin, &account, number, provider_id).await)
         .await
-        .map_err(|error| Error::Internal(error.to_string()))?
 }
 
 async fn point_here(
@@ -437,6 +435,15 @@ async fn point_here(
         let mute = "this number cannot text: it has no webhook for texts";
         return Err(Error::field("number_id", mute));
     };
+    store_delivery(app, admin, number, delivery).await
+}
+
+async fn store_delivery(
+    app: &App,
+    admin: &Admin,
+    number: Number,
+    delivery: Delivery,
+) -> Result<Number> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     sqlx::query!(
         "update numbers

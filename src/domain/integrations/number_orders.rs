@@ -151,11 +151,10 @@ pub async fn buy(
         return Err(Error::field("phone_number", "this number is yours already"));
     }
     let account = account(app, admin, directory, integration).await?;
-    let (app, admin) = (app.clone(), admin.clone());
-    // The task completes even if the client disconnects, so that the purchase is stored.
-    tokio::spawn(async move { order_number(&app, &admin, &account, &phone).await })
+    let admin = admin.clone();
+    // The purchase must be stored.
+    app.complete(async move |app| order_number(&app, &admin, &account, &phone).await)
         .await
-        .map_err(|error| Error::Internal(error.to_string()))?
 }
 
 const PENDING: numbers::Status = numbers::Status::Pending;
@@ -301,8 +300,8 @@ pub async fn release(app: &App, admin: &Admin, directory: &Directory, id: Number
         )
         .finish()?;
     let account = account(app, admin, directory, number.integration_id).await?;
-    let (app, admin) = (app.clone(), admin.clone());
-    tokio::spawn(async move {
+    let admin = admin.clone();
+    app.complete(async move |app| {
         let provider = account.used_by(admin.user(), Purpose::Numbers);
         provider
             .release_number(&provider_id)
@@ -311,7 +310,6 @@ pub async fn release(app: &App, admin: &Admin, directory: &Directory, id: Number
         store_release(&app, &admin, number).await
     })
     .await
-    .map_err(|error| Error::Internal(error.to_string()))?
 }
 
 async fn store_release(app: &App, admin: &Admin, number: Number) -> Result<()> {

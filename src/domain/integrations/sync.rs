@@ -12,10 +12,11 @@ use super::delivery::{Delivery, deliver_all_to_us};
 use super::{Account, Directory, Purpose, account, find, insert_numbers, webhook_urls};
 use crate::app::App;
 use crate::db::WorkspaceTx;
+use crate::db::purpose::Fetch;
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Admin;
 use crate::domain::numbers::{self, Number};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId};
 use crate::providers::RemoteNumber;
@@ -40,16 +41,15 @@ pub async fn sync(
     id: IntegrationId,
 ) -> Result<Synced> {
     let account = account(app, admin, directory, id).await?;
-    let (app, admin) = (app.clone(), admin.clone());
-    // The task completes even if the client disconnects, so that changes at the provider are stored.
-    tokio::spawn(async move { apply_sync(&app, &admin, &account).await })
+    let admin = admin.clone();
+    // Changes at the provider must be stored.
+    app.complete(async move |app| apply_sync(&app, &admin, &account).await)
         .await
-        .map_err(|error| Error::Internal(error.to_string()))?
 }
 
 async fn apply_sync(app: &App, admin: &Admin, account: &Account) -> Result<Synced> {
     let asked_at = sqlx::query_scalar!(r#"select now() as "now!""#)
-        .fetch_one(app.db.system_pool())
+        .fetch_one(app.db.system_pool(Fetch))
         .await?;
     let mut seen = HashSet::new();
     let provider = account.used_by(admin.user(), Purpose::Numbers);

@@ -2,17 +2,22 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock;
+use crate::db::purpose::{Credentials, Jobs};
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::string_enum;
 use crate::error::Result;
 use crate::ids::{IntegrationId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page, unless_empty};
+
+/// A crash loses at most this much.
+pub const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
 string_enum!(
     /// What credentials were used for.
@@ -162,7 +167,7 @@ async fn insert(db: &Db, noted: &[(UseKey, Count)]) -> Result<()> {
         &each(noted, |_, count| count.uses) as _,
         &each(noted, |_, count| count.last) as _,
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Credentials))
     .await?;
     Ok(())
 }
@@ -181,7 +186,7 @@ pub async fn note(
 
 pub async fn delete_expired(db: &Db) -> Result<()> {
     sqlx::query!("delete from credential_access_log where hour < now() - interval '1 year'")
-        .execute(db.system_pool())
+        .execute(db.system_pool(Jobs))
         .await?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::{Prepared, Size, prepare, storage_key, thumbnail_key};
 use crate::app::App;
+use crate::db::purpose::Fetch;
 use crate::db::{Db, SystemTx};
 use crate::domain::integrations::Directory;
 use crate::domain::integrations::calls::CallCapacity;
@@ -84,7 +85,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
         &room.integrations as _,
         &room.left,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.system_pool(Fetch))
     .await?)
 }
 
@@ -98,7 +99,7 @@ pub async fn release(db: &Db, files: &[(WorkspaceId, MediaId)]) -> Result<()> {
         &workspaces as _,
         &ids as _,
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Fetch))
     .await?;
     Ok(())
 }
@@ -227,7 +228,7 @@ fn decode_text(bytes: &[u8]) -> String {
 /// Phones send the text beside a picture as a part of its own. It is appended to the content of the message, where
 /// search finds it. A message that is only a STOP opts out; one that may be an opt-out request is flagged for an agent.
 /// Returns false if the part is gone. Two round trips for a STOP, else one.
-async fn append_text(tx: &mut SystemTx, due: &Due, text: &str) -> Result<bool> {
+async fn append_text(tx: &mut SystemTx<Fetch>, due: &Due, text: &str) -> Result<bool> {
     let changed = sqlx::query!(
         r#"with part as (
                delete from message_media where workspace_id = $1 and id = $2 returning workspace_id, message_id
@@ -274,7 +275,7 @@ async fn append_text(tx: &mut SystemTx, due: &Due, text: &str) -> Result<bool> {
 
 /// Stores the result and announces it. If the message was deleted meanwhile, the file is deleted again.
 async fn settle(db: &Db, due: &Due, stored: &Stored) -> Result<bool> {
-    let mut tx = db.system().await?;
+    let mut tx = db.system(Fetch).await?;
     if let Some(text) = &stored.text
         && append_text(&mut tx, due, text).await?
     {
@@ -324,7 +325,7 @@ async fn postpone(db: &Db, due: &Due, missing: &Missing) -> Result<()> {
         Some(pause) if missing.is_transient => Some(*pause),
         _ => None,
     };
-    let mut tx = db.system().await?;
+    let mut tx = db.system(Fetch).await?;
     let changed = sqlx::query!(
         "with missing as (
              update message_media

@@ -3,6 +3,7 @@
 
 use super::{File, FileLocation, Size, stored};
 use crate::app::App;
+use crate::db::purpose::Delivery;
 use crate::error::{Error, Result};
 use crate::ids::MediaId;
 use crate::keys::OutgoingLink;
@@ -18,7 +19,7 @@ pub async fn open(app: &App, link: OutgoingLink) -> Result<File> {
         link.workspace as _,
         link.media as _,
     )
-    .fetch_optional(app.db.system_pool())
+    .fetch_optional(app.db.system_pool(Delivery))
     .await?
     .ok_or(Error::NotFound("the file"))?;
     let location = FileLocation {

@@ -3,11 +3,12 @@
 
 use super::thumbnail_key;
 use crate::app::App;
+use crate::db::purpose::{Fetch, Jobs};
 use crate::db::{Db, SystemTx};
 use crate::error::Result;
 
 /// Schedules a file for deletion.
-pub(super) async fn remove(tx: &mut SystemTx, file: &str) -> Result<()> {
+pub(super) async fn remove(tx: &mut SystemTx<Fetch>, file: &str) -> Result<()> {
     sqlx::query!(
         "insert into removed_files (file) values ($1) on conflict do nothing",
         file
@@ -34,7 +35,7 @@ pub async fn delete_due(app: &App, most: i64) -> Result<usize> {
         }
     }
     sqlx::query!("delete from removed_files where file = any ($1)", &gone)
-        .execute(app.db.system_pool())
+        .execute(app.db.system_pool(Jobs))
         .await?;
     Ok(gone.len())
 }
@@ -50,7 +51,7 @@ async fn due(db: &Db, most: i64) -> Result<Vec<String>> {
          returning r.file",
         most,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.system_pool(Jobs))
     .await?)
 }
 
@@ -61,7 +62,7 @@ pub async fn forget_unused(db: &Db) -> Result<()> {
           where d.message_id is null and d.created_at < now() - interval '1 day'
             and not exists (select from drafts t where t.workspace_id = d.workspace_id and t.user_id = d.uploaded_by and d.id = any (t.media_ids))"
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Jobs))
     .await?;
     Ok(())
 }

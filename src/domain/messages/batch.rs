@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+use tokio_util::task::TaskTracker;
 
 use crate::db::Db;
 use crate::error::{Error, Result};
@@ -43,10 +44,11 @@ struct QueuedItem<T: Batched> {
 }
 
 impl<T: Batched> BatchSender<T> {
-    /// Returns the handle, and the writer, which the caller must run.
-    pub fn new(db: Db) -> (Self, Writer<T>) {
+    /// Returns the handle, and the writer, which the caller must run. Its transactions run on `tasks`.
+    pub fn new(db: Db, tasks: TaskTracker) -> (Self, Writer<T>) {
         let (sender, queue) = mpsc::channel(QUEUE_LENGTH);
-        (Self(sender), Writer { db, queue })
+        let queue = Arc::new(Mutex::new(queue));
+        (Self(sender), Writer { db, tasks, queue })
     }
 
     /// Returns after the commit.
@@ -61,11 +63,24 @@ impl<T: Batched> BatchSender<T> {
 
 pub struct Writer<T: Batched> {
     db: Db,
-    queue: mpsc::Receiver<QueuedItem<T>>,
+    tasks: TaskTracker,
+    /// Survives a restart of the worker.
+    queue: Arc<Mutex<mpsc::Receiver<QueuedItem<T>>>>,
+}
+
+impl<T: Batched> Clone for Writer<T> {
+    fn clone(&self) -> Self {
+        Self {
+            db: self.db.clone(),
+            tasks: self.tasks.clone(),
+            queue: Arc::clone(&self.queue),
+        }
+    }
 }
 
 impl<T: Batched> Writer<T> {
-    pub async fn run(&mut self) {
+    pub async fn run(self) {
+        let mut queue = self.queue.lock().await;
         let writers = Arc::new(Semaphore::new(WRITERS));
         let mut batch = Vec::with_capacity(BATCH_SIZE);
         loop {
@@ -73,11 +88,11 @@ impl<T: Batched> Writer<T> {
                 .acquire_owned()
                 .await
                 .expect("the semaphore is never closed");
-            if self.queue.recv_many(&mut batch, BATCH_SIZE).await == 0 {
+            if queue.recv_many(&mut batch, BATCH_SIZE).await == 0 {
                 break;
             }
             let (db, batch) = (self.db.clone(), std::mem::take(&mut batch));
-            tokio::spawn(async move {
+            self.tasks.spawn(async move {
                 write(&db, batch).await;
                 drop(permit);
             });

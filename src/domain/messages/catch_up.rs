@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::receive::{Arrival, Ingest};
 use crate::app::App;
+use crate::db::purpose::Fetch;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::integrations::calls::CallCapacity;
@@ -22,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId, WorkspaceId};
 use crate::phone::Address;
-use crate::providers::{Inbound, ListedText};
+use crate::providers::{Inbound, ListedText, Provider};
 
 /// A number to compare with its provider's message list.
 pub struct Due {
@@ -72,7 +73,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
         &room.integrations as _,
         &room.left,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.system_pool(Fetch))
     .await?)
 }
 
@@ -86,7 +87,7 @@ pub async fn release(db: &Db, numbers: &[(WorkspaceId, NumberId)]) -> Result<()>
         &workspaces as _,
         &ids as _,
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Fetch))
     .await?;
     Ok(())
 }
@@ -105,7 +106,7 @@ pub async fn backlog(db: &Db) -> Result<Backlog> {
              join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
             where n.status = 'active' and n.sms and n.catch_up_at <= now() and i.is_active and i.status = 'healthy'"#
     )
-    .fetch_one(db.system_pool())
+    .fetch_one(db.system_pool(Fetch))
     .await?)
 }
 
@@ -192,20 +193,10 @@ pub async fn compare(
     let mut received = received.into_iter().peekable();
     while received.peek().is_some() {
         let missing: Vec<_> = received.by_ref().take(CHUNK_SIZE).collect();
-        let completed = stream::iter(missing)
-            .map(|listed| async {
-                let (at, is_incomplete) = (listed.at, listed.text.is_none());
-                let text = provider.completed(listed).await?;
-                Ok::<_, Error>(text.map(|text| match text.at {
-                    Some(sent_at) if is_incomplete => Inbound {
-                        at: Some(sent_at),
-                        ..text
-                    },
-                    _ => Inbound { at, ..text },
-                }))
-            })
+        let completed: Vec<_> = stream::iter(missing)
+            .map(|listed| complete(provider, listed))
             .buffered(MAX_CONCURRENT_CALLS)
-            .collect::<Vec<_>>()
+            .collect()
             .await;
         let mut texts = Vec::new();
         for text in completed {
@@ -229,6 +220,19 @@ pub async fn compare(
             Ok(Some(brought_in))
         }
     }
+}
+
+/// The text of an entry of the list, with the entry's time where the text has none of its own.
+async fn complete(provider: &dyn Provider, listed: ListedText) -> Result<Option<Inbound>> {
+    let (at, is_incomplete) = (listed.at, listed.text.is_none());
+    let text = provider.completed(listed).await?;
+    Ok(text.map(|text| match text.at {
+        Some(sent_at) if is_incomplete => Inbound {
+            at: Some(sent_at),
+            ..text
+        },
+        _ => Inbound { at, ..text },
+    }))
 }
 
 const CHUNK_SIZE: usize = 64;
@@ -258,7 +262,7 @@ async fn stored_or_deleted(db: &Db, due: &Due, received: &[ListedText]) -> Resul
         due.integration as _,
         &sids as _,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.system_pool(Fetch))
     .await?;
     Ok(stored_or_deleted.into_iter().collect())
 }
@@ -276,7 +280,7 @@ async fn record_agreement(db: &Db, due: &Due) -> Result<()> {
         due.number as _,
         due.asked_at,
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Fetch))
     .await?;
     db.bus().publish(Event::NumberReceived {
         workspace: due.workspace,

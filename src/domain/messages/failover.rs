@@ -6,6 +6,7 @@
 use serde_json::json;
 
 use super::Direction;
+use crate::db::purpose::Delivery;
 use crate::db::{Db, SystemTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::error::Result;
@@ -37,7 +38,7 @@ struct StrandedText {
 /// Moves queued texts of numbers that cannot send, and returns how many there were. Texts without a suitable number
 /// stay queued. One round trip, and seven for each text.
 pub async fn move_stranded(db: &Db) -> Result<usize> {
-    let mut tx = db.system().await?;
+    let mut tx = db.system(Delivery).await?;
     let stranded = stranded(&mut tx).await?;
     for text in &stranded {
         let conversation = move_conversation(&mut tx, text).await?;
@@ -51,7 +52,7 @@ pub async fn move_stranded(db: &Db) -> Result<usize> {
 }
 
 /// Stranded texts with their new number: the one that the contact last wrote with, else the default, else the oldest.
-async fn stranded(tx: &mut SystemTx) -> Result<Vec<StrandedText>> {
+async fn stranded(tx: &mut SystemTx<Delivery>) -> Result<Vec<StrandedText>> {
     Ok(sqlx::query_as!(
         StrandedText,
         r#"select m.workspace_id as "workspace: _", m.id as "id: _", m.contact_id as "contact: _", coalesce(m.address, c.phone_number) as "recipient!",
@@ -101,7 +102,10 @@ async fn stranded(tx: &mut SystemTx) -> Result<Vec<StrandedText>> {
 }
 
 /// Moves the text and returns its new conversation. The old conversation shows its previous message as the last one.
-async fn move_conversation(tx: &mut SystemTx, text: &StrandedText) -> Result<ConversationId> {
+async fn move_conversation(
+    tx: &mut SystemTx<Delivery>,
+    text: &StrandedText,
+) -> Result<ConversationId> {
     let conversation = sqlx::query_scalar!(
         r#"insert into conversations (workspace_id, id, contact_id, number_id) values ($1, $2, $3, $4)
            on conflict (workspace_id, contact_id, number_id) do update set updated_at = now()
@@ -161,7 +165,7 @@ async fn move_conversation(tx: &mut SystemTx, text: &StrandedText) -> Result<Con
 
 /// Adds a note to both conversations and an audit entry.
 async fn record_failover(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Delivery>,
     text: &StrandedText,
     conversation: ConversationId,
 ) -> Result<()> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::Status;
+use crate::db::purpose::Delivery;
 use crate::db::{Db, SystemTx};
 use crate::domain::credits;
 use crate::domain::integrations::calls::CallCapacity;
@@ -84,7 +85,7 @@ async fn try_to_lease(db: &Db, room: &CallCapacity) -> sqlx::Result<Vec<Leased>>
         &room.integrations as _,
         &room.left,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.system_pool(Delivery))
     .await
 }
 
@@ -93,7 +94,7 @@ pub async fn until_next(db: &Db) -> Result<Option<Duration>> {
     let seconds = sqlx::query_scalar!(
         r#"select extract(epoch from next_send_time() - clock_timestamp())::double precision as "seconds""#
     )
-    .fetch_one(db.system_pool())
+    .fetch_one(db.system_pool(Delivery))
     .await?;
     Ok(seconds
         .map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)))
@@ -118,7 +119,7 @@ pub async fn stale_work(db: &Db) -> Result<StaleWork> {
                                             and m.status = 'queued')) as "stranded!",
                   exists (select from messages where status = 'queued' and expires_at <= now()) as "late!""#
     )
-    .fetch_one(db.system_pool())
+    .fetch_one(db.system_pool(Delivery))
     .await?)
 }
 
@@ -127,7 +128,7 @@ const BATCH: i64 = 100;
 /// Fails texts that waited past their deadline, because their content may be outdated. Returns how many there were. One
 /// round trip, and one for each of them.
 pub async fn fail_expired(db: &Db) -> Result<usize> {
-    let mut tx = db.system().await?;
+    let mut tx = db.system(Delivery).await?;
     let late = sqlx::query!(
         r#"with late as (
                select m.workspace_id, m.id
@@ -175,7 +176,7 @@ pub async fn fail_expired(db: &Db) -> Result<usize> {
 
 /// Records the provider's response. A status callback may have come first: the status only moves forward.
 pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
-    let mut tx = db.system().await?;
+    let mut tx = db.system(Delivery).await?;
     match outcome {
         Outcome::Sent {
             provider_sid,
@@ -186,7 +187,6 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
             // An accepted text counts as sent, whatever status the provider gives it.
             let status = Status::from(*status).at_least_sent();
             let sent = StatusUpdate {
-                status: Some(status),
                 provider_sid: Some(provider_sid),
                 segments: segments
                     .and_then(|segments| i16::try_from(segments).ok())
@@ -194,7 +194,7 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
                 price: price
                     .as_ref()
                     .map(|price| (price.amount.as_str(), price.currency.as_str())),
-                ..StatusUpdate::default()
+                ..StatusUpdate::to(status)
             };
             change(&mut tx, text, sent).await?;
             tx.announce(Event::Queued); // the conversation's next text may be sent now
@@ -204,37 +204,23 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
             tx.announce(Event::Queued);
         }
         Outcome::Retry { after, scope } => {
-            change(
-                &mut tx,
-                text,
-                StatusUpdate {
-                    status: Some(Status::Queued),
-                    due: Some(*after),
-                    ..StatusUpdate::default()
-                },
-            )
-            .await?;
+            let requeued = StatusUpdate {
+                due: Some(*after),
+                ..StatusUpdate::to(Status::Queued)
+            };
+            change(&mut tx, text, requeued).await?;
             record_pause(&mut tx, text, *scope, *after).await?;
         }
         Outcome::Unconfirmed => {
-            change(
-                &mut tx,
-                text,
-                StatusUpdate {
-                    status: Some(Status::Unconfirmed),
-                    ..StatusUpdate::default()
-                },
-            )
-            .await?;
+            change(&mut tx, text, StatusUpdate::to(Status::Unconfirmed)).await?;
             tx.announce(Event::Queued);
         }
         // The text keeps its place; the whole integration is paused.
         Outcome::Pause(_) => {
             let requeued = StatusUpdate {
-                status: Some(Status::Queued),
                 due: Some(Duration::from_secs(5)),
                 attempts: -1,
-                ..StatusUpdate::default()
+                ..StatusUpdate::to(Status::Queued)
             };
             change(&mut tx, text, requeued).await?;
         }
@@ -245,7 +231,7 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
 
 /// Pauses the number or the account; other texts lose no attempt. One round trip.
 async fn record_pause(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Delivery>,
     text: &Leased,
     scope: PauseScope,
     pause: Duration,
@@ -279,7 +265,7 @@ async fn record_pause(
     Ok(())
 }
 
-async fn fail(tx: &mut SystemTx, text: &Leased, refusal: &Refusal) -> Result<()> {
+async fn fail(tx: &mut SystemTx<Delivery>, text: &Leased, refusal: &Refusal) -> Result<()> {
     change(
         tx,
         text,
@@ -311,7 +297,20 @@ struct StatusUpdate<'a> {
     attempts: i16,
 }
 
-async fn change(tx: &mut SystemTx, text: &Leased, change: StatusUpdate<'_>) -> Result<()> {
+impl StatusUpdate<'_> {
+    fn to(status: Status) -> Self {
+        Self {
+            status: Some(status),
+            ..Self::default()
+        }
+    }
+}
+
+async fn change(
+    tx: &mut SystemTx<Delivery>,
+    text: &Leased,
+    change: StatusUpdate<'_>,
+) -> Result<()> {
     sqlx::query!(
         "with changed as (
              update messages
@@ -356,7 +355,7 @@ async fn change(tx: &mut SystemTx, text: &Leased, change: StatusUpdate<'_>) -> R
 /// Marks texts whose lease expired as unconfirmed. The provider may have accepted them, so they are not sent again
 /// before the outcome is known.
 pub async fn mark_orphans_unconfirmed(db: &Db) -> Result<usize> {
-    let mut tx = db.system().await?;
+    let mut tx = db.system(Delivery).await?;
     let orphans = sqlx::query!(
         "with orphans as (
              update messages set status = 'unconfirmed', lease_until = null, updated_at = now()
@@ -388,7 +387,7 @@ pub async fn mark_orphans_unconfirmed(db: &Db) -> Result<usize> {
 
 /// Pauses the integration until an admin repairs it.
 pub async fn pause(db: &Db, text: &Leased, refusal: &Refusal) -> Result<()> {
-    let mut tx = db.system().await?;
+    let mut tx = db.system(Delivery).await?;
     let failed = sqlx::query!(
         "update integrations set status = 'unhealthy', status_reason = $3, updated_at = now()
           where workspace_id = $1 and id = $2 and status <> 'unhealthy'",

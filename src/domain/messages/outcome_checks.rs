@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::outbox::Leased;
 use crate::db::Db;
+use crate::db::purpose::Delivery;
 use crate::domain::integrations::calls::CallCapacity;
 use crate::error::Result;
 use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
@@ -83,7 +84,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<UnconfirmedText>> {
         &room.integrations as _,
         &room.left,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.system_pool(Delivery))
     .await?;
     Ok(rows
         .into_iter()
@@ -120,7 +121,7 @@ pub async fn record_check(db: &Db, unconfirmed: &UnconfirmedText) -> Result<()> 
         unconfirmed.check_number,
         pause.as_secs_f64(),
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Delivery))
     .await?;
     Ok(())
 }
@@ -174,6 +175,6 @@ async fn assigned_sids(
         integration as _,
         sids,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.system_pool(Delivery))
     .await?)
 }

@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 
 use super::batch::{BatchSender, Batched, Writer};
 use super::{preview, reaction, segments};
+use crate::app::App;
 use crate::clock;
 use crate::db::Db;
 use crate::domain::opt_outs::{Keyword, keyword_of, resembles_stop};
@@ -47,8 +48,8 @@ pub struct Ingest(BatchSender<Arrival>);
 
 impl Ingest {
     /// Returns the handle, and the writer, which the caller must run.
-    pub fn new(db: Db) -> (Self, Writer<Arrival>) {
-        let (sender, writer) = BatchSender::new(db);
+    pub fn new(app: &App) -> (Self, Writer<Arrival>) {
+        let (sender, writer) = BatchSender::new(app.db.clone(), app.background.clone());
         (Self(sender), writer)
     }
 

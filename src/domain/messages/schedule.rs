@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Message, find, segments};
 use crate::clock;
+use crate::db::purpose::Jobs;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::credits;
 use crate::error::{Check, Error, Result};
@@ -175,7 +176,7 @@ const BATCH: i64 = 50;
 /// Queues due texts, or fails them if the contact has opted out, the author has no access any more or the number cannot
 /// send. Returns how many were due. One round trip, and one for each failed text.
 pub async fn release_due(db: &Db) -> Result<usize> {
-    let mut tx = db.system().await?;
+    let mut tx = db.system(Jobs).await?;
     let released = sqlx::query!(
         r#"with due as (
                select m.workspace_id, m.id, m.conversation_id,

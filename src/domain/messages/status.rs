@@ -5,6 +5,8 @@ use futures_util::future::BoxFuture;
 
 use super::Status;
 use super::batch::{BatchSender, Batched, Writer};
+use crate::app::App;
+use crate::db::purpose::SystemPurpose;
 use crate::db::{Db, SystemTx};
 use crate::domain::credits;
 use crate::domain::webhooks::Via;
@@ -54,8 +56,8 @@ pub struct Reports(BatchSender<Report>);
 
 impl Reports {
     /// Returns the handle, and the writer, which the caller must run.
-    pub fn new(db: Db) -> (Self, Writer<Report>) {
-        let (sender, writer) = BatchSender::new(db);
+    pub fn new(app: &App) -> (Self, Writer<Report>) {
+        let (sender, writer) = BatchSender::new(app.db.clone(), app.background.clone());
         (Self(sender), writer)
     }
 
@@ -167,8 +169,8 @@ fn segments(report: &StatusReport) -> Option<i16> {
 }
 
 /// Records that the recipient opted out according to the provider: that number sends them nothing more.
-pub(super) async fn record_opt_out(
-    tx: &mut SystemTx,
+pub(super) async fn record_opt_out<P: SystemPurpose>(
+    tx: &mut SystemTx<P>,
     workspace: WorkspaceId,
     message: MessageId,
     code: &str,
@@ -193,8 +195,8 @@ pub(super) async fn record_opt_out(
 }
 
 /// Records an opt-out from content that was fetched after its text, unless the sender's consent has changed since.
-pub async fn record_late_stop(
-    tx: &mut SystemTx,
+pub async fn record_late_stop<P: SystemPurpose>(
+    tx: &mut SystemTx<P>,
     workspace: WorkspaceId,
     message: MessageId,
 ) -> Result<()> {

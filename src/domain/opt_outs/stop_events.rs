@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::db::Db;
+use crate::db::purpose::Live;
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ConversationId, MessageId, NumberId, UserId, WorkspaceId};
@@ -26,7 +27,7 @@ pub async fn consent_events(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Re
         &workspaces as _,
         &conversations as _,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.system_pool(Live))
     .await?;
     let (mut announcements, mut conversation_events) = (Vec::with_capacity(rows.len()), Vec::new());
     let (mut conversations_seen, mut refunded) = (HashSet::new(), HashSet::new());

@@ -7,6 +7,7 @@ use sqlx::types::Json;
 
 use super::row::{Card, ColumnForm, ContactRow, MAX_NOTES_LENGTH, Plan};
 use super::{Due, Duplicates, Import, State};
+use crate::db::purpose::Jobs;
 use crate::db::{Db, TenantContext, WorkspaceTx};
 use crate::domain::contacts::{fields, tags};
 use crate::error::{Error, Result};
@@ -35,7 +36,7 @@ pub async fn due(db: &Db) -> Result<Option<Due>> {
            returning i.workspace_id as "workspace: WorkspaceId", i.id as "id: ImportId", i.created_by as "by: UserId""#,
         LEASE_SECONDS,
     )
-    .fetch_optional(db.system_pool())
+    .fetch_optional(db.system_pool(Jobs))
     .await?)
 }
 
@@ -78,7 +79,7 @@ async fn end_without_rights(db: &Db, due: &Due) -> Result<bool> {
         due.workspace as _,
         due.id as _,
     )
-    .execute(db.system_pool())
+    .execute(db.system_pool(Jobs))
     .await?;
     Ok(false)
 }

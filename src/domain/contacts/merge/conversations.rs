@@ -1,6 +1,7 @@
 //! Moves the conversations of the merged contact to the survivor.
 
 use crate::db::SystemTx;
+use crate::db::purpose::Contacts;
 use crate::error::Result;
 use crate::ids::{ContactId, ConversationId, NumberId, WorkspaceId};
 
@@ -15,7 +16,7 @@ pub(super) struct Moved {
 
 /// The caller has locked both contacts with their conversations.
 pub(super) async fn move_all(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     survivor: ContactId,
     merged: ContactId,
@@ -41,7 +42,7 @@ pub(super) async fn move_all(
 
 /// Texts under way go to the number that they were written to.
 async fn keep_recipients(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     merged: ContactId,
 ) -> Result<()> {
@@ -61,7 +62,7 @@ async fn keep_recipients(
 }
 
 async fn to_move(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     survivor: ContactId,
     merged: ContactId,
@@ -83,7 +84,7 @@ async fn to_move(
 
 /// Its messages follow by `on update cascade`.
 async fn hand_over(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     conversation: ConversationId,
     survivor: ContactId,
@@ -108,7 +109,7 @@ struct Join {
 }
 
 impl Join {
-    async fn run(self, tx: &mut SystemTx) -> Result<()> {
+    async fn run(self, tx: &mut SystemTx<Contacts>) -> Result<()> {
         self.move_messages(tx).await?;
         self.move_activity(tx).await?;
         self.join_drafts(tx).await?;
@@ -116,7 +117,7 @@ impl Join {
         self.redirect(tx).await
     }
 
-    async fn move_messages(self, tx: &mut SystemTx) -> Result<()> {
+    async fn move_messages(self, tx: &mut SystemTx<Contacts>) -> Result<()> {
         sqlx::query!(
             "update messages m set conversation_id = s.id, contact_id = s.contact_id
                from conversations s
@@ -130,7 +131,7 @@ impl Join {
         Ok(())
     }
 
-    async fn move_activity(self, tx: &mut SystemTx) -> Result<()> {
+    async fn move_activity(self, tx: &mut SystemTx<Contacts>) -> Result<()> {
         sqlx::query!(
             "update conversation_events set conversation_id = $3 where workspace_id = $1 and conversation_id = $2",
             self.workspace as _,
@@ -151,7 +152,7 @@ impl Join {
     }
 
     /// A user's draft moves, or is appended to the one that they have in the other conversation.
-    async fn join_drafts(self, tx: &mut SystemTx) -> Result<()> {
+    async fn join_drafts(self, tx: &mut SystemTx<Contacts>) -> Result<()> {
         sqlx::query!(
             "update drafts d
                 set content = left(concat_ws(E'\\n', nullif(d.content, ''), nullif(o.content, '')), 5000),
@@ -180,7 +181,7 @@ impl Join {
     }
 
     /// The status is the one that asks for more attention.
-    async fn join_state(self, tx: &mut SystemTx) -> Result<()> {
+    async fn join_state(self, tx: &mut SystemTx<Contacts>) -> Result<()> {
         sqlx::query!(
             "update conversations s
                 set unread_count = s.unread_count + g.unread_count,
@@ -212,7 +213,7 @@ impl Join {
     }
 
     /// Old links lead to the conversation that stays.
-    async fn redirect(self, tx: &mut SystemTx) -> Result<()> {
+    async fn redirect(self, tx: &mut SystemTx<Contacts>) -> Result<()> {
         sqlx::query!(
             "update merged_conversations set into_id = $3 where workspace_id = $1 and into_id = $2",
             self.workspace as _,

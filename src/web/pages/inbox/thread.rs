@@ -24,7 +24,7 @@ use crate::domain::drafts::Draft;
 use crate::domain::inbox::{self, Surroundings};
 use crate::domain::media::uploads;
 use crate::domain::members::Member;
-use crate::domain::messages::{self, Media};
+use crate::domain::messages::{self, Media, Message};
 use crate::domain::numbers::{self, Number, Viewer};
 use crate::domain::templates::Template as Saved;
 use crate::error::{Error, Result};
@@ -194,20 +194,8 @@ pub async fn show(
     };
     if wants_only_streams(&headers) {
         let rows = missed_rows(&mut tx, &member, &inbox_filter).await?;
-        let span = Span {
-            limit: Some(TEXTS),
-            cursor: None,
-        };
-        let newest = messages::list(&mut tx, &filter_of(conversation_id), &span).await?;
-        let oldest = newest.next_cursor.as_ref().and(newest.data.last());
-        let oldest = oldest.map(|message| message.id.0);
-        let happened = activity::between(&mut tx, conversation_id, oldest, None, LINES).await?;
-        let thread = fragments::thread(&newest.data, &happened, &conversation).map_err(internal)?;
-        let credits = match balance(&mut tx, &member).await? {
-            Some(balance) => fragments::credits_changed(balance).map_err(internal)?,
-            None => String::new(),
-        };
-        return Ok(streams(rows + &thread + &credits));
+        let missed = missed(&mut tx, &member, &conversation).await?;
+        return Ok(streams(rows + &missed));
     }
     let location = ListLocation::new(&member, &inbox_filter);
     let part = thread_query.part();
@@ -244,6 +232,28 @@ pub async fn show(
             thread_page(&mut tx, &member, conversation, &inbox_filter, part, answer).await
         }
     }
+}
+
+/// The newest texts and the balance, for a page that was cut off.
+async fn missed(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    conversation: &Conversation,
+) -> Result<String> {
+    let span = Span {
+        limit: Some(TEXTS),
+        cursor: None,
+    };
+    let newest = messages::list(tx, &filter_of(conversation.id), &span).await?;
+    let oldest = newest.next_cursor.as_ref().and(newest.data.last());
+    let oldest = oldest.map(|message| message.id.0);
+    let happened = activity::between(tx, conversation.id, oldest, None, LINES).await?;
+    let thread = fragments::thread(&newest.data, &happened, conversation).map_err(internal)?;
+    let credits = match balance(tx, member).await? {
+        Some(balance) => fragments::credits_changed(balance).map_err(internal)?,
+        None => String::new(),
+    };
+    Ok(thread + &credits)
 }
 
 /// Submitted values and the reason why the request was refused.
@@ -327,26 +337,19 @@ async fn open(
         part,
         answer,
     } = opened;
-    let ShownThread {
-        texts,
-        newest,
-        at,
-        has_newer,
-    } = texts(tx, &conversation, &location, part).await?;
+    let shown = texts(tx, &conversation, &location, part).await?;
     let mut beside = inbox::beside(tx, &conversation, contact::LINES).await?;
     let details = Details::new(tx, &conversation, &location, &mut beside).await?;
-    let numbers = surroundings.numbers;
-    let number = numbers
-        .iter()
-        .find(|number| number.id == conversation.number_id);
-    let others = numbers
-        .iter()
-        .filter(|number| number.id != conversation.number_id && can_send(number));
+    let (own, mut others): (Vec<_>, Vec<_>) = surroundings
+        .numbers
+        .into_iter()
+        .partition(|number| number.id == conversation.number_id);
+    let number = own.first();
+    others.retain(can_send);
     let (answer, draft_at) = answer.or_draft(beside.draft);
-    let credits = match surroundings.balance {
-        Some(balance) => Some(partial(&fragments::Credits { balance })?),
-        None => None,
-    };
+    let credits = surroundings
+        .balance
+        .map(|balance| partial(&fragments::Credits { balance }));
     Ok(Pane {
         me: member.user(),
         colleagues: beside.viewers,
@@ -358,12 +361,12 @@ async fn open(
         })?,
         unusable: !number.is_some_and(can_send),
         mms: number.is_some_and(|number| number.capabilities.mms),
-        texts,
-        newest,
-        at,
-        has_newer,
+        texts: shown.texts,
+        newest: shown.newest,
+        at: shown.at,
+        has_newer: shown.has_newer,
         key: crate::clock::id(),
-        others: others.cloned().collect(),
+        others,
         signature: surroundings.signature,
         templates: beside.templates,
         draft: answer.draft,
@@ -371,17 +374,14 @@ async fn open(
         media: answer.media,
         notice: answer.notice,
         announcement: answer.announcement,
-        undo: match &answer.undo {
-            Some(undo) => Some(partial(undo)?),
-            None => None,
-        },
+        undo: answer.undo.as_ref().map(partial).transpose()?,
         mentions: beside.mentions,
         note_error: partial(&NoteError {
             notice: answer.note.notice.as_deref(),
         })?,
         note_key: crate::clock::id(),
         note: answer.note,
-        credits,
+        credits: credits.transpose()?,
         details: partial(&details)?,
         location,
         conversation,
@@ -430,7 +430,60 @@ async fn texts(
         ThreadPart::Newest => conversation.unread_count,
         _ => 0,
     };
-    let (before, limit, after) = match &part {
+    let loaded = load(tx, conversation.id, &part, unread).await?;
+    let shown = loaded.messages;
+    let path = format!("{}/{}", location.base, conversation.id);
+    let newer = shown.first().filter(|_| loaded.has_newer).map(|last| {
+        let href = format!("{path}?after={}", last.id);
+        (frame_id(&format!("after-{}", last.id)), href)
+    });
+    let oldest = loaded.older.as_ref().and(shown.last());
+    let oldest = oldest.map(|message| message.id.0);
+    let older = loaded
+        .older
+        .map(|cursor| (frame_id(&cursor), format!("{path}?before={cursor}")));
+    // A draft refers to the newest text seen. If newer texts are not shown, the row in the list shows the newest.
+    let newest = match newer {
+        Some(_) => conversation.last_message_id,
+        None => shown.first().map(|message| message.id),
+    };
+    // Activity between the ends of this page; the rest comes with the other pages.
+    let from = match part {
+        ThreadPart::After(id) => Some(id.0),
+        _ => oldest,
+    };
+    let to = match (&part, &newer) {
+        (_, Some(_)) => shown.first().map(|last| last.id.0),
+        (ThreadPart::Before(cursor), _) => Cursor::parse(cursor).map(|cursor| cursor.id),
+        _ => None,
+    };
+    let happened = activity::between(tx, conversation.id, from, to, LINES).await?;
+    Ok(ShownThread {
+        texts: partial(&Texts::new(&shown, &happened, unread, older)?.with_newer(newer))?,
+        newest,
+        has_newer: loaded.has_newer,
+        at: match part {
+            ThreadPart::Around(id) => Some(id),
+            _ => None,
+        },
+    })
+}
+
+struct Loaded {
+    /// Newest first.
+    messages: Vec<Message>,
+    has_newer: bool,
+    /// The cursor of the older ones.
+    older: Option<String>,
+}
+
+async fn load(
+    tx: &mut WorkspaceTx,
+    conversation: ConversationId,
+    part: &ThreadPart,
+    unread: i32,
+) -> Result<Loaded> {
+    let (cursor, limit, after) = match part {
         // Include all unread texts, up to the limit, to open at the first of them.
         ThreadPart::Newest => (None, (i64::from(unread) + 8).clamp(TEXTS, MAX_TEXTS), None),
         ThreadPart::Before(cursor) => (Some(cursor.clone()), TEXTS, None),
@@ -441,63 +494,26 @@ async fn texts(
         ),
         ThreadPart::After(id) => (None, 0, Some(*id)),
     };
-    let mut shown = match limit {
-        0 => Page {
-            data: Vec::new(),
-            next_cursor: None,
-        },
-        limit => {
-            let span = Span {
-                limit: Some(limit),
-                cursor: before,
-            };
-            messages::list(tx, &filter_of(conversation.id), &span).await?
-        }
+    let mut earlier = Page {
+        data: Vec::new(),
+        next_cursor: None,
     };
-    let mut later = match after {
+    if limit > 0 {
+        let limit = Some(limit);
+        earlier = messages::list(tx, &filter_of(conversation), &Span { limit, cursor }).await?;
+    }
+    let mut messages = match after {
         None => Vec::new(),
-        Some(id) => messages::after(tx, conversation.id, id, TEXTS / 2).await?,
+        Some(id) => messages::after(tx, conversation, id, TEXTS / 2).await?,
     };
-    let more = later.len() > TEXTS as usize / 2;
-    later.truncate(TEXTS as usize / 2);
-    let newer = later.last().filter(|_| more).map(|last| {
-        let href = format!("{}/{}?after={}", location.base, conversation.id, last.id);
-        (frame_id(&format!("after-{}", last.id)), href)
-    });
-    later.reverse();
-    later.append(&mut shown.data);
-    let oldest = shown.next_cursor.as_ref().and(later.last());
-    let oldest = oldest.map(|message| message.id.0);
-    let older = shown.next_cursor.map(|cursor| {
-        (
-            frame_id(&cursor),
-            format!("{}/{}?before={cursor}", location.base, conversation.id),
-        )
-    });
-    // A draft refers to the newest text seen. If newer texts are not shown, the row in the list shows the newest.
-    let newest = match newer {
-        Some(_) => conversation.last_message_id,
-        None => later.first().map(|message| message.id),
-    };
-    // Activity between the ends of this page; the rest comes with the other pages.
-    let from = match part {
-        ThreadPart::After(id) => Some(id.0),
-        _ => oldest,
-    };
-    let to = match (&part, &newer) {
-        (_, Some(_)) => later.first().map(|last| last.id.0),
-        (ThreadPart::Before(cursor), _) => Cursor::parse(cursor).map(|cursor| cursor.id),
-        _ => None,
-    };
-    let happened = activity::between(tx, conversation.id, from, to, LINES).await?;
-    Ok(ShownThread {
-        texts: partial(&Texts::new(&later, &happened, unread, older)?.with_newer(newer))?,
-        newest,
-        has_newer: more,
-        at: match part {
-            ThreadPart::Around(id) => Some(id),
-            _ => None,
-        },
+    let has_newer = messages.len() > TEXTS as usize / 2;
+    messages.truncate(TEXTS as usize / 2);
+    messages.reverse();
+    messages.append(&mut earlier.data);
+    Ok(Loaded {
+        messages,
+        has_newer,
+        older: earlier.next_cursor,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The demo workspace: a dental practice with numbers of the sandbox.
 //!
-//! It is created in one transaction, in an empty database.
+//! It is created in one transaction, in an empty database. What has a past is written with its dates; the rest goes
+//! through the verbs that people use.
 
 use secrecy::SecretString;
 use url::Host;
@@ -8,9 +9,10 @@ use url::Host;
 use crate::app::App;
 use crate::clock;
 use crate::config::Config;
-use crate::db::SystemTx;
-use crate::domain::members::{self, Role};
-use crate::domain::{accounts, integrations, workspaces};
+use crate::db::purpose::Setup;
+use crate::db::{SystemTx, WorkspaceTx};
+use crate::domain::members::{self, Admin, Role};
+use crate::domain::{accounts, integrations, numbers, templates, workspaces};
 use crate::error::{Error, Result};
 use crate::ids::{IntegrationId, NumberId, UserId, WorkspaceId};
 use crate::passwords::{hash_offline, verify_offline};
@@ -48,10 +50,34 @@ const LIN: &str = "lin@harbor.test";
 /// Publicly known, so it is only used where nobody else can reach the server.
 const KNOWN_PASSWORD: &str = "harbor-dental";
 
+/// Name, content, whether it is shared.
+const TEMPLATES: [(&str, &str, bool); 4] = [
+    (
+        "Reminder",
+        "Hi {{first_name|there}}, {{doctor}} sees you on {{day}} at {{time}}. Reply C to confirm. {{workspace}}",
+        true,
+    ),
+    (
+        "Parking",
+        "Parking is on the left side this week: level 1, and the lift takes you up to us.",
+        true,
+    ),
+    (
+        "Opening hours",
+        "We are here Monday to Friday from 8 to 6. In an emergency call {{number}}, day and night.",
+        true,
+    ),
+    (
+        "Recall",
+        "Hi {{first_name|there}}, it is time for your checkup. Which days suit you? {{agent}}",
+        false,
+    ),
+];
+
 /// Fills an empty database and returns how to sign in. An existing demo stays as it is, and is only returned while it
 /// has the known password. Any other database is left alone.
 pub async fn seed(app: &App) -> Result<Option<Demo>> {
-    let mut tx = app.db.system().await?;
+    let mut tx = app.db.system(Setup).await?;
     if has_users(&mut tx).await? {
         return existing_demo(app, tx).await;
     }
@@ -71,14 +97,38 @@ pub async fn seed(app: &App) -> Result<Option<Demo>> {
     let office = open_office(&mut tx, app, &hash).await?;
     let now = clock::now();
     inbox::fill(&mut tx, &office, now).await?;
-    cards::fill(&mut tx, &office).await?;
-    later::write(&mut tx, &office, now).await?;
     books::fill(&mut tx, &office, now).await?;
+    let jo = members::first_admin(&mut tx, &office.slug).await?;
+    let mut tx = tx.into_workspace(jo.tenant()).await?;
+    furnish(&mut tx, &jo, &office).await?;
+    later::schedule(&mut tx, &jo, &office, now).await?;
     tx.commit().await?;
     Ok(Some(Demo::with(password)))
 }
 
-async fn has_users(tx: &mut SystemTx) -> Result<bool> {
+/// What needs no past: Jo does it now.
+async fn furnish(tx: &mut WorkspaceTx, jo: &Admin, office: &Office) -> Result<()> {
+    let (front_desk, recall) = (office.front_desk.number, office.recall.number);
+    for (number, agent) in [
+        (front_desk, office.sam),
+        (front_desk, office.lin),
+        (recall, office.lin),
+    ] {
+        numbers::assign(tx, jo, number, agent).await?;
+    }
+    cards::fill(tx, jo).await?;
+    for (name, content, shared) in TEMPLATES {
+        let draft = templates::Draft {
+            name: name.into(),
+            content: content.into(),
+            shared,
+        };
+        templates::create(tx, draft).await?;
+    }
+    Ok(())
+}
+
+async fn has_users(tx: &mut SystemTx<Setup>) -> Result<bool> {
     Ok(sqlx::query_scalar!(
         r#"select exists (select from users) or exists (select from workspaces) as "here!""#
     )
@@ -98,7 +148,7 @@ fn is_private(config: &Config) -> bool {
 }
 
 /// The accounts of the demo that have the known password. If others can reach the server, they get a new one.
-async fn existing_demo(app: &App, mut tx: SystemTx) -> Result<Option<Demo>> {
+async fn existing_demo(app: &App, mut tx: SystemTx<Setup>) -> Result<Option<Demo>> {
     let emails = [JO, SAM, LIN].map(str::to_owned);
     let accounts = sqlx::query!(
         "select id, email, password_hash from users where email = any ($1) for update",
@@ -132,6 +182,7 @@ async fn existing_demo(app: &App, mut tx: SystemTx) -> Result<Option<Demo>> {
 /// The practice before its first text: its staff and its numbers.
 struct Office {
     workspace: WorkspaceId,
+    slug: String,
     jo: UserId,
     sam: UserId,
     lin: UserId,
@@ -162,37 +213,28 @@ impl Office {
     }
 }
 
-async fn open_office(tx: &mut SystemTx, app: &App, hash: &str) -> Result<Office> {
+async fn open_office(tx: &mut SystemTx<Setup>, app: &App, hash: &str) -> Result<Office> {
     let jo = accounts::insert_user(tx, Staff::Jo.name(), JO, hash).await?;
     let sam = accounts::insert_user(tx, Staff::Sam.name(), SAM, hash).await?;
     let lin = accounts::insert_user(tx, Staff::Lin.name(), LIN, hash).await?;
-    let workspace = workspaces::found(tx, "Harbor Dental", jo, None).await?.id;
+    let founded = workspaces::found(tx, "Harbor Dental", jo, None).await?;
+    let workspace = founded.id;
     members::add(tx, workspace, sam, Role::Agent).await?;
     members::add(tx, workspace, lin, Role::Agent).await?;
-    let office = Office {
+    Ok(Office {
         workspace,
+        slug: founded.slug,
         jo,
         sam,
         lin,
         front_desk: connect(tx, app, workspace, "Front desk", "+16285550100").await?,
         recall: connect(tx, app, workspace, "Hygiene recall", "+16285550101").await?,
-    };
-    let (front_desk, recall) = (office.front_desk.number, office.recall.number);
-    sqlx::query!(
-        "insert into number_members (workspace_id, number_id, user_id)
-         select $1, t.number_id, t.user_id from unnest($2::uuid[], $3::uuid[]) as t (number_id, user_id)",
-        workspace as _,
-        &[front_desk, front_desk, recall] as _,
-        &[sam, lin, lin] as _,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(office)
+    })
 }
 
 /// Does what `integrations::connect` does, inside `tx`: the sandbox needs no calls.
 async fn connect(
-    tx: &mut SystemTx,
+    tx: &mut SystemTx<Setup>,
     app: &App,
     workspace: WorkspaceId,
     name: &str,

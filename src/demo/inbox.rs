@@ -6,21 +6,33 @@ use serde::Serialize;
 use super::Office;
 use super::cast::{self, Author, Fate, Staff, Text, Thread, Timing};
 use crate::db::SystemTx;
+use crate::db::purpose::Setup;
 use crate::domain::conversations;
 use crate::domain::conversations::activity::{Cause, Kind as Event};
 use crate::domain::messages::{self, Direction, Kind, Status, segments};
 use crate::error::Result;
 use crate::ids::{
     ActivityId, ContactId, ConversationId, IntegrationId, MediaId, MessageId, NumberId, UserId,
+    WorkspaceId,
 };
 use crate::providers;
 
-pub async fn fill(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Result<()> {
+pub async fn fill(tx: &mut SystemTx<Setup>, office: &Office, now: DateTime<Utc>) -> Result<()> {
     let mut rows = Rows::default();
     for thread in cast::threads() {
         rows.add(thread, office, now.trunc_subsecs(6));
     }
-    let workspace = office.workspace;
+    insert_conversations(tx, office.workspace, &rows).await?;
+    insert_messages(tx, office.workspace, &rows).await?;
+    insert_consent(tx, office.workspace, &rows).await?;
+    insert_activity(tx, office.workspace, &rows).await
+}
+
+async fn insert_conversations(
+    tx: &mut SystemTx<Setup>,
+    workspace: WorkspaceId,
+    rows: &Rows,
+) -> Result<()> {
     sqlx::query!(
         "insert into contacts (workspace_id, id, phone_number, name, email, notes, created_at, updated_at)
          select $1, id, phone_number, name, email, notes, created_at, created_at
@@ -43,6 +55,14 @@ pub async fn fill(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Res
     )
     .execute(tx.conn())
     .await?;
+    Ok(())
+}
+
+async fn insert_messages(
+    tx: &mut SystemTx<Setup>,
+    workspace: WorkspaceId,
+    rows: &Rows,
+) -> Result<()> {
     sqlx::query!(
         "insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction, content,
                                message_type, status, provider, provider_sid, error_code, error_message, segments, created_by,
@@ -66,6 +86,23 @@ pub async fn fill(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Res
     .execute(tx.conn())
     .await?;
     sqlx::query!(
+        "update numbers n
+            set last_inbound_at = (select max(m.created_at) from messages m
+                                    where m.workspace_id = n.workspace_id and m.number_id = n.id and m.direction = 'inbound')
+          where n.workspace_id = $1",
+        workspace as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+async fn insert_consent(
+    tx: &mut SystemTx<Setup>,
+    workspace: WorkspaceId,
+    rows: &Rows,
+) -> Result<()> {
+    sqlx::query!(
         "insert into opt_outs (workspace_id, contact_id, number_id, source, proof, created_at)
          select $1, contact_id, number_id, source, proof, created_at
            from jsonb_populate_recordset(null::opt_outs, $2)",
@@ -81,6 +118,14 @@ pub async fn fill(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Res
     )
     .execute(tx.conn())
     .await?;
+    Ok(())
+}
+
+async fn insert_activity(
+    tx: &mut SystemTx<Setup>,
+    workspace: WorkspaceId,
+    rows: &Rows,
+) -> Result<()> {
     sqlx::query!(
         "insert into mentions (workspace_id, message_id, conversation_id, number_id, user_id, name, created_at)
          select $1, message_id, conversation_id, number_id, user_id, name, created_at
@@ -98,15 +143,6 @@ pub async fn fill(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Res
            from jsonb_populate_recordset(null::conversation_events, $2)",
         workspace as _,
         json(&rows.activity),
-    )
-    .execute(tx.conn())
-    .await?;
-    sqlx::query!(
-        "update numbers n
-            set last_inbound_at = (select max(m.created_at) from messages m
-                                    where m.workspace_id = n.workspace_id and m.number_id = n.id and m.direction = 'inbound')
-          where n.workspace_id = $1",
-        workspace as _,
     )
     .execute(tx.conn())
     .await?;
@@ -300,10 +336,10 @@ struct ThreadIds {
 
 fn message(text: &Text, at: DateTime<Utc>, place: ThreadIds, office: &Office) -> MessageRow {
     let id = MessageId::at(at);
-    let (direction, author) = match text.by {
-        Author::Them => (Direction::Inbound, None),
-        Author::Us(staff) => (Direction::Outbound, Some(staff)),
-        Author::Note(staff) => (Direction::Note, Some(staff)),
+    let direction = match text.by {
+        Author::Them => Direction::Inbound,
+        Author::Us(_) => Direction::Outbound,
+        Author::Note(_) => Direction::Note,
     };
     let is_ours = direction == Direction::Outbound;
     let (status, reason) = match text.fate {
@@ -335,7 +371,7 @@ fn message(text: &Text, at: DateTime<Utc>, place: ThreadIds, office: &Office) ->
         error_code: reason.map(|reason| reason.0),
         error_message: reason.map(|reason| reason.1),
         segments: travels.then(|| segments::segments(text.words).segments.max(1)),
-        created_by: author.map(|staff| office.user(staff)),
+        created_by: text.by.staff().map(|staff| office.user(staff)),
         attempts: i16::from(is_ours && status != Status::Canceled),
         created_at: at,
     }
@@ -387,6 +423,30 @@ fn mentions<'a>(row: &'a MessageRow, office: &'a Office) -> impl Iterator<Item =
         })
 }
 
+impl ActivityRow {
+    fn new(
+        place: ThreadIds,
+        office: &Office,
+        kind: Event,
+        at: DateTime<Utc>,
+        by: Option<Staff>,
+    ) -> Self {
+        Self {
+            id: ActivityId::at(at),
+            conversation_id: place.conversation,
+            number_id: place.number,
+            kind,
+            cause: by.is_none().then_some(Cause::Text),
+            actor_id: by.map(|staff| office.user(staff)),
+            actor_name: by.map_or("", Staff::name),
+            assignee_id: None,
+            assignee_name: None,
+            until: None,
+            created_at: at,
+        }
+    }
+}
+
 /// Invents plausible activity: done after a pause, reopened by the next text, assigned when the assignee writes.
 fn activity(
     thread: &Thread,
@@ -395,23 +455,7 @@ fn activity(
     office: &Office,
     now: DateTime<Utc>,
 ) -> Vec<ActivityRow> {
-    let line = |kind, at, by: Option<Staff>| ActivityRow {
-        id: ActivityId::at(at),
-        conversation_id: place.conversation,
-        number_id: place.number,
-        kind,
-        cause: by.is_none().then_some(Cause::Text),
-        actor_id: by.map(|staff| office.user(staff)),
-        actor_name: by.map_or("", Staff::name),
-        assignee_id: None,
-        assignee_name: None,
-        until: None,
-        created_at: at,
-    };
-    let author = |text: &Text| match text.by {
-        Author::Us(staff) | Author::Note(staff) => Some(staff),
-        Author::Them => None,
-    };
+    let line = |kind, at, by| ActivityRow::new(place, office, kind, at, by);
     let mut lines = Vec::new();
     let mut finisher = None;
     let mut taken = None;
@@ -427,10 +471,10 @@ fn activity(
         if paused {
             taken = None;
         }
-        if thread.assignee.is_some() && taken.is_none() && author(text) == thread.assignee {
+        if thread.assignee.is_some() && taken.is_none() && text.by.staff() == thread.assignee {
             taken = Some(*at - Duration::seconds(5));
         }
-        finisher = author(text).or(finisher);
+        finisher = text.by.staff().or(finisher);
         if text.by == Author::Them && text.words == "STOP" {
             lines.push(line(Event::OptedOut, *at + Duration::seconds(1), None));
         }

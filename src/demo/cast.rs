@@ -116,6 +116,15 @@ pub enum Author {
     Note(Staff),
 }
 
+impl Author {
+    pub fn staff(self) -> Option<Staff> {
+        match self {
+            Self::Us(staff) | Self::Note(staff) => Some(staff),
+            Self::Them => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 pub enum Timing {
     /// Days before today, hour, minute.
@@ -173,7 +182,7 @@ macro_rules! picture {
     ($file:literal) => {
         Picture {
             url: concat!("/demo/", $file),
-            size: include_bytes!(concat!("../../../static/demo/", $file)).len(),
+            size: include_bytes!(concat!("../../static/demo/", $file)).len(),
         }
     };
 }

@@ -1,0 +1,55 @@
+//! System access: how many places in `src` use it for which purpose, as `docs/ARCHITECTURE.md` says.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use regex::Regex;
+
+/// Purpose → places.
+type Counts = BTreeMap<String, usize>;
+
+fn counts(text: &str) -> Counts {
+    let access =
+        Regex::new(r"\.(?:system|system_pool)\(\s*(\w+)\s*\)|\.(ingest|ingest_pool)\(\)").unwrap();
+    let mut counts = Counts::new();
+    for found in access.captures_iter(text) {
+        let purpose = found.get(1).map_or("Receive", |purpose| purpose.as_str());
+        *counts.entry(purpose.into()).or_default() += 1;
+    }
+    counts
+}
+
+fn counts_in(folder: &Path, counts_by_purpose: &mut Counts) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            counts_in(&path, counts_by_purpose);
+        } else if path.extension().is_some_and(|is| is == "rs") {
+            for (purpose, places) in counts(&fs::read_to_string(&path).unwrap()) {
+                *counts_by_purpose.entry(purpose).or_default() += places;
+            }
+        }
+    }
+}
+
+#[test]
+fn documentation_counts_every_use_of_system_access() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Counts::new();
+    counts_in(&root.join("src"), &mut found);
+
+    let page = fs::read_to_string(root.join("docs/ARCHITECTURE.md")).unwrap();
+    let (_, section) = page.split_once("## System access").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let row = Regex::new(r"(?m)^\| `(\w+)` \| (\d+) \|").unwrap();
+    let documented: Counts = row
+        .captures_iter(section)
+        .map(|row| (row[1].to_owned(), row[2].parse().unwrap()))
+        .collect();
+
+    assert_eq!(
+        documented, found,
+        "left: the table in docs/ARCHITECTURE.md, right: src. Does the new place need all workspaces? Then enter it"
+    );
+}
