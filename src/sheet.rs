@@ -3,6 +3,7 @@
 
 pub mod dates;
 pub mod decode;
+mod headings;
 pub mod heads;
 pub mod records;
 mod vcard;

@@ -14,6 +14,7 @@ use crate::pictures;
 pub mod fetch;
 pub mod outgoing;
 pub mod removed;
+mod store;
 pub mod uploads;
 
 pub struct File {

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::AppendHeaders;
 use axum_extra::extract::CookieJar;
 
-use super::caller::address;
+use super::caller::{BROWSER_COOKIE, address};
 use super::problem::Problem;
 use crate::app::App;
 use crate::config::Config;
@@ -21,8 +21,6 @@ use crate::language::Language;
 
 pub const ACCESS_COOKIE: &str = "messagehub_access";
 pub const REFRESH_COOKIE: &str = "messagehub_refresh";
-/// A random token that identifies a browser after a sign-in. It grants no access.
-pub const BROWSER_COOKIE: &str = "messagehub_browser";
 /// The chosen language tag. Without it `Accept-Language` decides.
 pub const LANGUAGE_COOKIE: &str = "messagehub_language";
 

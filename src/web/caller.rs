@@ -8,10 +8,12 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, header};
 use axum_extra::extract::CookieJar;
 
-use super::auth::BROWSER_COOKIE;
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::accounts::Caller;
+
+/// A random token that identifies a browser after a sign-in. It grants no access.
+pub const BROWSER_COOKIE: &str = "messagehub_browser";
 
 /// The client of a request, for rate limits and the audit log.
 impl<S: Send + Sync> FromRequestParts<S> for Caller

@@ -1,11 +1,24 @@
 //! Live updates over WebSockets: a room per workspace with its members' connections.
 
+// In layer order: each file uses only those above it.
 mod allowance;
-mod commands;
+mod connection;
 mod frames;
-mod hub;
-mod presence;
+mod push;
+mod subscription;
+
 mod rooms;
+
+mod presence;
+mod subjects;
+
+mod access_reloads;
+mod delivery;
+
+mod hub;
+
+mod commands;
+
 pub mod socket;
 
 pub use hub::Hub;

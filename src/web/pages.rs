@@ -7,21 +7,15 @@ use askama::Template;
 use askama::filters::HtmlSafeOutput;
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum_extra::extract::CookieJar;
 use chrono::{DateTime, Datelike, Utc};
 
-use super::auth::{Claimed, REFRESH_COOKIE, bearer, cookies};
-use super::problem::Problem;
 use super::{AppState, LARGEST_UPLOAD, guard};
-use crate::app::App;
-use crate::domain::accounts::{self as users, Caller};
 use crate::domain::members::Role;
-use crate::error::{Error, Result};
 use crate::language::{self, english, t};
 
 pub mod account;
@@ -36,6 +30,8 @@ pub mod fragments;
 pub mod inbox;
 mod notice;
 pub mod problem;
+mod render;
+mod renewal;
 pub mod sandbox;
 pub mod scheduled;
 pub mod send;
@@ -48,6 +44,11 @@ pub mod workspaces;
 pub use avatar::{avatar, face};
 pub use form::Form;
 pub use notice::{Notice, NoticeQuery};
+use render::accepts;
+pub use render::{
+    Partial, frame, internal, page, partial, streams, wants_only_streams, wants_streams,
+};
+use renewal::renew;
 pub use shell::{Shell, initial};
 
 pub fn routes(app_state: &AppState, openapi: &serde_json::Value) -> Router<AppState> {
@@ -301,87 +302,6 @@ fn account_routes() -> Router<AppState> {
         .route("/account/two-factor/off", post(two_factor::disable))
         .route("/account/sessions/end", post(account::end_all))
         .route("/account/sessions/{id}/end", post(account::end_session))
-}
-
-/// Renders a page; a template error becomes an internal problem.
-pub fn page(template: &impl Template) -> Result<Html<String>, Problem> {
-    template
-        .render()
-        .map(Html)
-        .map_err(|error| Problem::from(Error::Internal(error.to_string())))
-}
-
-impl From<askama::Error> for Problem {
-    fn from(error: askama::Error) -> Self {
-        Error::Internal(error.to_string()).into()
-    }
-}
-
-/// A rendered partial, inserted into another template without escaping.
-pub type Partial = HtmlSafeOutput<String>;
-
-pub fn partial(template: &impl Template) -> Result<Partial> {
-    template
-        .render()
-        .map(HtmlSafeOutput)
-        .map_err(|error| Error::Internal(error.to_string()))
-}
-
-pub fn streams(html: String) -> Response {
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/vnd.turbo-stream.html; charset=utf-8",
-        )],
-        html,
-    )
-        .into_response()
-}
-
-pub fn wants_streams(headers: &HeaderMap) -> bool {
-    accepts(headers, "text/vnd.turbo-stream.html")
-}
-
-/// A request to catch up after a reconnect. A form submission accepts both streams and HTML.
-pub fn wants_only_streams(headers: &HeaderMap) -> bool {
-    wants_streams(headers) && !accepts(headers, "text/html")
-}
-
-fn accepts(headers: &HeaderMap, kind: &str) -> bool {
-    headers
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .is_some_and(|accept| accept.contains(kind))
-}
-
-/// The id of the Turbo Frame that the request is for.
-pub fn frame(headers: &HeaderMap) -> Option<&str> {
-    headers.get("turbo-frame")?.to_str().ok()
-}
-
-/// Renews an expired access token (minutes) with the refresh cookie (weeks) before the page is handled.
-async fn renew(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    // A request with a token of its own does not use the refresh cookie.
-    if bearer(request.headers()).is_some() || Claimed::of(request.headers(), &app).is_some() {
-        return next.run(request).await;
-    }
-    let jar = CookieJar::from_headers(request.headers());
-    let Some(token) = jar.get(REFRESH_COOKIE) else {
-        return next.run(request).await;
-    };
-    // A failed refresh leaves the request unauthenticated, and the page redirects to the sign-in.
-    let caller = Caller::of(request.headers(), request.extensions(), &app.config);
-    let Ok(signed_in) = users::refresh(&app, token.value(), &caller).await else {
-        return next.run(request).await;
-    };
-    if let Some(session) = app.tokens.read(&signed_in.access_token) {
-        request.extensions_mut().insert(Claimed(session));
-    }
-    let response = next.run(request).await;
-    if response.headers().contains_key(header::SET_COOKIE) {
-        return response; // a sign-out, or a sign-in as another user
-    }
-    (cookies(&app.config, &signed_in), response).into_response()
 }
 
 /// Renders a problem as an HTML page. Unauthenticated requests are redirected to the sign-in and back afterwards.

@@ -7,13 +7,18 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use nix::unistd::{Uid, User};
+use nix::sys::signal::kill;
+use nix::unistd::{Pid, Uid, User};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use crate::fail_point;
 
-use super::{DATABASE, Error, LOGIN, Result, postmaster, programs, unusable};
+use super::error::{Error, Result, unusable};
+use super::programs;
+
+pub(super) const LOGIN: &str = "messagehub";
+pub(super) const DATABASE: &str = "messagehub";
 
 /// Part of the socket's file name; PostgreSQL does not listen on TCP.
 pub(super) const PORT: u16 = 5432;
@@ -82,9 +87,28 @@ impl Cluster {
         let sql = format!(
             "alter role {LOGIN} password '{password}'\nalter role postgres password '{password}'\n"
         );
-        postmaster::remove_stale_pid_files(self);
+        self.remove_stale_pid_files();
         self.run_single_user(&self.dir, &sql).await?;
         write_private(&self.password_file, password)
+    }
+
+    /// Removes stale pid files. After a crash they stay, and PostgreSQL refuses to start if their pid belongs to another
+    /// process by now. We hold the directory's lock and nothing listens, so they are stale. PostgreSQL detects surviving
+    /// backends by their shared memory.
+    pub fn remove_stale_pid_files(&self) {
+        for (dir, name) in [
+            (&self.dir, "postmaster.pid".to_owned()),
+            (&self.socket_dir, format!(".s.PGSQL.{PORT}.lock")),
+        ] {
+            let path = dir.join(name);
+            let pid = fs::read_to_string(&path).ok().and_then(|text| {
+                let pid = text.lines().next()?.trim();
+                pid.trim_start_matches('-').parse().ok() // negative in single-user mode
+            });
+            if pid.is_some_and(|pid| kill(Pid::from_raw(pid), None).is_ok()) {
+                let _ = fs::remove_file(path); // on failure PostgreSQL reports the reason
+            }
+        }
     }
 
     /// A PostgreSQL program under PostgreSQL's account, in its own process group (Ctrl-C in a terminal must reach only
@@ -328,7 +352,7 @@ async fn run(mut command: Command, name: &str, input: &str) -> Result<()> {
     let output = attempt.await.map_err(|error| failed(error.to_string()))?;
     let output_text = String::from_utf8_lossy(&output.stderr);
     // Single-user mode exits with 0 after an error.
-    let error_line = postmaster::error_line(&output_text);
+    let error_line = programs::error_line(&output_text);
     if output.status.success() && error_line.is_none() {
         return Ok(());
     }

@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::fail_point;
 
 use super::cluster::{Cluster, PORT};
-use super::{Error, Result, unusable};
+use super::error::{Error, Result, unusable};
+use super::programs::error_line;
 
 const SETTINGS: [(&str, &str); 14] = [
     ("listen_addresses", ""),
@@ -85,7 +86,7 @@ impl Postmaster {
     }
 
     async fn try_start(cluster: &Cluster) -> Result<Self> {
-        remove_stale_pid_files(cluster);
+        cluster.remove_stale_pid_files();
         rotate_log(&cluster.log).map_err(unusable(&cluster.log))?;
         let mut log = open_log(&cluster.log).map_err(unusable(&cluster.log))?;
         let log_offset = log.seek(SeekFrom::End(0)).unwrap_or_default();
@@ -223,34 +224,6 @@ async fn shut_down(pid: Pid, gone: impl Future<Output = ()>) {
         }
         tracing::warn!(%pid, %signal, "PostgreSQL does not stop");
     }
-}
-
-/// Removes stale pid files. After a crash they stay, and PostgreSQL refuses to start if their pid belongs to another
-/// process by now. We hold the directory's lock and nothing listens, so they are stale. PostgreSQL detects surviving
-/// backends by their shared memory.
-pub(super) fn remove_stale_pid_files(cluster: &Cluster) {
-    for (dir, name) in [
-        (&cluster.dir, "postmaster.pid".to_owned()),
-        (&cluster.socket_dir, format!(".s.PGSQL.{PORT}.lock")),
-    ] {
-        let path = dir.join(name);
-        let pid = fs::read_to_string(&path).ok().and_then(|text| {
-            let pid = text.lines().next()?.trim();
-            pid.trim_start_matches('-').parse().ok() // negative in single-user mode
-        });
-        if pid.is_some_and(|pid| kill(Pid::from_raw(pid), None).is_ok()) {
-            let _ = fs::remove_file(path); // on failure PostgreSQL reports the reason
-        }
-    }
-}
-
-pub(super) fn error_line(output_text: &str) -> Option<&str> {
-    ["FATAL:", "PANIC:", "ERROR:", "error:"]
-        .iter()
-        .filter_map(|level| output_text.split_once(level))
-        .min_by_key(|(before, _)| before.len())
-        .and_then(|(_, after)| after.lines().next())
-        .map(str::trim)
 }
 
 fn open_log(path: &Path) -> io::Result<File> {

@@ -1,10 +1,10 @@
-//! Finds PostgreSQL's programs, or the command that installs them.
+//! Finds PostgreSQL's programs, or the command that installs them, and reads the errors that they print.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Error, Result};
+use super::error::{Error, Result};
 
 const OLDEST: u32 = 14;
 
@@ -137,6 +137,16 @@ fn install_command(os_release: &str) -> &'static str {
         };
     }
     "install PostgreSQL 14 or newer"
+}
+
+/// The first error message in a program's output.
+pub(super) fn error_line(output_text: &str) -> Option<&str> {
+    ["FATAL:", "PANIC:", "ERROR:", "error:"]
+        .iter()
+        .filter_map(|level| output_text.split_once(level))
+        .min_by_key(|(before, _)| before.len())
+        .and_then(|(_, after)| after.lines().next())
+        .map(str::trim)
 }
 
 #[cfg(test)]

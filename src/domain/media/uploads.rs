@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use url::Url;
 
-use super::fetch::{Stored, store};
+use super::store::{Stored, store};
 use crate::app::App;
 use crate::db::{TenantContext, WorkspaceTx};
 use crate::error::{Check, Error, Result};

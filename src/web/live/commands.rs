@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::ws::Utf8Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::connection::Connection;
 use super::presence::View;
-use super::rooms::Connection;
 use crate::db::Db;
 use crate::domain::conversations;
 use crate::domain::members::{self, WorkspaceRef};
@@ -154,10 +154,13 @@ async fn execute_command(
     match command {
         Command::Ping => Ok(Some(encode(&Answer::Pong))),
         Command::JoinWorkspace { workspace_id } => {
-            if !app_state.hub.join(db, connection, workspace_id).await? {
+            if !app_state.hub.join(connection, workspace_id).await? {
                 return Err(Error::NotAMember);
             }
-            app_state.hub.send_present(connection, workspace_id);
+            app_state
+                .hub
+                .presence
+                .send_present(connection, workspace_id);
             Ok(Some(encode(&Answer::WorkspaceJoined { workspace_id })))
         }
         Command::LeaveWorkspace { workspace_id } => {
@@ -218,7 +221,7 @@ async fn execute_command(
             Ok(None)
         }
         Command::Watching { watching } => {
-            connection.watch(watching);
+            connection.set_focus(watching);
             Ok(None)
         }
     }
@@ -231,14 +234,12 @@ async fn set_view(
     workspace: WorkspaceId,
     conversation: Option<ConversationId>,
 ) -> Result<()> {
+    let presence = &app_state.hub.presence;
     let Some(conversation) = conversation else {
-        app_state.hub.clear_view(connection);
+        presence.clear_view(connection);
         return Ok(());
     };
-    if app_state
-        .hub
-        .is_still_viewing(connection, workspace, conversation)
-    {
+    if presence.is_still_viewing(connection, workspace, conversation) {
         return Ok(());
     }
     let member = members::admit(
@@ -254,12 +255,12 @@ async fn set_view(
         conversation,
         number,
     };
-    if !app_state.hub.joined_by(connection).contains(&workspace) {
+    if !connection.joined().contains(&workspace) {
         return Err(Error::field("workspace_id", "join this workspace first"));
     }
-    app_state.hub.set_view(connection, view);
+    presence.set_view(connection, view);
     // Access may have been revoked during the queries.
-    app_state.hub.check_view(connection);
+    presence.check_view(connection);
     Ok(())
 }
 

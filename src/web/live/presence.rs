@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use super::connection::{Connection, NOT_POISONED};
 use super::frames::Frame;
-use super::hub::push;
-use super::rooms::{Connection, NOT_POISONED, Rooms};
+use super::push::push;
+use super::rooms::Rooms;
 use crate::ids::{ConversationId, NumberId, UserId, WorkspaceId};
 use crate::web::pages::fragments;
 
@@ -28,61 +29,32 @@ struct Window {
 }
 
 /// Windows by connection id.
-#[derive(Default)]
-pub struct Views(Mutex<HashMap<u64, Window>>);
+type Views = HashMap<u64, Window>;
 
-/// Whether the user looks at the window, as reported by the client.
-#[derive(Clone, Copy, Debug, Default)]
-pub enum WindowFocus {
-    /// The client never reports it: the user counts as present while connected.
-    #[default]
-    Unreported,
-    Reported {
-        now: bool,
-        last: Option<Instant>,
-    },
+pub struct Presence {
+    rooms: Arc<Rooms>,
+    views: Mutex<Views>,
 }
 
-impl Connection {
-    pub fn watch(&self, now: bool) {
-        let mut watched = self.watched.lock().expect(NOT_POISONED);
-        let last = match *watched {
-            _ if now => Some(Instant::now()),
-            WindowFocus::Reported { now: true, .. } => Some(Instant::now()),
-            WindowFocus::Reported { last, .. } => last,
-            WindowFocus::Unreported => None,
-        };
-        *watched = WindowFocus::Reported { now, last };
-    }
-
-    fn is_watched(&self, away_after: Duration) -> bool {
-        match *self.watched.lock().expect(NOT_POISONED) {
-            WindowFocus::Unreported => true,
-            WindowFocus::Reported { last, .. } => {
-                last.is_some_and(|last| last.elapsed() < away_after)
-            }
+impl Presence {
+    pub fn new(rooms: Arc<Rooms>) -> Self {
+        Self {
+            rooms,
+            views: Mutex::default(),
         }
     }
-}
 
-impl Rooms {
+    fn views(&self) -> MutexGuard<'_, Views> {
+        self.views.lock().expect(NOT_POISONED)
+    }
+
     /// Whether the user is present in the workspace; absent users get push notifications. A window counts while it is
     /// visible, and for `away_after` afterwards. Background tabs and locked screens do not count.
     pub fn is_present(&self, workspace: WorkspaceId, user: UserId, away_after: Duration) -> bool {
-        let windows = self.connections_of(workspace, user);
+        let windows = self.rooms.connections_of(workspace, user);
         windows.iter().any(|window| window.is_watched(away_after))
     }
-}
 
-type ViewsGuard<'a> = MutexGuard<'a, HashMap<u64, Window>>;
-
-impl Views {
-    fn hold(&self) -> ViewsGuard<'_> {
-        self.0.lock().expect(NOT_POISONED)
-    }
-}
-
-impl Rooms {
     /// Renews the view if the connection already views this conversation.
     pub fn is_still_viewing(
         &self,
@@ -90,7 +62,7 @@ impl Rooms {
         workspace: WorkspaceId,
         conversation: ConversationId,
     ) -> bool {
-        match self.views.hold().get_mut(&connection.id) {
+        match self.views().get_mut(&connection.id) {
             Some(window)
                 if (window.view.workspace, window.view.conversation)
                     == (workspace, conversation) =>
@@ -104,7 +76,7 @@ impl Rooms {
 
     pub fn set_view(&self, connection: &Arc<Connection>, view: View) {
         // Sent while the lock is held, so that all subscribers receive presence changes in the same order.
-        let mut views = self.views.hold();
+        let mut views = self.views();
         let window = Window {
             connection: Arc::clone(connection),
             view,
@@ -123,7 +95,7 @@ impl Rooms {
     }
 
     pub fn clear_view(&self, connection: &Connection) {
-        let mut views = self.views.hold();
+        let mut views = self.views();
         if let Some(window) = views.remove(&connection.id) {
             self.send_gone(&views, connection, window.view);
         }
@@ -131,9 +103,9 @@ impl Rooms {
 
     /// Ends the view if it expired or the connection may no longer see the conversation.
     pub fn check_view(&self, connection: &Connection) {
-        let over = match self.views.hold().get(&connection.id) {
+        let over = match self.views().get(&connection.id) {
             Some(window) => {
-                let subscription = self.subscription(window.view.workspace, connection);
+                let subscription = self.rooms.subscription(window.view.workspace, connection);
                 window.renewed.elapsed() > PRESENCE_LIFETIME
                     || subscription
                         .is_none_or(|subscription| !subscription.may_see(window.view.number))
@@ -147,8 +119,8 @@ impl Rooms {
 
     /// Sends the current views to a new connection, as far as it may see them.
     pub fn send_present(&self, connection: &Arc<Connection>, workspace: WorkspaceId) {
-        let views = self.views.hold();
-        let Some(subscription) = self.subscription(workspace, connection) else {
+        let views = self.views();
+        let Some(subscription) = self.rooms.subscription(workspace, connection) else {
             return;
         };
         let mut announced = HashSet::new();
@@ -163,21 +135,21 @@ impl Rooms {
         }
     }
 
-    fn send_gone(&self, views: &ViewsGuard<'_>, connection: &Connection, view: View) {
+    fn send_gone(&self, views: &Views, connection: &Connection, view: View) {
         if windows_viewing(views, connection.user, view) == 0 {
             self.send_presence(view, connection, false);
         }
     }
 
     fn send_presence(&self, view: View, member: &Connection, is_here: bool) {
-        let subscribers = self.subscribers(view.workspace, |subscription| {
+        let subscribers = self.rooms.subscribers(view.workspace, |subscription| {
             subscription.sees(view.number)
         });
         push_presence(&subscribers, view, member, is_here);
     }
 }
 
-fn windows_viewing(views: &ViewsGuard<'_>, user: UserId, view: View) -> usize {
+fn windows_viewing(views: &Views, user: UserId, view: View) -> usize {
     views
         .values()
         .filter(|window| window.connection.user == user && window.view == view)

@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use tungstenite::error::{CapacityError, Error as Broken, ProtocolError};
 
 use super::commands;
+use super::connection::{Client, Connection, Dialect};
 use super::frames::RESYNC;
-use super::rooms::{Connection, Dialect};
 use crate::domain::accounts::{self, Caller};
 use crate::error::Error;
 use crate::language;
@@ -79,9 +79,13 @@ pub async fn open(
     } else {
         Dialect::Json
     };
-    let connected = app_state
-        .hub
-        .connect(user.id, user.name, session, caller.address, dialect);
+    let connected = app_state.hub.connect(Client {
+        user: user.id,
+        name: user.name,
+        session,
+        address: caller.address,
+        dialect,
+    });
     let Some((connection, queue)) = connected else {
         return Ok(upgrade.on_upgrade(|mut socket| async move {
             close(&mut socket, close_code::AGAIN, "too many sockets are open").await;
@@ -170,8 +174,8 @@ async fn serve_connection(
                         return End::Gone;
                     }
                     // Presence is not part of any page that `resync` reloads.
-                    for workspace in app_state.hub.joined_by(connection) {
-                        app_state.hub.send_present(connection, workspace);
+                    for workspace in connection.joined() {
+                        app_state.hub.presence.send_present(connection, workspace);
                     }
                 }
             }
@@ -201,7 +205,7 @@ async fn serve_connection(
             () = connection.ended.notified() => return End::Because(close_code::POLICY, "signed out, or no member any more"),
             () = app_state.stopping.cancelled() => return End::Because(close_code::RESTART, "the server restarts"),
             _ = ping.tick() => {
-                app_state.hub.check_view(connection);
+                app_state.hub.presence.check_view(connection);
                 if last_received.elapsed() > SILENCE_TIMEOUT || !send(socket, Message::Ping(Default::default())).await {
                     return End::Gone;
                 }

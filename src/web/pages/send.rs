@@ -8,9 +8,11 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::form::capitalized;
-use super::inbox::{Reply, balance, can_send, correctable, internal, reason};
+use super::inbox::{Reply, balance, can_send, correctable, reason};
 use super::templates::TemplateContext;
-use super::{Form, Partial, Shell, fragments, page, partial, streams, wants_only_streams};
+use super::{
+    Form, Partial, Shell, fragments, internal, page, partial, streams, wants_only_streams,
+};
 use crate::app::App;
 use crate::db::Load;
 use crate::db::WorkspaceTx;

@@ -11,8 +11,10 @@ use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer};
 
 use super::filter::InboxFilter;
-use super::reason;
-use super::thread::{Answer, ConversationPath, ThreadPart, internal, thread_page};
+use super::pane::{Answer, thread_page};
+use super::paths::{ConversationPath, back};
+use super::planned::reason;
+use super::thread_part::ThreadPart;
 use crate::app::App;
 use crate::domain::conversations::{
     self, Conversation, ConversationChange, ConversationState, Status,
@@ -22,13 +24,9 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
 use crate::language::{replace_placeholder, t, t_in_context};
 use crate::web::language::filters;
-use crate::web::pages::{fragments, streams, wants_streams};
+use crate::web::pages::{fragments, internal, streams, wants_streams};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
-
-pub fn back(member: &Member, conversation: ConversationId) -> Response {
-    Redirect::to(&format!("/w/{}/inbox/{conversation}", member.slug)).into_response()
-}
 
 /// `POST …/read`
 pub async fn read(

@@ -8,10 +8,9 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::changes::back;
 use super::filter::ListLocation;
+use super::paths::{ConversationPath, back};
 use super::standing::Consent;
-use super::thread::{ConversationPath, internal};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::fields;
@@ -28,7 +27,7 @@ use crate::web::language::filters;
 use crate::web::pages::contacts::card::{Card, ContactCard, ContactForm, Tags};
 use crate::web::pages::contacts::show::{edit_page, save};
 use crate::web::pages::fragments;
-use crate::web::pages::{Form, Partial, Shell, page, partial, streams, wants_streams};
+use crate::web::pages::{Form, Partial, Shell, internal, page, partial, streams, wants_streams};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 

@@ -1,29 +1,22 @@
 //! Adding a note from the page.
 
-use askama::Template;
 use axum::extract::{Form as Posted, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::changes::back;
 use super::filter::InboxFilter;
-use super::reason;
-use super::thread::{Answer, ConversationPath, NoteForm, ThreadPart, internal, thread_page};
+use super::pane::{Answer, NoteError, NoteForm, thread_page};
+use super::paths::{ConversationPath, back};
+use super::planned::reason;
+use super::thread_part::ThreadPart;
 use crate::app::App;
 use crate::domain::conversations;
 use crate::domain::members::Member;
 use crate::domain::messages::note::{self, Draft};
 use crate::error::Result;
-use crate::web::assets;
-use crate::web::pages::{fragments, streams, wants_streams};
+use crate::web::pages::{fragments, internal, streams, wants_streams};
 use crate::web::problem::Problem;
-
-#[derive(Template)]
-#[template(path = "inbox/_note_error.html")]
-pub struct NoteError<'a> {
-    pub notice: Option<&'a str>,
-}
 
 #[derive(Deserialize)]
 pub struct PostedForm {

@@ -6,9 +6,10 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Deserialize;
 
-use super::changes::back;
 use super::filter::InboxFilter;
-use super::thread::{Answer, ThreadPart, internal, thread_page};
+use super::pane::{Answer, thread_page};
+use super::paths::back;
+use super::thread_part::ThreadPart;
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Conversation};
@@ -19,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId};
 use crate::language::t;
 use crate::web::pages::form::capitalized;
-use crate::web::pages::{Notice, fragments, streams, wants_streams};
+use crate::web::pages::{Notice, fragments, internal, streams, wants_streams};
 use crate::web::problem::Problem;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::changes::back;
 use super::filter::InboxFilter;
+use super::pane::{Answer, thread_page};
+use super::paths::{ConversationPath, back};
 use super::planned::{correctable, moment, reason};
-use super::thread::{Answer, ConversationPath, ThreadPart, internal, thread_page};
+use super::thread_part::ThreadPart;
 use crate::app::App;
 use crate::clock;
 use crate::db::WorkspaceTx;
@@ -25,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MediaId, TemplateId};
 use crate::web::json::Parts;
 use crate::web::pages::templates::{TemplateContext, filled_content};
-use crate::web::pages::{fragments, streams, wants_streams};
+use crate::web::pages::{fragments, internal, streams, wants_streams};
 use crate::web::problem::Problem;
 
 /// A text with its files: uploaded before, or submitted with the form without scripts.

@@ -1,0 +1,152 @@
+//! One open socket: its queue of frames, and what its client reports.
+
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::Utf8Bytes;
+use tokio::sync::{Notify, mpsc};
+
+use super::allowance::Allowance;
+use crate::domain::accounts::throttle::network;
+use crate::ids::{SessionId, UserId, WorkspaceId};
+use crate::language::Language;
+
+/// Frames queued per connection.
+const QUEUE: usize = 64;
+pub(super) const NOT_POISONED: &str = "no thread panics while holding the lock";
+
+/// The format of a connection's frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Json,
+    /// Turbo Streams of the page's partials, in the page's language.
+    Fragments(Language),
+}
+
+/// Whose connection it is, where from, and in which dialect.
+pub struct Client {
+    pub user: UserId,
+    /// The user's name when the connection was opened.
+    pub name: String,
+    pub session: SessionId,
+    pub address: IpAddr,
+    pub dialect: Dialect,
+}
+
+pub struct Connection {
+    pub(super) id: u64,
+    pub user: UserId,
+    pub name: String,
+    pub session: SessionId,
+    pub dialect: Dialect,
+    frames: mpsc::Sender<Utf8Bytes>,
+    behind: AtomicBool,
+    focus: Mutex<WindowFocus>,
+    allowance: Mutex<Allowance>,
+    /// The client's network, for the limit per address.
+    pub(super) network: String,
+    joined: Mutex<Vec<WorkspaceId>>,
+    /// The session or the membership ended: the connection must close.
+    pub ended: Notify,
+}
+
+/// Whether the user looks at the window, as reported by the client.
+#[derive(Clone, Copy, Debug, Default)]
+enum WindowFocus {
+    /// The client never reports it: the user counts as present while connected.
+    #[default]
+    Unreported,
+    Reported {
+        now: bool,
+        last: Option<Instant>,
+    },
+}
+
+impl Connection {
+    /// Also returns the queue of its frames.
+    pub(super) fn new(id: u64, client: Client) -> (Self, mpsc::Receiver<Utf8Bytes>) {
+        let (frames, queue) = mpsc::channel(QUEUE);
+        let connection = Self {
+            id,
+            user: client.user,
+            name: client.name,
+            session: client.session,
+            dialect: client.dialect,
+            frames,
+            behind: AtomicBool::new(false),
+            focus: Mutex::default(),
+            allowance: Mutex::default(),
+            network: network(client.address),
+            joined: Mutex::default(),
+            ended: Notify::new(),
+        };
+        (connection, queue)
+    }
+
+    /// Never blocks. After a full queue, frames are dropped until the connection has sent `resync`.
+    pub fn push(&self, frame: Utf8Bytes) {
+        if self.behind.load(Ordering::Acquire) {
+            return;
+        }
+        if self.frames.try_send(frame).is_err() {
+            self.behind.store(true, Ordering::Release);
+        }
+    }
+
+    pub fn resync(&self) {
+        self.behind.store(true, Ordering::Release);
+        // An empty frame wakes the task that sends `resync`. A full queue wakes it anyway.
+        let _ = self.frames.try_send(Utf8Bytes::from_static(""));
+    }
+
+    /// Whether frames were lost since the last call. Called when the queue is empty.
+    pub fn caught_up(&self) -> bool {
+        self.behind.swap(false, Ordering::AcqRel)
+    }
+
+    pub fn may_ask(&self) -> bool {
+        self.allowance
+            .lock()
+            .expect(NOT_POISONED)
+            .take(Instant::now())
+    }
+
+    /// The workspaces that it has joined, also those that it has left since.
+    pub fn joined(&self) -> Vec<WorkspaceId> {
+        self.joined.lock().expect(NOT_POISONED).clone()
+    }
+
+    pub(super) fn add_joined(&self, workspace: WorkspaceId) {
+        let mut joined = self.joined.lock().expect(NOT_POISONED);
+        if !joined.contains(&workspace) {
+            joined.push(workspace);
+        }
+    }
+
+    pub(super) fn take_joined(&self) -> Vec<WorkspaceId> {
+        std::mem::take(&mut *self.joined.lock().expect(NOT_POISONED))
+    }
+
+    pub fn set_focus(&self, now: bool) {
+        let mut focus = self.focus.lock().expect(NOT_POISONED);
+        let last = match *focus {
+            _ if now => Some(Instant::now()),
+            WindowFocus::Reported { now: true, .. } => Some(Instant::now()),
+            WindowFocus::Reported { last, .. } => last,
+            WindowFocus::Unreported => None,
+        };
+        *focus = WindowFocus::Reported { now, last };
+    }
+
+    /// Whether the window has had the user's attention within `away_after`.
+    pub fn is_watched(&self, away_after: Duration) -> bool {
+        match *self.focus.lock().expect(NOT_POISONED) {
+            WindowFocus::Unreported => true,
+            WindowFocus::Reported { last, .. } => {
+                last.is_some_and(|last| last.elapsed() < away_after)
+            }
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! The list of conversations, and the page around it.
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+
+use super::choices::{Choice, Filters};
+use super::empty::{Empty, empty};
+use super::filter::{InboxFilter, ListLocation, Tab};
+use super::found;
+use super::row::ConversationRow;
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::conversations::{self, Conversation, Counts};
+use crate::domain::drafts;
+use crate::domain::inbox::{self, Surroundings};
+use crate::domain::members::Member;
+use crate::domain::numbers;
+use crate::domain::settings::Notifications;
+use crate::error::{Error, Result};
+use crate::ids::ConversationId;
+use crate::web::assets;
+use crate::web::language::filters;
+use crate::web::pages::fragments;
+use crate::web::pages::{Partial, Shell, frame, page, partial, streams, wants_only_streams};
+use crate::web::problem::Problem;
+
+pub async fn to_inbox(Path(slug): Path<String>) -> Redirect {
+    Redirect::to(&format!("/w/{slug}/inbox"))
+}
+
+#[derive(Template)]
+#[template(path = "inbox/index.html")]
+pub struct Index {
+    pub shell: Shell,
+    pub list: List,
+    pub open: Option<OpenThread>,
+    pub nothing: Nothing,
+    pub notifications: Notifications,
+}
+
+pub struct OpenThread {
+    pub title: String,
+    pub pane: Partial,
+}
+
+#[derive(Template)]
+#[template(path = "inbox/_list.html")]
+pub struct List {
+    tab: Tab,
+    q: String,
+    number: String,
+    assignee: String,
+    unread: bool,
+    filters: Filters,
+    location: ListLocation,
+    tabs: Partial,
+    page: Partial,
+    empty: Option<Empty>,
+}
+
+impl List {
+    fn groups(&self) -> [(&'static str, &[Choice]); 3] {
+        [
+            ("Number", &self.filters.numbers),
+            ("Assigned to", &self.filters.people),
+            ("Read", &self.filters.unread),
+        ]
+    }
+}
+
+#[derive(Template)]
+#[template(path = "inbox/_tabs.html")]
+struct Tabs {
+    tabs: Vec<TabLink>,
+    unread: i64,
+}
+
+struct TabLink {
+    href: String,
+    label: &'static str,
+    icon: Option<&'static str>,
+    count: Option<String>,
+    current: bool,
+}
+
+/// A page of rows, with the frame id and URL of the next page.
+#[derive(Template)]
+#[template(path = "inbox/_rows.html")]
+struct Rows {
+    rows: Vec<Partial>,
+    older: Option<(String, String)>,
+}
+
+/// The thread pane while no conversation is open.
+#[derive(Template)]
+#[template(path = "inbox/_nothing.html")]
+pub struct Nothing {
+    connected: bool,
+    admin: bool,
+    integrations: String,
+}
+
+impl Nothing {
+    pub fn new(member: &Member, connected: bool) -> Self {
+        Self {
+            connected,
+            admin: member.is_admin(),
+            integrations: format!("/w/{}/admin/integrations", member.slug),
+        }
+    }
+}
+
+/// `GET /w/{slug}/inbox`
+pub async fn list(
+    member: Member,
+    State(app): State<App>,
+    Query(inbox_filter): Query<InboxFilter>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut tx = app
+        .db
+        .workspace_for(member.tenant(), inbox_filter.load())
+        .await?;
+    let frame_name = frame(&headers);
+    if wants_only_streams(&headers) {
+        return Ok(streams(missed_rows(&mut tx, &member, &inbox_filter).await?));
+    }
+    match frame_name {
+        Some("counts") => {
+            let counts = conversations::counts(&mut tx).await?;
+            return Ok(page(&tabs(&member, &inbox_filter, &counts))?.into_response());
+        }
+        Some("conversation") => {
+            let connected = !numbers::list(&mut tx).await?.is_empty();
+            return Ok(page(&Nothing::new(&member, connected))?.into_response());
+        }
+        Some(id) if id.starts_with("rows-") => {
+            let rows = rows(&mut tx, &member, &inbox_filter, None).await?.0;
+            let id = frame_id(&inbox_filter);
+            let html = format!(r#"<turbo-frame id="{id}">{rows}</turbo-frame>"#);
+            return Ok(Html(html).into_response());
+        }
+        _ => {}
+    }
+    let surroundings = inbox::surroundings(&mut tx, &member).await?;
+    let (shell, list) =
+        shell_and_list(&mut tx, &member, &inbox_filter, &surroundings, None).await?;
+    if frame_name == Some("list") {
+        return Ok(page(&list)?.into_response());
+    }
+    Ok(page(&Index {
+        shell,
+        list,
+        open: None,
+        nothing: Nothing::new(&member, !surroundings.numbers.is_empty()),
+        notifications: surroundings.notifications,
+    })?
+    .into_response())
+}
+
+/// Returns the page layout and the list.
+pub async fn shell_and_list(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    inbox_filter: &InboxFilter,
+    surroundings: &Surroundings,
+    current: Option<ConversationId>,
+) -> Result<(Shell, List)> {
+    let counts = conversations::counts(tx).await?;
+    let (page, is_empty) = rows(tx, member, inbox_filter, current).await?;
+    let connected = !surroundings.numbers.is_empty();
+    let location = ListLocation::new(member, inbox_filter);
+    let list = List {
+        tab: inbox_filter.tab,
+        q: inbox_filter.q().to_owned(),
+        number: inbox_filter
+            .number
+            .map(|number| number.to_string())
+            .unwrap_or_default(),
+        assignee: inbox_filter
+            .assignee
+            .map(|who| who.to_string())
+            .unwrap_or_default(),
+        unread: inbox_filter.unread == Some(true),
+        filters: Filters::new(
+            &location.base,
+            inbox_filter,
+            &surroundings.numbers,
+            &surroundings.colleagues,
+            member.user(),
+        ),
+        location,
+        tabs: partial(&tabs(member, inbox_filter, &counts))?,
+        page,
+        // Always rendered: the style sheet hides it while there are rows.
+        empty: Some(empty(inbox_filter, is_empty, connected, member)),
+    };
+    Ok((Shell::new(member, &counts, "inbox"), list))
+}
+
+async fn rows(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    inbox_filter: &InboxFilter,
+    current: Option<ConversationId>,
+) -> Result<(Partial, bool)> {
+    if !inbox_filter.q().is_empty() {
+        return found::found(tx, member, inbox_filter).await;
+    }
+    let found = conversations::list(tx, &inbox_filter.filter(member), &inbox_filter.span()).await?;
+    let location = ListLocation::new(member, inbox_filter);
+    let ids: Vec<_> = found.data.iter().map(|row| row.id).collect();
+    let drafts = drafts::previews(tx, &ids).await?;
+    let row = |conversation: &Conversation| {
+        let current = current == Some(conversation.id);
+        let draft = drafts.iter().find(|(id, _)| *id == conversation.id);
+        partial(&ConversationRow {
+            conversation,
+            location: &location,
+            current,
+            draft: draft.map_or("", |(_, draft)| draft.as_str()),
+        })
+    };
+    let older = found.next_cursor.map(|cursor| {
+        let next = InboxFilter {
+            cursor: Some(cursor.to_string()),
+            ..inbox_filter.clone()
+        };
+        let href = format!(
+            "{}{}",
+            location.base,
+            next.query(next.tab, next.cursor.as_deref())
+        );
+        (frame_id(&next), href)
+    });
+    let rows = Rows {
+        rows: found.data.iter().map(row).collect::<Result<_>>()?,
+        older,
+    };
+    Ok((partial(&rows)?, found.data.is_empty()))
+}
+
+/// Frame ids contain the cursor they load from, reduced to letters, digits, `-` and `_`.
+fn frame_id(inbox_filter: &InboxFilter) -> String {
+    let cursor = inbox_filter.cursor.as_deref().unwrap_or_default();
+    format!(
+        "rows-{}",
+        cursor.replace(
+            |c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_',
+            ""
+        )
+    )
+}
+
+fn tabs(member: &Member, inbox_filter: &InboxFilter, counts: &Counts) -> Tabs {
+    // Selecting a tab ends a search, so `q` is dropped.
+    let without_search = InboxFilter {
+        number: inbox_filter.number,
+        assignee: inbox_filter.assignee,
+        unread: inbox_filter.unread,
+        ..InboxFilter::default()
+    };
+    let link = |tab: Tab| TabLink {
+        href: format!(
+            "/w/{}/inbox{}",
+            member.slug,
+            without_search.query(tab, None)
+        ),
+        label: tab.label(),
+        icon: tab.icon(),
+        count: match tab {
+            Tab::Snoozed => shown(counts.snoozed),
+            Tab::Mentions => shown(counts.mentions),
+            Tab::Open => shown(counts.open),
+            Tab::Mine => shown(counts.mine),
+            Tab::Pending => shown(counts.pending),
+            Tab::Done => None,
+        },
+        current: tab == inbox_filter.tab && inbox_filter.q().is_empty(),
+    };
+    Tabs {
+        tabs: Tab::ALL.map(link).into(),
+        unread: counts.unread,
+    }
+}
+
+/// The count query stops at 1,000.
+fn shown(count: i64) -> Option<String> {
+    match count {
+        0 => None,
+        1..1_000 => Some(count.to_string()),
+        _ => Some("999+".into()),
+    }
+}
+
+pub async fn missed_rows(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    inbox_filter: &InboxFilter,
+) -> Result<String> {
+    if !inbox_filter.q().is_empty() {
+        return Ok(String::new()); // search results are not refreshed
+    }
+    let newest = InboxFilter {
+        cursor: None,
+        ..inbox_filter.clone()
+    };
+    let found = conversations::list(tx, &newest.filter(member), &newest.span()).await?;
+    let complete = found.next_cursor.is_none();
+    fragments::rows(&found.data, complete).map_err(|error| Error::Internal(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frame_id_depends_on_the_cursor_only() {
+        let inbox_filter = InboxFilter {
+            cursor: Some("a_-Z9\"><script>".into()),
+            ..InboxFilter::default()
+        };
+        assert_eq!(frame_id(&inbox_filter), "rows-a_-Z9script");
+    }
+}
