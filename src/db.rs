@@ -282,7 +282,7 @@ impl WorkspaceTx {
             tx: self.tx,
             announced: self.announced,
             purpose: PhantomData,
-            _share: Some(self._share),
+            _share: self._share,
         })
     }
 
