@@ -20,7 +20,7 @@ pub mod migrate;
 pub mod purpose;
 mod shares;
 
-use purpose::{Contacts, Receive, Setup, SystemPurpose};
+use purpose::{Receive, Setup, SystemPurpose};
 use shares::{Share, Shares};
 
 /// Connections reserved for storing webhooks, so that nothing else delays a provider: one per writer of texts and of
@@ -274,15 +274,15 @@ impl WorkspaceTx {
 
     /// Continues as the system role, for a verb that writes what no member may write. Whether this member may call it
     /// is checked before, or by a function that knows the user of the transaction. One round trip.
-    pub async fn with_system_rights(mut self) -> Result<SystemTx<Contacts>> {
+    pub async fn with_system_rights<P: SystemPurpose>(mut self, _: P) -> Result<SystemTx<P>> {
         sqlx::raw_sql("set local role messagehub_system")
             .execute(&mut *self.tx)
             .await?;
         Ok(SystemTx {
             tx: self.tx,
             announced: self.announced,
-            purpose: PhantomData,
             _share: self._share,
+            purpose: PhantomData,
         })
     }
 
@@ -306,8 +306,8 @@ impl<P: SystemPurpose> SystemTx<P> {
         Ok(Self {
             tx: pool.begin().await?,
             announced: Announced::new(bus),
-            purpose: PhantomData,
             _share: None,
+            purpose: PhantomData,
         })
     }
 
@@ -338,7 +338,7 @@ impl SystemTx<Setup> {
             tx: self.tx,
             tenant,
             announced: self.announced,
-            _share: None,
+            _share: self._share,
         })
     }
 }

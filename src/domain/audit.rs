@@ -193,7 +193,7 @@ pub async fn record_everywhere<P: SystemPurpose>(
     Ok(())
 }
 
-/// An action of a user who has no access to the workspace yet, such as joining it.
+/// An action of a user in a transaction without their rights: they have no access yet, or the verb needs more.
 pub async fn record_in<P: SystemPurpose>(
     tx: &mut SystemTx<P>,
     workspace: WorkspaceId,

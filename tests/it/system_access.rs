@@ -10,8 +10,10 @@ use regex::Regex;
 type Counts = BTreeMap<String, usize>;
 
 fn counts(text: &str) -> Counts {
-    let access =
-        Regex::new(r"\.(?:system|system_pool)\(\s*(\w+)\s*\)|\.(ingest|ingest_pool)\(\)").unwrap();
+    let access = Regex::new(
+        r"\.(?:system|system_pool|with_system_rights)\(\s*(\w+)\s*\)|\.(ingest|ingest_pool)\(\)",
+    )
+    .unwrap();
     let mut counts = Counts::new();
     for found in access.captures_iter(text) {
         let purpose = found.get(1).map_or("Receive", |purpose| purpose.as_str());

@@ -108,7 +108,7 @@ async fn try_merge(
     let mut tx = app.db.workspace(member.tenant()).await?;
     check_visible(&mut tx, survivor, merged).await?;
     let request = read(&mut tx, request).await?;
-    let mut tx = tx.with_system_rights().await?;
+    let mut tx = tx.with_system_rights(Contacts).await?;
     let (own, other) = lock_both(&mut tx, workspace, survivor, merged).await?;
     let moved = conversations::move_all(&mut tx, workspace, survivor, merged).await?;
     move_consents(&mut tx, workspace, survivor, merged).await?;

@@ -79,7 +79,7 @@ async fn try_remove(app: &App, member: &Member, id: ContactId) -> Result<()> {
     let workspace = member.workspace();
     let mut tx = app.db.workspace(member.tenant()).await?;
     let contact = find(&mut tx, id).await?;
-    let mut tx = tx.with_system_rights().await?;
+    let mut tx = tx.with_system_rights(Contacts).await?;
     if !lock::with_conversations(&mut tx, workspace, &[id]).await? {
         return Err(Error::NotFound("the contact"));
     }
