@@ -1,5 +1,5 @@
 //! Nouns and verbs of the product. Imports point to the left:
-//! audit ← members ← accounts ← workspaces ← invitations, credits, numbers, contacts ← settings ← conversations
+//! audit ← members ← workspaces ← credits, numbers, contacts ← accounts, settings ← invitations, conversations
 //! ← templates ← messages ← drafts, search.
 
 pub mod accounts;

@@ -8,7 +8,6 @@ use crate::app::App;
 use crate::config::{Config, Signups};
 use crate::db::purpose::{Setup, SignIn, SystemPurpose};
 use crate::db::{Db, SystemTx, WorkspaceTx};
-use crate::domain::accounts::{Caller, User};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::{self, Admin, Role};
 use crate::domain::string_enum;
@@ -278,31 +277,32 @@ pub fn is_name(name: &str) -> bool {
     (1..=80).contains(&name.trim().chars().count()) && !name.contains('\0')
 }
 
-/// Creates a workspace for `user` if `SIGNUPS` and `WORKSPACES_PER_PERSON` allow it.
+/// Creates a workspace for `user` if `SIGNUPS` and `WORKSPACES_PER_PERSON` allow it. `address` is the caller's, for the
+/// audit log.
 pub async fn create(
     app: &App,
     name: &str,
-    user: &User,
-    caller: &Caller,
+    user: UserId,
+    address: &str,
 ) -> Result<WorkspaceMembership> {
     let mut tx = app.db.system(Setup).await?;
     // Locks the user: a concurrent request counts this workspace.
     sqlx::query!(
         "select from users where id = $1 for no key update",
-        user.id as _
+        user as _
     )
     .execute(tx.conn())
     .await?;
-    let right = creation(tx.conn(), user.id).await?;
+    let right = creation(tx.conn(), user).await?;
     right.check(&app.config)?;
-    let mine = found(&mut tx, name, user.id, Some(&caller.address())).await?;
+    let mine = found(&mut tx, name, user, Some(address)).await?;
     tx.commit().await?;
     Ok(mine)
 }
 
-pub async fn may_create(app: &App, user: &User) -> Result<bool> {
+pub async fn may_create(app: &App, user: UserId) -> Result<bool> {
     let mut conn = app.db.system_pool(SignIn).acquire().await?;
-    let right = creation(&mut conn, user.id).await?;
+    let right = creation(&mut conn, user).await?;
     Ok(right.check(&app.config).is_ok())
 }
 

@@ -6,9 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::sessions::{end_others, fingerprint, random_token};
+use super::sessions::{announce_change, end_others, fingerprint, random_token};
 use super::throttle::{self, Charge, charge, network};
-use super::{Caller, User, emails, known_locations, two_factor};
+use super::{Caller, User, emails, known_locations};
 use crate::app::App;
 use crate::db::purpose::{Jobs, SignIn};
 use crate::db::{Db, SystemTx};
@@ -132,7 +132,7 @@ async fn set_by_link(tx: &mut SystemTx<SignIn>, user: UserId, hash: &str) -> Res
     .fetch_one(tx.conn())
     .await?;
     if lost_second_factor {
-        two_factor::announce_change(tx, user).await?;
+        announce_change(tx, user).await?;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::domain::audit::{self, AuditAction};
 use crate::domain::workspaces;
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::ids::{SessionId, UserId};
+use crate::ids::{SessionId, UserId, WorkspaceId};
 use crate::keys::ACCESS_TOKEN_LIFETIME;
 
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -233,6 +233,20 @@ pub(super) async fn end_others(
     .await?;
     for session in ended {
         tx.announce(Event::SessionEnded { session });
+    }
+    Ok(())
+}
+
+/// Makes the open sockets in all of the user's workspaces check their access again.
+pub(super) async fn announce_change(tx: &mut SystemTx<SignIn>, user: UserId) -> Result<()> {
+    let memberships = sqlx::query_scalar!(
+        r#"select workspace_id as "id: WorkspaceId" from workspace_members where user_id = $1"#,
+        user as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    for workspace in memberships {
+        tx.announce(Event::AccessChanged { workspace });
     }
     Ok(())
 }

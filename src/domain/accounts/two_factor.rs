@@ -8,7 +8,7 @@ use serde::Serialize;
 use totp_rs::{Builder, Secret, Totp};
 
 use super::passwords::confirm as confirm_password;
-use super::sessions::fingerprint;
+use super::sessions::{announce_change, fingerprint};
 use super::throttle::{self, charge, refund};
 use super::{Caller, User, require_verified};
 use crate::app::App;
@@ -16,8 +16,7 @@ use crate::db::SystemTx;
 use crate::db::purpose::{Credentials, SignIn};
 use crate::domain::audit::{self, AuditAction};
 use crate::error::{Error, Result};
-use crate::events::Event;
-use crate::ids::{SessionId, UserId, WorkspaceId};
+use crate::ids::{SessionId, UserId};
 
 /// What the authenticator app needs. It is shown until the first code confirms it.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -145,20 +144,6 @@ pub async fn disable(
     .await?;
     announce_change(&mut tx, user.id).await?;
     tx.commit().await
-}
-
-/// Makes the open sockets in all of the user's workspaces check their access again.
-pub(super) async fn announce_change(tx: &mut SystemTx<SignIn>, user: UserId) -> Result<()> {
-    let memberships = sqlx::query_scalar!(
-        r#"select workspace_id as "id: WorkspaceId" from workspace_members where user_id = $1"#,
-        user as _,
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    for workspace in memberships {
-        tx.announce(Event::AccessChanged { workspace });
-    }
-    Ok(())
 }
 
 /// Encrypts the secrets that are not yet under the first master key. Returns how many there were.

@@ -48,7 +48,7 @@ pub async fn create(
     Json(draft): Json<Draft>,
 ) -> Result<(StatusCode, Json<WorkspaceMembership>), Problem> {
     let user = accounts::of_session(&app.db, session).await?;
-    let mine = workspaces::create(&app, &draft.name, &user, &caller).await?;
+    let mine = workspaces::create(&app, &draft.name, user.id, &caller.address()).await?;
     Ok((StatusCode::CREATED, Json(mine)))
 }
 

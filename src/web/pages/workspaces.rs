@@ -52,7 +52,7 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     Ok(page(&Page {
         workspaces: workspaces::of_user(&app.db, user.id).await?,
-        may_create: workspaces::may_create(app, &user).await?,
+        may_create: workspaces::may_create(app, user.id).await?,
         name: user.name,
         form,
         notice,
@@ -90,7 +90,7 @@ pub async fn create(
     Posted(typed): Posted<PostedForm>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
-    match workspaces::create(&app, &typed.name, &user, &caller).await {
+    match workspaces::create(&app, &typed.name, user.id, &caller.address()).await {
         Ok(mine) => Ok(Redirect::to(&format!("/w/{}/inbox", mine.slug)).into_response()),
         Err(error) => {
             let form = Form::default()
