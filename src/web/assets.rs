@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::language::{self, Language, english, t};
 use crate::web::assets;
 use crate::web::language::filters;
+use crate::web::routes::Routes;
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
@@ -381,6 +382,11 @@ struct Offline;
 
 fn offline_page() -> String {
     Offline.render().unwrap_or_default()
+}
+
+/// Pages outside the layers of `pages`: without cookies.
+pub fn pages() -> Routes {
+    Routes::default().get("/offline", offline)
 }
 
 /// `GET /offline`: the page that the service worker shows offline. It contains no user data.
