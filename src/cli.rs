@@ -1,4 +1,4 @@
-//! `messagehub serve | migrate | user create | keys rotate | import-env`. An error is one line.
+//! `messagehub serve | migrate | routes | user create | keys rotate | import-env`. An error is one line.
 
 use std::io::{IsTerminal, Read, Write};
 use std::process::ExitCode;
@@ -35,6 +35,8 @@ enum Command {
     Serve(Serve),
     /// Bring the database's schema up to date and exit
     Migrate,
+    /// Print the routes of the HTML pages, forms and fragments, one a line
+    Routes,
     /// Manage users
     #[command(subcommand)]
     User(User),
@@ -98,12 +100,17 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
+    // Needs no settings and no database.
+    if matches!(cli.command, Some(Command::Routes)) {
+        return print_routes();
+    }
     let config = Config::from_env()?;
     let _log = logging::start(&config.log, config.log_format);
     let (database, embedded) = database(&config).await?;
     let done = match cli.command.unwrap_or(Command::Serve(Serve::default())) {
         Command::Serve(options) => serve(config, database, &options).await,
         Command::Migrate => migrate::run(&database).await.map_err(Into::into),
+        Command::Routes => print_routes(),
         Command::User(User::Create {
             email,
             name,
@@ -117,6 +124,14 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         embedded.stop().await;
     }
     done
+}
+
+fn print_routes() -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for (method, path) in messagehub::web::html_routes() {
+        writeln!(out, "{method} {path}")?;
+    }
+    Ok(())
 }
 
 async fn database(config: &Config) -> anyhow::Result<(PgConnectOptions, Option<Embedded>)> {

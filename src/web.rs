@@ -32,6 +32,7 @@ pub mod live;
 pub mod ops;
 pub mod pages;
 pub mod problem;
+pub mod routes;
 pub mod webhooks;
 
 /// State of the handlers: the app, and components that live as long as the server.
@@ -71,7 +72,8 @@ pub fn router(app_state: AppState) -> Router {
     Router::new()
         .merge(api)
         .merge(api::describe(&openapi))
-        .merge(pages::routes(&app_state, &openapi))
+        .merge(pages::router(&app_state, &openapi))
+        .merge(assets::pages().into_router())
         .route("/assets/{*file}", get(assets::show))
         .route("/demo/{file}", get(assets::demo))
         .route("/favicon.ico", get(assets::favicon))
@@ -81,7 +83,6 @@ pub fn router(app_state: AppState) -> Router {
         .route("/icon-maskable-512.png", get(assets::app_icon))
         .route("/apple-touch-icon.png", get(assets::app_icon))
         .route("/service-worker.js", get(assets::service_worker))
-        .route("/offline", get(assets::offline))
         .route("/media/{token}", get(api::media::open))
         .route("/media/out/{token}/{name}", get(api::media::hand_over))
         .route("/ws", get(socket::open))
@@ -141,6 +142,12 @@ pub fn router(app_state: AppState) -> Router {
         ))
         .layer(middleware::from_fn(ops::trace))
         .with_state(app_state)
+}
+
+/// Every page, form and fragment that the router serves.
+pub fn html_routes() -> Vec<routes::Route> {
+    let openapi = serde_json::Value::Null; // the reference is listed, not shown
+    pages::routes(&openapi).merge(assets::pages()).list()
 }
 
 /// The JSON API. All routes here are in the OpenAPI document, and vice versa.

@@ -13,7 +13,7 @@ mod offline;
 mod policy;
 mod serve;
 
-pub use offline::{offline, service_worker};
+pub use offline::{pages, service_worker};
 pub use policy::csp;
 pub use registry::{icon, importmap, manifest, preloads, url};
 pub use serve::{app_icon, demo, favicon, show};

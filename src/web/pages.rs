@@ -7,13 +7,13 @@ use askama::Template;
 use askama::filters::HtmlSafeOutput;
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
 use chrono::{DateTime, Datelike, Utc};
 
+use super::routes::Routes;
 use super::{AppState, LARGEST_UPLOAD, guard};
 use crate::domain::members::Role;
 use crate::language::{self, english, t};
@@ -51,257 +51,271 @@ pub use render::{
 use renewal::renew;
 pub use shell::{Shell, initial};
 
-pub fn routes(app_state: &AppState, openapi: &serde_json::Value) -> Router<AppState> {
+/// Every page, form and fragment, except the offline page.
+pub fn routes(openapi: &serde_json::Value) -> Routes {
     use self::accounts as accounts_pages;
-    Router::new()
-        .route("/", get(accounts_pages::home))
-        .route(
-            "/setup",
-            get(accounts_pages::setup).post(accounts_pages::found),
-        )
-        .route(
-            "/signup",
-            get(accounts_pages::signup).post(accounts_pages::sign_up),
-        )
-        .route(
-            "/login",
-            get(accounts_pages::login).post(accounts_pages::log_in),
-        )
-        .route("/logout", post(accounts_pages::log_out))
-        .route(
-            "/workspaces",
-            get(workspaces::list).post(workspaces::create),
-        )
-        .route("/workspaces/menu", get(workspaces::menu))
-        .route("/w/{slug}", get(inbox::to_inbox))
-        .route("/w/{slug}/", get(inbox::to_inbox))
-        .route("/w/{slug}/inbox", get(inbox::list))
-        .route("/w/{slug}/inbox/{conversation_id}", get(inbox::show))
-        .route(
+    Routes::default()
+        .get("/", accounts_pages::home)
+        .get("/setup", accounts_pages::setup)
+        .post("/setup", accounts_pages::found)
+        .get("/signup", accounts_pages::signup)
+        .post("/signup", accounts_pages::sign_up)
+        .get("/login", accounts_pages::login)
+        .post("/login", accounts_pages::log_in)
+        .post("/logout", accounts_pages::log_out)
+        .get("/workspaces", workspaces::list)
+        .post("/workspaces", workspaces::create)
+        .get("/workspaces/menu", workspaces::menu)
+        .get("/w/{slug}", inbox::to_inbox)
+        .get("/w/{slug}/", inbox::to_inbox)
+        .get("/w/{slug}/inbox", inbox::list)
+        .get("/w/{slug}/inbox/{conversation_id}", inbox::show)
+        .upload(
             "/w/{slug}/inbox/{conversation_id}/messages",
-            post(inbox::reply).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)),
+            LARGEST_UPLOAD,
+            inbox::reply,
         )
-        .route("/w/{slug}/inbox/{conversation_id}/read", post(inbox::read))
-        .route("/w/{slug}/inbox/{conversation_id}/notes", post(inbox::note))
-        .route(
-            "/w/{slug}/inbox/{conversation_id}/status",
-            post(inbox::status),
-        )
-        .route(
-            "/w/{slug}/inbox/{conversation_id}/assign",
-            post(inbox::assign),
-        )
-        .route(
-            "/w/{slug}/inbox/{conversation_id}/snooze",
-            post(inbox::snooze),
-        )
-        .route("/w/{slug}/inbox/{conversation_id}/undo", post(inbox::undo))
-        .route(
+        .post("/w/{slug}/inbox/{conversation_id}/read", inbox::read)
+        .post("/w/{slug}/inbox/{conversation_id}/notes", inbox::note)
+        .post("/w/{slug}/inbox/{conversation_id}/status", inbox::status)
+        .post("/w/{slug}/inbox/{conversation_id}/assign", inbox::assign)
+        .post("/w/{slug}/inbox/{conversation_id}/snooze", inbox::snooze)
+        .post("/w/{slug}/inbox/{conversation_id}/undo", inbox::undo)
+        .get("/w/{slug}/inbox/{conversation_id}/contact", inbox::contact)
+        .post(
             "/w/{slug}/inbox/{conversation_id}/contact",
-            get(inbox::contact).post(inbox::change_contact),
+            inbox::change_contact,
         )
-        .route(
+        .post(
             "/w/{slug}/inbox/{conversation_id}/consent",
-            post(inbox::change_consent),
+            inbox::change_consent,
         )
-        .route(
+        .post(
             "/w/{slug}/inbox/{conversation_id}/near-stop",
-            post(inbox::resolve_near_stop),
+            inbox::resolve_near_stop,
         )
-        .route(
+        .post(
             "/w/{slug}/inbox/{conversation_id}/messages/{message_id}",
-            post(inbox::change_scheduled),
+            inbox::change_scheduled,
         )
-        .route(
+        .post(
             "/w/{slug}/inbox/{conversation_id}/messages/{message_id}/retry",
-            post(inbox::retry_message),
+            inbox::retry_message,
         )
-        .route(
+        .upload(
             "/w/{slug}/inbox/{conversation_id}/from",
-            post(inbox::switch_number).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)),
+            LARGEST_UPLOAD,
+            inbox::switch_number,
         )
+        .get("/w/{slug}/settings", settings::show)
+        .post("/w/{slug}/settings", settings::update)
+        .post(
+            "/w/{slug}/settings/pushes/{push_id}/remove",
+            settings::forget_device,
+        )
+        .post("/w/{slug}/leave", settings::leave)
+        .get("/sandbox/{number_id}", sandbox::show)
+        .post("/sandbox/{number_id}", sandbox::text)
         .merge(writing_routes())
-        .route(
-            "/w/{slug}/settings",
-            get(settings::show).post(settings::update),
-        )
-        .route(
-            "/w/{slug}/settings/pushes/{id}/remove",
-            post(settings::forget_device),
-        )
-        .route("/w/{slug}/leave", post(settings::leave))
         .merge(contact_routes())
-        .nest("/w/{slug}/admin", admin_routes())
+        .merge(admin_routes())
         .merge(account_routes())
-        .route(
-            "/sandbox/{number_id}",
-            get(sandbox::show).post(sandbox::text),
-        )
-        .merge(docs::route(openapi))
-        .layer(middleware::from_fn_with_state(app_state.clone(), renew))
-        .layer(middleware::from_fn(render_problems))
+        .merge(docs::routes(openapi))
 }
 
-fn writing_routes() -> Router<AppState> {
-    Router::new()
-        .route(
-            "/w/{slug}/send",
-            get(send::show)
-                .post(send::send)
-                .layer(DefaultBodyLimit::max(LARGEST_UPLOAD)),
-        )
-        .route("/w/{slug}/send/people", get(send::people))
-        .route("/w/{slug}/scheduled", get(scheduled::list))
-        .route("/w/{slug}/scheduled/{message_id}", post(scheduled::change))
-        .route(
-            "/w/{slug}/templates",
-            get(templates::list).post(templates::create),
-        )
-        .route("/w/{slug}/templates/new", get(templates::begin))
-        .route("/w/{slug}/templates/offer", get(templates::offer))
-        .route(
-            "/w/{slug}/templates/{template_id}",
-            get(templates::show).post(templates::update),
-        )
-        .route(
+fn writing_routes() -> Routes {
+    Routes::default()
+        .get("/w/{slug}/send", send::show)
+        .upload("/w/{slug}/send", LARGEST_UPLOAD, send::send)
+        .get("/w/{slug}/send/people", send::people)
+        .get("/w/{slug}/scheduled", scheduled::list)
+        .post("/w/{slug}/scheduled/{message_id}", scheduled::change)
+        .get("/w/{slug}/templates", templates::list)
+        .post("/w/{slug}/templates", templates::create)
+        .get("/w/{slug}/templates/new", templates::begin)
+        .get("/w/{slug}/templates/offer", templates::offer)
+        .get("/w/{slug}/templates/{template_id}", templates::show)
+        .post("/w/{slug}/templates/{template_id}", templates::update)
+        .post(
             "/w/{slug}/templates/{template_id}/remove",
-            post(templates::remove),
+            templates::remove,
         )
 }
 
-fn contact_routes() -> Router<AppState> {
+fn contact_routes() -> Routes {
     use contacts::{import, merge, remove, show};
-    let routes = Router::new()
-        .route("/", get(contacts::list).post(contacts::create))
-        .route("/new", get(contacts::new))
-        .route("/export.csv", get(contacts::export))
-        .route(
-            "/import",
-            get(import::new)
-                .post(import::upload)
-                .layer(DefaultBodyLimit::max(
-                    super::api::imports::MAX_FILE_BYTES + 64 * 1024,
-                )),
+    Routes::default()
+        .get("/w/{slug}/contacts", contacts::list)
+        .post("/w/{slug}/contacts", contacts::create)
+        .get("/w/{slug}/contacts/new", contacts::new)
+        .get("/w/{slug}/contacts/export.csv", contacts::export)
+        .get("/w/{slug}/contacts/import", import::new)
+        .upload(
+            "/w/{slug}/contacts/import",
+            super::api::imports::MAX_FILE_BYTES + 64 * 1024,
+            import::upload,
         )
-        .route(
-            "/imports/{import_id}",
-            get(import::show).post(import::start),
+        .get("/w/{slug}/contacts/imports/{import_id}", import::show)
+        .post("/w/{slug}/contacts/imports/{import_id}", import::start)
+        .get(
+            "/w/{slug}/contacts/imports/{import_id}/refused.csv",
+            import::refused,
         )
-        .route("/imports/{import_id}/refused.csv", get(import::refused))
-        .route("/{contact_id}", get(show::show).post(show::change))
-        .route("/{contact_id}/edit", get(show::edit))
-        .route("/{contact_id}/tags", post(show::tag))
-        .route("/{contact_id}/tags/{tag_id}/remove", post(show::untag))
-        .route("/{contact_id}/consent", post(show::change_consent))
-        .route("/{contact_id}/merge", get(merge::show).post(merge::merge))
-        .route(
-            "/{contact_id}/remove",
-            get(remove::show).post(remove::remove),
-        );
-    Router::new().nest("/w/{slug}/contacts", routes)
+        .get("/w/{slug}/contacts/{contact_id}", show::show)
+        .post("/w/{slug}/contacts/{contact_id}", show::change)
+        .get("/w/{slug}/contacts/{contact_id}/edit", show::edit)
+        .post("/w/{slug}/contacts/{contact_id}/tags", show::tag)
+        .post(
+            "/w/{slug}/contacts/{contact_id}/tags/{tag_id}/remove",
+            show::untag,
+        )
+        .post(
+            "/w/{slug}/contacts/{contact_id}/consent",
+            show::change_consent,
+        )
+        .get("/w/{slug}/contacts/{contact_id}/merge", merge::show)
+        .post("/w/{slug}/contacts/{contact_id}/merge", merge::merge)
+        .get("/w/{slug}/contacts/{contact_id}/remove", remove::show)
+        .post("/w/{slug}/contacts/{contact_id}/remove", remove::remove)
 }
 
-fn admin_routes() -> Router<AppState> {
+fn admin_routes() -> Routes {
     use admin::{
         access, audit, credential_access, credits, fields, integrations, members, numbers,
         opt_outs, usage, webhooks, workspace,
     };
-    Router::new()
-        .route("/members", get(members::list).post(members::invite))
-        .route("/members/{user_id}", post(members::change_role))
-        .route("/members/{user_id}/remove", post(members::remove))
-        .route("/invitations/{id}/withdraw", post(members::withdraw))
-        .route("/access", get(access::matrix))
-        .route(
-            "/access/{number_id}",
-            get(access::number).post(access::change_number),
+    Routes::default()
+        .get("/w/{slug}/admin/members", members::list)
+        .post("/w/{slug}/admin/members", members::invite)
+        .post("/w/{slug}/admin/members/{user_id}", members::change_role)
+        .post("/w/{slug}/admin/members/{user_id}/remove", members::remove)
+        .post(
+            "/w/{slug}/admin/invitations/{invitation_id}/withdraw",
+            members::withdraw,
         )
-        .route("/access/{number_id}/{user_id}", post(access::change_one))
-        .route("/access/people/{user_id}", post(access::change_person))
-        .route(
-            "/access/people/{user_id}/default",
-            post(access::change_default),
+        .get("/w/{slug}/admin/access", access::matrix)
+        .get("/w/{slug}/admin/access/{number_id}", access::number)
+        .post("/w/{slug}/admin/access/{number_id}", access::change_number)
+        .post(
+            "/w/{slug}/admin/access/{number_id}/{user_id}",
+            access::change_one,
         )
-        .route("/credits", get(credits::list))
-        .route(
-            "/credits/{user_id}",
-            get(credits::show).post(credits::change),
+        .post(
+            "/w/{slug}/admin/access/people/{user_id}",
+            access::change_person,
         )
-        .route(
-            "/integrations",
-            get(integrations::list).post(integrations::connect),
+        .post(
+            "/w/{slug}/admin/access/people/{user_id}/default",
+            access::change_default,
         )
-        .route("/integrations/{id}", post(integrations::update))
-        .route("/integrations/{id}/test", post(integrations::check))
-        .route("/integrations/{id}/sync", post(integrations::sync))
-        .route(
-            "/integrations/{id}/disconnect",
-            post(integrations::disconnect),
+        .get("/w/{slug}/admin/credits", credits::list)
+        .get("/w/{slug}/admin/credits/{user_id}", credits::show)
+        .post("/w/{slug}/admin/credits/{user_id}", credits::change)
+        .get("/w/{slug}/admin/integrations", integrations::list)
+        .post("/w/{slug}/admin/integrations", integrations::connect)
+        .post(
+            "/w/{slug}/admin/integrations/{integration_id}",
+            integrations::update,
         )
-        .route("/integrations/access", get(credential_access::list))
-        .route("/numbers", get(numbers::list).post(numbers::buy))
-        .route("/numbers/sync", post(numbers::sync))
-        .route("/numbers/{id}", get(numbers::doctor).post(numbers::update))
-        .route("/numbers/{id}/release", post(numbers::release))
-        .route("/numbers/{id}/webhook", post(numbers::set_webhook))
-        .route("/workspace", get(workspace::show).post(workspace::update))
-        .route("/workspace/delete", post(workspace::delete))
-        .route("/fields", get(fields::show))
-        .route("/fields/tags", post(fields::add_tag))
-        .route("/fields/tags/{id}", post(fields::change_tag))
-        .route("/fields/tags/{id}/remove", post(fields::remove_tag))
-        .route("/fields/add", post(fields::add_field))
-        .route("/fields/{id}", post(fields::change_field))
-        .route("/fields/{id}/remove", post(fields::remove_field))
-        .route("/opt-outs", get(opt_outs::list))
-        .route("/opt-outs/export.csv", get(opt_outs::export))
-        .route("/opt-outs/lift", post(opt_outs::lift))
-        .route(
-            "/opt-outs/import",
-            post(opt_outs::import).layer(DefaultBodyLimit::max(
-                2 * super::api::opt_outs::MAX_FILE_BYTES,
-            )),
+        .post(
+            "/w/{slug}/admin/integrations/{integration_id}/test",
+            integrations::check,
         )
-        .route("/usage", get(usage::show))
-        .route("/webhooks", get(webhooks::list))
-        .route("/webhooks/release", post(webhooks::release_all))
-        .route("/webhooks/discard", post(webhooks::discard_all))
-        .route("/webhooks/{quarantine_id}/release", post(webhooks::release))
-        .route("/webhooks/{quarantine_id}/discard", post(webhooks::discard))
-        .route("/audit", get(audit::list))
+        .post(
+            "/w/{slug}/admin/integrations/{integration_id}/sync",
+            integrations::sync,
+        )
+        .post(
+            "/w/{slug}/admin/integrations/{integration_id}/disconnect",
+            integrations::disconnect,
+        )
+        .get(
+            "/w/{slug}/admin/integrations/access",
+            credential_access::list,
+        )
+        .get("/w/{slug}/admin/numbers", numbers::list)
+        .post("/w/{slug}/admin/numbers", numbers::buy)
+        .post("/w/{slug}/admin/numbers/sync", numbers::sync)
+        .get("/w/{slug}/admin/numbers/{number_id}", numbers::doctor)
+        .post("/w/{slug}/admin/numbers/{number_id}", numbers::update)
+        .post(
+            "/w/{slug}/admin/numbers/{number_id}/release",
+            numbers::release,
+        )
+        .post(
+            "/w/{slug}/admin/numbers/{number_id}/webhook",
+            numbers::set_webhook,
+        )
+        .get("/w/{slug}/admin/workspace", workspace::show)
+        .post("/w/{slug}/admin/workspace", workspace::update)
+        .post("/w/{slug}/admin/workspace/delete", workspace::delete)
+        .get("/w/{slug}/admin/fields", fields::show)
+        .post("/w/{slug}/admin/fields/tags", fields::add_tag)
+        .post("/w/{slug}/admin/fields/tags/{tag_id}", fields::change_tag)
+        .post(
+            "/w/{slug}/admin/fields/tags/{tag_id}/remove",
+            fields::remove_tag,
+        )
+        .post("/w/{slug}/admin/fields/add", fields::add_field)
+        .post("/w/{slug}/admin/fields/{field_id}", fields::change_field)
+        .post(
+            "/w/{slug}/admin/fields/{field_id}/remove",
+            fields::remove_field,
+        )
+        .get("/w/{slug}/admin/opt-outs", opt_outs::list)
+        .get("/w/{slug}/admin/opt-outs/export.csv", opt_outs::export)
+        .post("/w/{slug}/admin/opt-outs/lift", opt_outs::lift)
+        .upload(
+            "/w/{slug}/admin/opt-outs/import",
+            2 * super::api::opt_outs::MAX_FILE_BYTES,
+            opt_outs::import,
+        )
+        .get("/w/{slug}/admin/usage", usage::show)
+        .get("/w/{slug}/admin/webhooks", webhooks::list)
+        .post("/w/{slug}/admin/webhooks/release", webhooks::release_all)
+        .post("/w/{slug}/admin/webhooks/discard", webhooks::discard_all)
+        .post(
+            "/w/{slug}/admin/webhooks/{quarantine_id}/release",
+            webhooks::release,
+        )
+        .post(
+            "/w/{slug}/admin/webhooks/{quarantine_id}/discard",
+            webhooks::discard,
+        )
+        .get("/w/{slug}/admin/audit", audit::list)
 }
 
-fn account_routes() -> Router<AppState> {
+fn account_routes() -> Routes {
     use account::two_factor;
     use accounts::{invitations, recovery};
-    Router::new()
-        .route("/login/code", post(accounts::second_step))
-        .route(
-            "/forgot-password",
-            get(recovery::forgot).post(recovery::send_link),
-        )
-        .route(
-            "/reset-password/{token}",
-            get(recovery::reset).post(recovery::set_password),
-        )
-        .route(
-            "/verify-email/{token}",
-            get(recovery::verify).post(recovery::verified),
-        )
-        .route(
-            "/invitations/{token}",
-            get(invitations::show).post(invitations::accept),
-        )
-        .route("/account", get(account::show).post(account::rename))
-        .route("/account/language", post(account::set_language))
-        .route("/language", post(accounts::set_language))
-        .route("/account/verify", post(account::ask_to_verify))
-        .route("/account/password", post(account::change_password))
-        .route("/account/two-factor", post(two_factor::begin))
-        .route("/account/two-factor/confirm", post(two_factor::confirm))
-        .route("/account/two-factor/off", post(two_factor::disable))
-        .route("/account/sessions/end", post(account::end_all))
-        .route("/account/sessions/{id}/end", post(account::end_session))
+    Routes::default()
+        .post("/login/code", accounts::second_step)
+        .get("/forgot-password", recovery::forgot)
+        .post("/forgot-password", recovery::send_link)
+        .get("/reset-password/{token}", recovery::reset)
+        .post("/reset-password/{token}", recovery::set_password)
+        .get("/verify-email/{token}", recovery::verify)
+        .post("/verify-email/{token}", recovery::verified)
+        .get("/invitations/{token}", invitations::show)
+        .post("/invitations/{token}", invitations::accept)
+        .get("/account", account::show)
+        .post("/account", account::rename)
+        .post("/account/language", account::set_language)
+        .post("/language", accounts::set_language)
+        .post("/account/verify", account::ask_to_verify)
+        .post("/account/password", account::change_password)
+        .post("/account/two-factor", two_factor::begin)
+        .post("/account/two-factor/confirm", two_factor::confirm)
+        .post("/account/two-factor/off", two_factor::disable)
+        .post("/account/sessions/end", account::end_all)
+        .post("/account/sessions/{session_id}/end", account::end_session)
+}
+
+pub fn router(app_state: &AppState, openapi: &serde_json::Value) -> Router<AppState> {
+    routes(openapi)
+        .into_router()
+        .layer(middleware::from_fn_with_state(app_state.clone(), renew))
+        .layer(middleware::from_fn(render_problems))
 }
 
 /// Renders a problem as an HTML page. Unauthenticated requests are redirected to the sign-in and back afterwards.

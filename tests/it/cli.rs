@@ -5,7 +5,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 
 use crate::emulator::Emulator;
-use crate::hub::{FRONT_DESK, PASSWORD, TOKEN};
+use crate::hub::{FRONT_DESK, PASSWORD, TOKEN, until};
 use crate::process::{DataDir, Process, run};
 
 fn error_line(output: &Output) -> (Option<i32>, String) {
@@ -41,6 +41,22 @@ fn help_lists_every_variable() {
     for variable in messagehub::config::VARIABLES {
         assert!(help.contains(variable.name), "{} is missing", variable.name);
     }
+}
+
+#[test]
+fn routes_are_printed_without_a_database() {
+    let data_dir = DataDir::new();
+    let settings = [("DATABASE_URL", "mysql://nowhere")];
+    let printed = run(&data_dir.data(), &["routes"], &settings, "");
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert!(
+        printed.lines().any(|line| line == "POST /login"),
+        "{printed}"
+    );
+    assert_eq!(
+        printed.lines().count(),
+        messagehub::web::html_routes().len()
+    );
 }
 
 #[tokio::test]
@@ -254,11 +270,8 @@ async fn import_env_account_survives_master_key_rotation() {
         .await
         .unwrap();
     assert_eq!(sent.status(), 202);
-    for _ in 0..100 {
-        if twilio.sent("From the new key").len() == 1 {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    panic!("the text did not reach Twilio");
+    until("the text reaches Twilio", async || {
+        twilio.sent("From the new key").len() == 1
+    })
+    .await;
 }

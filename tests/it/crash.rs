@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::{ConnectOptions, PgPool};
 
 use crate::emulator::{Emulator, Failure};
-use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD, TOKEN, empty_database, superuser};
+use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD, TOKEN, empty_database, superuser, until};
 use crate::process::{DataDir, Process};
 
 const ACCOUNT: &str = "AC000000000000000000000000000000cc";
@@ -86,17 +86,6 @@ impl Admin {
     }
 }
 
-async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(40);
-    while !holds().await {
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "not in time: {what}"
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 #[tokio::test]
 async fn killed_server_loses_and_duplicates_nothing() {
     let (data_dir, twilio, database) = (
@@ -130,7 +119,7 @@ async fn killed_server_loses_and_duplicates_nothing() {
                 .to_owned(),
         );
     }
-    until("some texts were accepted", || async {
+    until("some texts were accepted", async || {
         twilio.messages().len() >= 5
     })
     .await;
@@ -144,7 +133,7 @@ async fn killed_server_loses_and_duplicates_nothing() {
         .await
         .unwrap();
     let open = "select count(*) from messages where status in ('queued', 'sending')";
-    until("every text is sent or unconfirmed", || async {
+    until("every text is sent or unconfirmed", async || {
         sqlx::query_scalar::<_, i64>(open)
             .fetch_one(&superuser_pool)
             .await
@@ -226,7 +215,7 @@ async fn killed_postgresql_keeps_acknowledged_webhooks() {
                 other => panic!("{text}: {other}"),
             }
         }
-        until("the server is ready again", || async {
+        until("the server is ready again", async || {
             reqwest::get(server.url("/readyz"))
                 .await
                 .is_ok_and(|answer| answer.status() == 200)
@@ -292,7 +281,7 @@ async fn webhook_during_database_outage_gets_503_and_its_retry_is_stored_once() 
         let status = text().send().await.status();
         assert!(status == 200 || status == 503, "{status}");
     }
-    until("the retry is accepted", || async {
+    until("the retry is accepted", async || {
         text().send().await.status() == 200
     })
     .await;
@@ -328,7 +317,7 @@ async fn graceful_stop_finishes_running_work() {
             json!({"to": format!("+1415555{:04}", 100 + n), "content": format!("Reminder {n}")});
         jo.post("/messages", &draft).await.unwrap();
     }
-    until("some texts are in flight", || async {
+    until("some texts are in flight", async || {
         !twilio.messages().is_empty()
     })
     .await;

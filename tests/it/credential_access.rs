@@ -4,19 +4,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace};
+use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace, until_some};
 
 /// Waits until `enough` holds for the log; returns its entries.
 async fn log(harbor: &Workspace<'_>, enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-    for _ in 0..100 {
+    until_some(Duration::from_secs(30), "the log is complete", async || {
         let list = harbor.admin.get(&harbor.path("/credential-access")).await;
         let uses = list.expect_status(200)["data"].as_array().unwrap().clone();
-        if enough(&uses) {
-            return uses;
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    panic!("the log is not complete in time");
+        enough(&uses).then_some(uses)
+    })
+    .await
 }
 
 fn times(uses: &[Value], purpose: &str, actor: &Value) -> i64 {

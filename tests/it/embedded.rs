@@ -6,13 +6,15 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use messagehub::db::embedded::{Embedded, Error, programs};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
+
+use crate::hub::until_some;
 
 /// A data directory in a temporary one that PostgreSQL's user may traverse.
 struct ClusterDir(TempDir);
@@ -78,15 +80,8 @@ async fn read(database: &Embedded) -> Vec<String> {
         .expect("rows")
 }
 
-async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, attempt: impl Fn() -> F) -> T {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        if let Some(value) = attempt().await {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+async fn eventually<T>(what: &str, attempt: impl AsyncFn() -> Option<T>) -> T {
+    until_some(Duration::from_secs(60), what, attempt).await
 }
 
 async fn came_back(database: &Embedded) -> PgConnection {
@@ -241,7 +236,15 @@ async fn restart_waits_for_backends_of_the_killed_postmaster() {
             .execute(&mut busy)
             .await
     });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    eventually("the query runs", async || {
+        let running = "select true from pg_stat_activity where pid = $1 and state = 'active' and query like '%12000000%'";
+        sqlx::query_scalar::<_, bool>(running)
+            .bind(backend)
+            .fetch_optional(&mut connect(&database).await)
+            .await
+            .expect("an answer")
+    })
+    .await;
 
     kill(cluster_dir.postmaster(), Signal::SIGKILL).expect("it was there");
     eventually("PostgreSQL reports the old backend", async || {

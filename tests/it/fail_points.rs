@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::ConnectOptions;
 
 use crate::emulator::Failure;
-use crate::hub::{FRONT_DESK, Hub, KEYS, MAYA, Workspace};
+use crate::hub::{FRONT_DESK, Hub, KEYS, MAYA, Workspace, until};
 use crate::process::{DataDir, Process, run_until_abort};
 use crate::telnyx;
 
@@ -67,7 +67,8 @@ fn next_text(hub: &Hub, at: At, failure: Failure) {
 async fn recover(hub: &Hub) {
     hub.execute_sql("update messages set lease_until = now() where status = 'sending'")
         .await;
-    for _ in 0..100 {
+    // PostgreSQL releases the locks of the aborted server once it notices.
+    until("every text is settled", async || {
         hub.execute_sql(
             "update messages set due_at = now() where status in ('queued', 'unconfirmed')",
         )
@@ -76,12 +77,9 @@ async fn recover(hub: &Hub) {
         hub.server.outcome_resolver.run_once().await.unwrap();
         let left =
             "select count(*) from messages where status in ('queued', 'sending', 'unconfirmed')";
-        if hub.count(left).await == 0 {
-            return;
-        }
-        // PostgreSQL releases the locks of the aborted server once it notices.
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+        hub.count(left).await == 0
+    })
+    .await;
 }
 
 async fn assert_each_sent_once(
@@ -210,9 +208,10 @@ async fn kill_during_the_provider_request_sends_once() {
                 At::Telnyx => hub.telnyx.calls(&["POST", "messages"]),
             };
             let server = Process::start(&data_dir.data(), &settings(&hub, &url, &base));
-            while calls() == 0 || (is_taken && accepted_ids(&hub, at, TEXTS[0]).is_empty()) {
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            }
+            until("the request is under way", async || {
+                calls() > 0 && (!is_taken || !accepted_ids(&hub, at, TEXTS[0]).is_empty())
+            })
+            .await;
             server.kill();
             let sending = "select count(*) from messages where status = 'sending'";
             assert_eq!(hub.count(sending).await, 1, "one text is in flight");

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::Value;
 
 use crate::emulator::Failure;
-use crate::hub::{FRONT_DESK, Hub, MAYA, PNG, TOKEN, Workspace};
+use crate::hub::{FRONT_DESK, Hub, MAYA, PNG, TOKEN, Workspace, until_within};
 
 const OTHER_DESK: &str = "+16285550101";
 
@@ -23,14 +23,6 @@ fn hangs(hub: &Hub, workspace: &Workspace<'_>, part: &'static str) {
     hub.twilio.inject(Box::new(move |call| {
         (call.contains(&account) && call.contains(part)).then_some(Failure::Hang)
     }));
-}
-
-async fn until<F: Future<Output = bool>>(timeout: Duration, what: &str, is: impl Fn() -> F) {
-    let began = Instant::now();
-    while !is().await {
-        assert!(began.elapsed() < timeout, "not within {timeout:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// Queues one reply in each of `count` new conversations.
@@ -72,14 +64,14 @@ async fn texts_are_sent_within_a_second_while_another_provider_hangs() {
         hub.twilio
             .calls(&["POST", &harbor.account, "Messages.json"])
     };
-    until(Duration::from_secs(10), "its calls hang", async || {
+    until_within(Duration::from_secs(10), "its calls hang", async || {
         stuck() >= 4
     })
     .await;
 
     bright.reply(&bright.admin, &maya, "Yes, come").await;
 
-    until(
+    until_within(
         Duration::from_secs(1),
         "the other tenant's text",
         async || !hub.twilio.sent("Yes, come").is_empty(),
@@ -116,14 +108,14 @@ async fn media_is_fetched_within_seconds_while_another_provider_hangs() {
     };
     send(pictures(&harbor, FRONT_DESK, 30)).await;
     let stuck = || hub.twilio.calls(&["GET", &harbor.account, "/Media/"]);
-    until(Duration::from_secs(10), "its calls hang", async || {
+    until_within(Duration::from_secs(10), "its calls hang", async || {
         stuck() >= 4
     })
     .await;
 
     send(pictures(&bright, OTHER_DESK, 3)).await;
 
-    until(
+    until_within(
         Duration::from_secs(5),
         "the other tenant's pictures",
         async || {
@@ -152,13 +144,13 @@ async fn catch_up_runs_while_another_provider_hangs() {
     )
     .await;
     let stuck = || hub.twilio.calls(&["GET", &harbor.account, "Messages.json"]);
-    until(Duration::from_secs(15), "its calls hang", async || {
+    until_within(Duration::from_secs(15), "its calls hang", async || {
         stuck() >= 8
     })
     .await;
 
     let bright = bright(&hub).await;
-    until(
+    until_within(
         Duration::from_secs(10),
         "the other tenant's number",
         async || {
@@ -185,7 +177,7 @@ async fn hanging_work_is_released_at_shutdown() {
             hub.twilio
                 .calls(&["POST", &harbor.account, "Messages.json"])
         };
-        until(Duration::from_secs(10), "its calls hang", async || {
+        until_within(Duration::from_secs(10), "its calls hang", async || {
             stuck() >= 8
         })
         .await;
@@ -199,7 +191,7 @@ async fn hanging_work_is_released_at_shutdown() {
         }));
         let text = hub.twilio.inbound_text(MAYA, FRONT_DESK, "").sid(sid);
         assert_eq!(text.media(&[&url]).send().await.status(), 200);
-        until(Duration::from_secs(5), "its picture hangs", async || {
+        until_within(Duration::from_secs(5), "its picture hangs", async || {
             hub.twilio.calls(&["GET", "/Media/"]) >= 1
         })
         .await;
@@ -258,11 +250,11 @@ async fn usage_sync_runs_while_another_provider_hangs() {
     hub.server.send();
     let hub = hub;
     let usage_calls = |account: &str| hub.twilio.calls(&["GET", account, "Usage"]);
-    until(Duration::from_secs(10), "its call hangs", async || {
+    until_within(Duration::from_secs(10), "its call hangs", async || {
         usage_calls(&account) > 0
     })
     .await;
-    until(
+    until_within(
         Duration::from_secs(10),
         "the other one is asked",
         async || usage_calls(&other) > 0,

@@ -4,6 +4,7 @@
 mod clients;
 mod database;
 mod mail_server;
+mod waiting;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,6 +26,7 @@ use crate::emulator::telnyx::Telnyx;
 pub use clients::{Answer, Person, SocketClient};
 pub use database::{bare_database, empty_database};
 pub use mail_server::MailServer;
+pub use waiting::{until, until_some, until_within};
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";

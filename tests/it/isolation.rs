@@ -1,5 +1,7 @@
 //! Isolation: no row, event or byte crosses a workspace, or leaves the numbers of an agent.
 
+mod html;
+
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
 

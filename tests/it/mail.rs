@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use messagehub::mail::Mail;
 use tokio::net::TcpListener;
 
-use crate::hub::{Hub, serve};
+use crate::hub::{Hub, serve, until};
 
 fn to(address: &str) -> Mail {
     Mail {
@@ -29,14 +29,6 @@ impl Write for Log {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
-    }
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
@@ -94,7 +86,7 @@ async fn stuck_mail_does_not_block_others() {
     let hub = Hub::start().await;
     hub.mail_server.never_answers("stuck@harbor.test");
     hub.server.app.mail.send(to("stuck@harbor.test"));
-    until("the relay got the recipient", || {
+    until("the relay got the recipient", async || {
         hub.mail_server.recipient_attempts("stuck@harbor.test") == 1
     })
     .await;

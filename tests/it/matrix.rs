@@ -1,5 +1,7 @@
 //! Every route of the API with the role it requires and a request. A route that is missing here fails the tests.
 
+pub mod html;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -170,9 +170,12 @@ async fn mention_requires_access_and_a_unique_name() {
         (json!({"content": ""}), "1 to 5,000"),
         (json!({"content": "\u{0} "}), "1 to 5,000"),
         (json!({"content": "x".repeat(5001)}), "1 to 5,000"),
-        (json!({"content": "x", "mentions": ["nobody"]}), "mentions"),
-        (json!({"content": "x", "to": MAYA}), "to"),
-        (json!({}), "content"),
+        (
+            json!({"content": "x", "mentions": ["nobody"]}),
+            "mentions[0]",
+        ),
+        (json!({"content": "x", "to": MAYA}), "unknown field `to`"),
+        (json!({}), "missing field `content`"),
     ] {
         let problem = add_note(&harbor.admin, &harbor, &maya, note.clone())
             .await

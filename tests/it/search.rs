@@ -2,14 +2,12 @@
 
 mod people;
 
-use std::time::Duration;
-
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
+use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace, until};
 
 const BILLING: &str = "+16285550111";
 const TOM: &str = "+14155550177";
@@ -350,14 +348,10 @@ async fn old_messages_are_found_by_index() {
         harbor.texts_found(&harbor.admin, "zeppel").await,
         ["The oldest text speaks of a zeppelin"]
     );
-    let since = std::time::Instant::now();
-    while hub.count(scans).await == before {
-        assert!(
-            since.elapsed() < Duration::from_secs(20),
-            "the index was not used"
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("the index was used", async || {
+        hub.count(scans).await > before
+    })
+    .await;
     // A frequent word is found without the index.
     let found = harbor
         .searched_by(

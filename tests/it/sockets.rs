@@ -305,6 +305,7 @@ async fn commands_are_rate_limited_with_burst() {
     );
     // The limit recovers with time and applies per socket.
     harbor.admin.join_workspace(&harbor).await;
+    // Frames sent meanwhile would use up what recovers.
     tokio::time::sleep(Duration::from_secs(2)).await;
     live.send(text).await;
     assert_eq!(live.wait_for("message_sent").await["client_ref"], "late");

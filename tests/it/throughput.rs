@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::emulator::Failure;
-use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace, serve};
+use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace, serve, until};
 
 const BILLING: &str = "+16285550101";
 
@@ -186,14 +186,10 @@ async fn sender_wakes_for_each_text_of_a_slow_number() {
     set_rate(&harbor, FRONT_DESK, json!(2)).await;
     let began = Instant::now();
     queue_texts(&harbor, FRONT_DESK, 6, false).await;
-    while hub.twilio.messages().len() < 6 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        assert!(
-            began.elapsed() < Duration::from_secs(30),
-            "not sent in time: {:?}",
-            bodies(&hub)
-        );
-    }
+    until("six texts are sent", async || {
+        hub.twilio.messages().len() == 6
+    })
+    .await;
     let took = began.elapsed();
     assert!(
         took > Duration::from_millis(1500),

@@ -5,16 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sqlx::ConnectOptions;
 
-use crate::hub::{Hub, KEYS, MAYA, Workspace};
+use crate::hub::{Hub, KEYS, MAYA, Workspace, until_within};
 use crate::process::{DataDir, Process};
-
-async fn until<F: Future<Output = bool>>(timeout: Duration, what: &str, is: impl Fn() -> F) {
-    let began = Instant::now();
-    while !is().await {
-        assert!(began.elapsed() < timeout, "not within {timeout:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
 
 /// Settings of a second server on the hub's database; the hub itself does not send.
 struct Settings {
@@ -64,7 +56,7 @@ async fn panicked_worker_restarts_and_is_counted() {
         &settings.with(&[("PANICS_AT", "sender:2")]),
     );
 
-    until(Duration::from_secs(20), "the text is sent", async || {
+    until_within(Duration::from_secs(20), "the text is sent", async || {
         is_sent(&harbor, &text).await
     })
     .await;
@@ -88,7 +80,7 @@ async fn panic_after_the_provider_response_loses_nothing() {
         &settings.with(&[("PANICS_AT", "sending:1")]),
     );
 
-    until(Duration::from_secs(10), "the text is sent", async || {
+    until_within(Duration::from_secs(10), "the text is sent", async || {
         is_sent(&harbor, &text).await
     })
     .await;
@@ -107,7 +99,7 @@ async fn readiness_fails_while_a_worker_is_down() {
     let began = Instant::now();
 
     assert_eq!(ready().await.status(), 200);
-    until(Duration::from_secs(60), "readiness fails", async || {
+    until_within(Duration::from_secs(60), "readiness fails", async || {
         ready().await.status() == 503
     })
     .await;
@@ -134,7 +126,7 @@ async fn server_with_closed_output_works_and_stops() {
     // Every line of the log goes to a closed pipe.
     let more = [("RUST_LOG", "trace")];
     let server = Process::start_with_closed_output(&data_dir.data(), &settings.with(&more));
-    until(
+    until_within(
         Duration::from_secs(20),
         "it is ready",
         async || match reqwest::get(server.url("/readyz")).await {
@@ -146,7 +138,7 @@ async fn server_with_closed_output_works_and_stops() {
 
     let text = waiting_text(&harbor).await;
 
-    until(Duration::from_secs(10), "the text is sent", async || {
+    until_within(Duration::from_secs(10), "the text is sent", async || {
         is_sent(&harbor, &text).await
     })
     .await;
@@ -175,7 +167,7 @@ async fn readiness_fails_while_the_database_is_read_only() {
     )
     .await;
 
-    until(Duration::from_secs(10), "readiness fails", async || {
+    until_within(Duration::from_secs(10), "readiness fails", async || {
         let answer = ready().await;
         answer.status() == 503 && answer.json::<Value>().await.unwrap()["code"] == "read_only"
     })

@@ -8,7 +8,9 @@ use reqwest::Method;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
-use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, PASSWORD, Person, Workspace, empty_database};
+use crate::hub::{
+    Answer, FRONT_DESK, Hub, MAYA, PASSWORD, Person, Workspace, empty_database, until,
+};
 
 const OPTICS: &str = "+16285550177";
 
@@ -412,7 +414,7 @@ async fn deletion_succeeds_during_ingest() {
         .unwrap();
     let the_rest_of_the_text = async {
         let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-        while hub.count(waits).await == 0 {}
+        until("the deletion waits", async || hub.count(waits).await > 0).await;
         let _ = sqlx::query("insert into contacts (workspace_id, id, phone_number) select id, gen_random_uuid(), '+14155550155' from workspaces")
             .execute(&mut *text)
             .await;

@@ -11,6 +11,7 @@ use super::by_language::MODULES;
 use super::collection::hex;
 use super::registry as assets;
 use crate::web::language::filters;
+use crate::web::routes::Routes;
 
 /// `GET /service-worker.js`: at the root, so that its scope is the whole site. Its version depends on the hashes of all
 /// files it caches.
@@ -55,7 +56,12 @@ fn offline_page() -> String {
     Offline.render().unwrap_or_default()
 }
 
+/// Pages outside the layers of `pages`: without cookies.
+pub fn pages() -> Routes {
+    Routes::default().get("/offline", offline)
+}
+
 /// `GET /offline`: the page that the service worker shows offline. It contains no user data.
-pub async fn offline() -> Html<String> {
+async fn offline() -> Html<String> {
     Html(offline_page())
 }

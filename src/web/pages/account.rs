@@ -190,18 +190,18 @@ pub async fn change_password(
 
 #[derive(Deserialize)]
 pub struct SessionPath {
-    id: SessionId,
+    session_id: SessionId,
 }
 
-/// `POST /account/sessions/{id}/end`
+/// `POST /account/sessions/{session_id}/end`
 pub async fn end_session(
     State(app): State<App>,
     Claimed(session): Claimed,
     caller: Caller,
-    Path(SessionPath { id }): Path<SessionPath>,
+    Path(SessionPath { session_id }): Path<SessionPath>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
-    match accounts::end_session(&app.db, &user, id, &caller).await {
+    match accounts::end_session(&app.db, &user, session_id, &caller).await {
         // A session that has ended already is no error.
         Ok(()) | Err(Error::NotFound(_)) => Ok(Notice::SessionEnded.at("/account")),
         Err(error) => Err(error.into()),

@@ -1,15 +1,14 @@
 //! `GET /api/docs`: the API reference, rendered once from the OpenAPI document.
 
 use askama::Template;
-use axum::Router;
 use axum::response::Html;
-use axum::routing::get;
 use serde_json::Value;
 
 use super::{Partial, partial};
 use crate::error::Result;
+use crate::web::assets;
 use crate::web::language::filters;
-use crate::web::{AppState, assets};
+use crate::web::routes::Routes;
 
 #[derive(Template)]
 #[template(path = "docs/show.html")]
@@ -66,9 +65,9 @@ struct FieldRow {
     description: String,
 }
 
-pub fn route(openapi: &Value) -> Router<AppState> {
+pub fn routes(openapi: &Value) -> Routes {
     let html = render(openapi).expect("rendering the page cannot fail");
-    Router::new().route("/api/docs", get(move || async move { Html(html) }))
+    Routes::default().get("/api/docs", move || async move { Html(html) })
 }
 
 fn render(openapi: &Value) -> Result<String> {

@@ -159,17 +159,17 @@ pub async fn leave(member: Member, State(app): State<App>) -> Result<Response, P
 
 #[derive(Deserialize)]
 pub struct DevicePath {
-    id: PushId,
+    push_id: PushId,
 }
 
-/// `POST /w/{slug}/settings/pushes/{id}/remove`
+/// `POST /w/{slug}/settings/pushes/{push_id}/remove`
 pub async fn forget_device(
     member: Member,
     State(app): State<App>,
-    Path(DevicePath { id }): Path<DevicePath>,
+    Path(DevicePath { push_id }): Path<DevicePath>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    pushes::remove(&mut tx, id).await?;
+    pushes::remove(&mut tx, push_id).await?;
     tx.commit().await?;
     Ok(Notice::Saved.at(&format!("/w/{}/settings", member.slug)))
 }

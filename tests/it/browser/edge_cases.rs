@@ -119,6 +119,7 @@ async fn failed_request_is_reported_and_changes_nothing() {
     jo.sees_in(".list .live", "Live").await;
     jo.follows("Tom Bello").await;
     jo.has_focus_on("Message to Tom Bello").await;
+    // Nothing marks the end of what must not happen: a late request would come within a moment.
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert_eq!(harbor.conversation_with(TOM).await["status"], "open");
 }

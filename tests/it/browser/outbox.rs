@@ -3,7 +3,7 @@
 use fantoccini::key::Key;
 
 use super::{Browser, Proxy};
-use crate::hub::{Hub, MAYA, Workspace};
+use crate::hub::{Hub, MAYA, Workspace, until};
 
 /// Sends all queued messages; returns what the provider received, in order.
 async fn sent_to_provider(hub: &Hub) -> Vec<String> {
@@ -13,16 +13,12 @@ async fn sent_to_provider(hub: &Hub) -> Vec<String> {
 }
 
 async fn stores_texts(hub: &Hub, expected: i64) {
-    for _ in 0..1000 {
-        let count = hub
-            .count("select count(*) from messages where direction = 'outbound'")
-            .await;
-        if count >= expected {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    panic!("the server did not store {expected} texts");
+    until(&format!("the server stores {expected} texts"), async || {
+        hub.count("select count(*) from messages where direction = 'outbound'")
+            .await
+            >= expected
+    })
+    .await;
 }
 
 async fn writes(jo: &Browser, text: &str) {
@@ -90,17 +86,14 @@ async fn draft_save_with_lost_response_causes_no_conflict() {
     let proxy = Proxy::to(hub.server.address).await;
     let (harbor, jo, _path) = opens_thread(&hub, &proxy).await;
     let drafts = async |content: &str| {
-        for _ in 0..1000 {
+        until(&format!("the draft “{content}” is saved"), async || {
             let kept: Option<String> = sqlx::query_scalar("select content from drafts")
                 .fetch_optional(&hub.superuser_pool)
                 .await
                 .unwrap();
-            if kept.unwrap_or_default() == content {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        panic!("no draft “{content}” was saved");
+            kept.unwrap_or_default() == content
+        })
+        .await;
     };
     proxy.loses_responses(true);
     jo.fills("Message to", "Yes").await;
@@ -374,11 +367,5 @@ async fn new_text_typed_offline_survives_a_reload_and_is_saved_later() {
         proxy.loses_responses(false);
     }
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
-    for _ in 0..500 {
-        if hub.count(kept).await == 1 {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    panic!("the draft was not saved");
+    hub.wait_for_count(kept, 1).await;
 }

@@ -4,7 +4,7 @@ use fantoccini::key::Key;
 use serde_json::{Value, json};
 
 use super::Browser;
-use crate::hub::{FRONT_DESK, Hub, MAYA, PNG, TOKEN, Workspace};
+use crate::hub::{FRONT_DESK, Hub, MAYA, PNG, TOKEN, Workspace, until};
 
 const RECALL: &str = "+16285550101";
 
@@ -149,18 +149,15 @@ async fn templates_are_created_found_changed_shared_and_deleted() {
 
 /// Waits until the server has stored this draft.
 async fn saves_draft(hub: &Hub, content: &str) {
-    for _ in 0..1000 {
+    until(&format!("the draft “{content}” is saved"), async || {
         let found: i64 = sqlx::query_scalar("select count(*) from drafts where content = $1")
             .bind(content)
             .fetch_one(&hub.superuser_pool)
             .await
             .unwrap();
-        if found == 1 {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    panic!("no draft “{content}” was saved");
+        found == 1
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -226,13 +223,7 @@ async fn draft_follows_its_author_between_browsers() {
     desk.sees_in(".message.outbound[id^=message-]", "See you")
         .await;
     desk.waits_until("the field is empty", &holds("")).await;
-    for _ in 0..500 {
-        if hub.count("select count(*) from drafts").await == 0 {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    assert_eq!(hub.count("select count(*) from drafts").await, 0);
+    hub.wait_for_count("select count(*) from drafts", 0).await;
     phone.opens(&harbor.inbox(Some(&maya))).await;
     phone
         .waits_until("it is empty there, too", &holds(""))

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::origins::cookies;
 use crate::emulator::Emulator;
-use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD, Person, TOKEN};
+use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD, Person, TOKEN, until};
 use crate::process::{DataDir, Process};
 
 /// Words of internal details.
@@ -155,14 +155,10 @@ async fn logs_contain_no_message_text_or_secrets() {
         json!({"refresh_token": secret("refresh_token")}),
     )
     .await;
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while twilio.sent(OUTBOUND).is_empty() {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "the text is not sent in time"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    until("the text is sent", async || {
+        !twilio.sent(OUTBOUND).is_empty()
+    })
+    .await;
 
     let log = server.log();
     assert!(

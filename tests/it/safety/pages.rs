@@ -8,7 +8,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::origins::cookies;
-use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace, serve};
+use crate::hub::{Answer, Hub, MAYA, Person, serve};
+use crate::matrix::Fixture;
+use crate::matrix::html::{self, Page, fixture};
 
 async fn page(hub: &Hub, cookies: &str, path: &str) -> Answer {
     let anonymous = Person::anonymous(hub);
@@ -18,63 +20,25 @@ async fn page(hub: &Hub, cookies: &str, path: &str) -> Answer {
     anonymous.ask(request.header("cookie", cookies)).await
 }
 
-async fn every_page(harbor: &Workspace<'_>) -> Vec<String> {
-    let sandbox = json!({"provider": "sandbox", "credentials": {}});
-    let sandbox = harbor
-        .admin
-        .post(&harbor.path("/integrations"), sandbox)
-        .await
-        .expect_status(201);
+/// Every page of the router, and some states of pages. With texts that must be escaped.
+async fn every_page(hub: &Hub) -> (Fixture<'_>, Vec<Page>) {
+    let fixture = fixture(hub).await;
+    let harbor = &fixture.workspace;
     let maya = harbor
         .receive_text(MAYA, "Is \"3:30\" still free? <script>alert(1)</script>")
         .await;
     harbor.reply(&harbor.admin, &maya, "It is").await;
-    let here = |path: &str| format!("/w/{}{path}", harbor.slug);
-    let maya_contact = maya["contact_id"].as_str().unwrap();
-    let maya = maya["id"].as_str().unwrap();
-    vec![
-        "/login".into(),
-        "/signup".into(),
-        "/api/docs".into(),
-        "/nowhere".into(),
-        here("/inbox"),
-        here("/inbox?q=nothing+like+it"),
-        here(&format!("/inbox/{maya}")),
-        here(&format!("/inbox/{maya}/contact")),
-        here("/contacts"),
-        here("/contacts/new"),
-        here("/contacts/import"),
-        here(&format!("/contacts/{}", maya_contact)),
-        here(&format!("/contacts/{maya_contact}/merge")),
-        here(&format!("/contacts/{maya_contact}/remove")),
-        here("/admin/fields"),
-        here("/admin/opt-outs"),
-        here("/admin/members"),
-        here("/admin/access"),
-        here(&format!(
-            "/admin/access/{}",
-            harbor.number(FRONT_DESK).await
-        )),
-        here("/admin/credits"),
-        here(&format!("/admin/credits/{}", harbor.admin.id)),
-        here("/admin/integrations"),
-        here("/admin/integrations/access"),
-        here("/admin/numbers"),
-        here(&format!(
-            "/admin/numbers/{}",
-            harbor.number(FRONT_DESK).await
-        )),
-        here("/admin/usage"),
-        here("/admin/workspace"),
-        here("/admin/audit"),
-        here("/settings"),
-        "/account".into(),
-        "/workspaces".into(),
-        "/forgot-password".into(),
-        "/reset-password/none".into(),
-        "/invitations/none".into(),
-        format!("/sandbox/{}", sandbox["numbers"][0]["id"].as_str().unwrap()),
-    ]
+    let mut pages = html::pages(hub, &fixture).await;
+    for path in [
+        "/nowhere".to_owned(),
+        format!("/w/{}/inbox?q=nothing+like+it", harbor.slug),
+    ] {
+        pages.push(Page {
+            path,
+            is_for_visitors: false,
+        });
+    }
+    (fixture, pages)
 }
 
 /// The tags of a page: the text between `<` and `>`.
@@ -96,12 +60,14 @@ fn attributes(tag: &str) -> Vec<String> {
 #[tokio::test]
 async fn content_security_policy_allows_only_hashed_inline_scripts() {
     let hub = Hub::start().await;
-    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let cookies = cookies(&hub, &harbor.admin.email).await;
-    for path in every_page(&harbor).await {
-        // These pages redirect signed-in users.
-        let is_public = path == "/login" || path == "/signup";
-        let cookies = if is_public { "" } else { &cookies };
+    let (fixture, pages) = every_page(&hub).await;
+    let cookies = cookies(&hub, &fixture.workspace.admin.email).await;
+    for Page {
+        path,
+        is_for_visitors,
+    } in pages
+    {
+        let cookies = if is_for_visitors { "" } else { &cookies };
         let page = page(&hub, cookies, &path).await;
         let policy = page.headers["content-security-policy"]
             .to_str()
@@ -145,9 +111,10 @@ async fn content_security_policy_allows_only_hashed_inline_scripts() {
 #[tokio::test]
 async fn every_response_has_security_headers() {
     let hub = Hub::start().await;
-    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let (fixture, pages) = every_page(&hub).await;
+    let harbor = &fixture.workspace;
     let cookies = cookies(&hub, &harbor.admin.email).await;
-    let mut paths = every_page(&harbor).await;
+    let mut paths: Vec<_> = pages.into_iter().map(|page| page.path).collect();
     paths.extend([
         harbor.path("/messages"),
         harbor.path("/nothing"),

@@ -379,6 +379,7 @@ pub async fn change_number(
     let checked: HashSet<UserId> = checked_ids(&body, "user_id");
     let shown: HashSet<UserId> = listed_ids(&body, "shown");
     let mut tx = app.db.workspace(admin.tenant()).await?;
+    numbers::find(&mut tx, number_id).await?;
     let mut people = members::list(&mut tx).await?;
     people.retain(|who| who.role == Role::Agent && shown.contains(&who.user_id));
     for row in rows(&mut tx, &admin, people, &[number_id], &[]).await? {

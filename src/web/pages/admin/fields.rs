@@ -157,14 +157,14 @@ pub async fn add_tag(
 
 #[derive(Deserialize)]
 pub struct TagPath {
-    id: TagId,
+    tag_id: TagId,
 }
 
-/// `POST /w/{slug}/admin/fields/tags/{id}`
+/// `POST /w/{slug}/admin/fields/tags/{tag_id}`
 pub async fn change_tag(
     admin: Admin,
     State(app): State<App>,
-    Path(TagPath { id }): Path<TagPath>,
+    Path(TagPath { tag_id }): Path<TagPath>,
     Posted(typed): Posted<TypedTag>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
@@ -172,7 +172,7 @@ pub async fn change_tag(
         name: Some(typed.name),
         color: typed.color.parse().ok(),
     };
-    match tags::update(&mut tx, &admin, id, change).await {
+    match tags::update(&mut tx, &admin, tag_id, change).await {
         Ok(_) => {
             tx.commit().await?;
             Ok(done(&admin, Notice::Saved))
@@ -181,14 +181,14 @@ pub async fn change_tag(
     }
 }
 
-/// `POST /w/{slug}/admin/fields/tags/{id}/remove`
+/// `POST /w/{slug}/admin/fields/tags/{tag_id}/remove`
 pub async fn remove_tag(
     admin: Admin,
     State(app): State<App>,
-    Path(TagPath { id }): Path<TagPath>,
+    Path(TagPath { tag_id }): Path<TagPath>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    tags::remove(&mut tx, &admin, id).await?;
+    tags::remove(&mut tx, &admin, tag_id).await?;
     tx.commit().await?;
     Ok(done(&admin, Notice::TagDeleted))
 }
@@ -244,14 +244,14 @@ pub async fn add_field(
 
 #[derive(Deserialize)]
 pub struct FieldPath {
-    id: FieldId,
+    field_id: FieldId,
 }
 
-/// `POST /w/{slug}/admin/fields/{id}`
+/// `POST /w/{slug}/admin/fields/{field_id}`
 pub async fn change_field(
     admin: Admin,
     State(app): State<App>,
-    Path(FieldPath { id }): Path<FieldPath>,
+    Path(FieldPath { field_id }): Path<FieldPath>,
     Posted(typed): Posted<TypedField>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
@@ -260,7 +260,7 @@ pub async fn change_field(
         name: Some(typed.name),
         choices: (!choices.is_empty()).then_some(choices),
     };
-    match fields::update(&mut tx, &admin, id, change).await {
+    match fields::update(&mut tx, &admin, field_id, change).await {
         Ok(_) => {
             tx.commit().await?;
             Ok(done(&admin, Notice::Saved))
@@ -269,14 +269,14 @@ pub async fn change_field(
     }
 }
 
-/// `POST /w/{slug}/admin/fields/{id}/remove`
+/// `POST /w/{slug}/admin/fields/{field_id}/remove`
 pub async fn remove_field(
     admin: Admin,
     State(app): State<App>,
-    Path(FieldPath { id }): Path<FieldPath>,
+    Path(FieldPath { field_id }): Path<FieldPath>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    fields::remove(&mut tx, &admin, id).await?;
+    fields::remove(&mut tx, &admin, field_id).await?;
     tx.commit().await?;
     Ok(done(&admin, Notice::FieldDeleted))
 }

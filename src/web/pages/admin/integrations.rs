@@ -245,17 +245,17 @@ pub async fn connect(
 
 #[derive(Deserialize)]
 pub struct IntegrationPath {
-    id: IntegrationId,
+    integration_id: IntegrationId,
 }
 
-/// `POST /w/{slug}/admin/integrations/{id}/sync`
+/// `POST /w/{slug}/admin/integrations/{integration_id}/sync`
 pub async fn sync(
     admin: Admin,
     State(app): State<App>,
     State(directory): State<Directory>,
-    Path(IntegrationPath { id }): Path<IntegrationPath>,
+    Path(IntegrationPath { integration_id }): Path<IntegrationPath>,
 ) -> Result<Response, Problem> {
-    match integrations::sync(&app, &admin, &directory, id).await {
+    match integrations::sync(&app, &admin, &directory, integration_id).await {
         Ok(synced) => Ok(Redirect::to(&format!(
             "/w/{}/admin/integrations?added={}&updated={}&removed={}",
             admin.slug, synced.added, synced.updated, synced.removed
@@ -291,22 +291,22 @@ pub struct Edited {
     secret: Option<String>,
 }
 
-/// `POST /w/{slug}/admin/integrations/{id}`
+/// `POST /w/{slug}/admin/integrations/{integration_id}`
 pub async fn update(
     admin: Admin,
     State(app): State<App>,
-    Path(IntegrationPath { id }): Path<IntegrationPath>,
+    Path(IntegrationPath { integration_id }): Path<IntegrationPath>,
     Posted(edited): Posted<Edited>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    let known = integrations::find(&mut tx, &app.config, id).await?;
+    let known = integrations::find(&mut tx, &app.config, integration_id).await?;
     drop(tx);
     let change = IntegrationChange {
         name: edited.name,
         is_active: edited.is_active,
         credentials: edited.secret.and_then(|typed| with_secret(&known, &typed)),
     };
-    match integrations::update(&app, &admin, id, change).await {
+    match integrations::update(&app, &admin, integration_id, change).await {
         Ok(_) => Ok(Notice::Saved.at(&format!("/w/{}/admin/integrations", admin.slug))),
         Err(error) => refuse(&app, &admin, error).await,
     }
@@ -317,33 +317,33 @@ pub struct DisconnectForm {
     typed_name: String,
 }
 
-/// `POST /w/{slug}/admin/integrations/{id}/disconnect`
+/// `POST /w/{slug}/admin/integrations/{integration_id}/disconnect`
 pub async fn disconnect(
     admin: Admin,
     State(app): State<App>,
     State(directory): State<Directory>,
-    Path(IntegrationPath { id }): Path<IntegrationPath>,
+    Path(IntegrationPath { integration_id }): Path<IntegrationPath>,
     Posted(DisconnectForm { typed_name }): Posted<DisconnectForm>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    let known = integrations::find(&mut tx, &app.config, id).await?;
+    let known = integrations::find(&mut tx, &app.config, integration_id).await?;
     drop(tx);
     if typed_name.trim() != known.name {
         let wrong = format!("To disconnect it, type its name: {}", known.name);
         return refuse(&app, &admin, Error::field("typed_name", wrong)).await;
     }
-    integrations::disconnect(&app, &admin, &directory, id).await?;
+    integrations::disconnect(&app, &admin, &directory, integration_id).await?;
     Ok(Notice::Disconnected.at(&format!("/w/{}/admin/integrations", admin.slug)))
 }
 
-/// `POST /w/{slug}/admin/integrations/{id}/test`
+/// `POST /w/{slug}/admin/integrations/{integration_id}/test`
 pub async fn check(
     admin: Admin,
     State(app): State<App>,
     State(directory): State<Directory>,
-    Path(IntegrationPath { id }): Path<IntegrationPath>,
+    Path(IntegrationPath { integration_id }): Path<IntegrationPath>,
 ) -> Result<Response, Problem> {
-    match integrations::test(&app, &admin, &directory, id).await {
+    match integrations::test(&app, &admin, &directory, integration_id).await {
         // The integration's card shows the error.
         Ok(integration) => Ok(match integration.status {
             Health::Healthy => Notice::Checked,

@@ -242,17 +242,17 @@ pub async fn invite(
 
 #[derive(Deserialize)]
 pub struct InvitationPath {
-    id: InvitationId,
+    invitation_id: InvitationId,
 }
 
-/// `POST /w/{slug}/admin/invitations/{id}/withdraw`
+/// `POST /w/{slug}/admin/invitations/{invitation_id}/withdraw`
 pub async fn withdraw(
     admin: Admin,
     State(app): State<App>,
-    Path(InvitationPath { id }): Path<InvitationPath>,
+    Path(InvitationPath { invitation_id }): Path<InvitationPath>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    invitations::withdraw(&mut tx, &admin, id).await?;
+    invitations::withdraw(&mut tx, &admin, invitation_id).await?;
     tx.commit().await?;
     Ok(Notice::InvitationWithdrawn.at(&format!("/w/{}/admin/members", admin.slug)))
 }

@@ -295,7 +295,7 @@ pub async fn sync(
 
 #[derive(Deserialize)]
 pub struct NumberPath {
-    id: NumberId,
+    number_id: NumberId,
 }
 
 #[derive(Deserialize)]
@@ -312,11 +312,11 @@ fn rate(typed: &str) -> Option<f64> {
     (!typed.is_empty()).then(|| typed.parse().unwrap_or(-1.0))
 }
 
-/// `POST /w/{slug}/admin/numbers/{id}`
+/// `POST /w/{slug}/admin/numbers/{number_id}`
 pub async fn update(
     admin: Admin,
     State(app): State<App>,
-    Path(NumberPath { id }): Path<NumberPath>,
+    Path(NumberPath { number_id }): Path<NumberPath>,
     Posted(edited): Posted<Edited>,
 ) -> Result<Response, Problem> {
     let change = NumberChange {
@@ -326,7 +326,7 @@ pub async fn update(
         messages_per_second: edited.messages_per_second.as_deref().map(rate),
     };
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    match numbers::update(&mut tx, &admin, id, change).await {
+    match numbers::update(&mut tx, &admin, number_id, change).await {
         Ok(_) => {
             tx.commit().await?;
             Ok(Notice::Saved.at(&here(&admin)))
@@ -343,16 +343,16 @@ pub struct ReleaseForm {
     typed_number: String,
 }
 
-/// `POST /w/{slug}/admin/numbers/{id}/release`
+/// `POST /w/{slug}/admin/numbers/{number_id}/release`
 pub async fn release(
     admin: Admin,
     State(app): State<App>,
     State(directory): State<Directory>,
-    Path(NumberPath { id }): Path<NumberPath>,
+    Path(NumberPath { number_id }): Path<NumberPath>,
     Posted(ReleaseForm { typed_number }): Posted<ReleaseForm>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    let number = numbers::find(&mut tx, id).await?;
+    let number = numbers::find(&mut tx, number_id).await?;
     drop(tx);
     let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
     let typed = digits(&typed_number);
@@ -367,7 +367,7 @@ pub async fn release(
         );
         return refuse(&app, &admin, Error::field("typed_number", wrong)).await;
     }
-    match integrations::release(&app, &admin, &directory, id).await {
+    match integrations::release(&app, &admin, &directory, number_id).await {
         Ok(()) => Ok(Notice::NumberReleased.at(&here(&admin))),
         Err(error) => refuse(&app, &admin, error).await,
     }
@@ -431,21 +431,30 @@ pub struct TestQuery {
     since: Option<i64>,
 }
 
-/// `GET /w/{slug}/admin/numbers/{id}`
+/// `GET /w/{slug}/admin/numbers/{number_id}`
 pub async fn doctor(
     admin: Admin,
     State(app): State<App>,
     State(directory): State<Directory>,
-    Path(NumberPath { id }): Path<NumberPath>,
+    Path(NumberPath { number_id }): Path<NumberPath>,
     headers: HeaderMap,
     Query(TestQuery { since }): Query<TestQuery>,
     Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let since = since.and_then(DateTime::from_timestamp_millis);
     if let Some(since) = since.filter(|_| wants_streams(&headers)) {
-        return awaited(&app, &admin, id, since).await;
+        return awaited(&app, &admin, number_id, since).await;
     }
-    diagnosed(&app, &admin, &directory, id, since, notice_query.done, None).await
+    diagnosed(
+        &app,
+        &admin,
+        &directory,
+        number_id,
+        since,
+        notice_query.done,
+        None,
+    )
+    .await
 }
 
 /// The number's row only. The page polls it during a test, so the provider is not called.
@@ -498,22 +507,23 @@ async fn diagnosed(
     .into_response())
 }
 
-/// `POST /w/{slug}/admin/numbers/{id}/webhook`
+/// `POST /w/{slug}/admin/numbers/{number_id}/webhook`
 pub async fn set_webhook(
     admin: Admin,
     State(app): State<App>,
     State(directory): State<Directory>,
-    Path(NumberPath { id }): Path<NumberPath>,
+    Path(NumberPath { number_id }): Path<NumberPath>,
 ) -> Result<Response, Problem> {
-    match integrations::set_webhook(&app, &admin, &directory, id).await {
+    match integrations::set_webhook(&app, &admin, &directory, number_id).await {
         Ok(number) => Ok(match number.webhook {
             WebhookState::Configured => Notice::WebhookSet,
             _ => Notice::WebhookNotSet,
         }
-        .at(&format!("{}/{id}", here(&admin)))),
+        .at(&format!("{}/{number_id}", here(&admin)))),
         Err(error) => {
             let form = Form::default().refused(error)?.gather(&[]);
-            let shown = diagnosed(&app, &admin, &directory, id, None, None, form.notice).await?;
+            let shown =
+                diagnosed(&app, &admin, &directory, number_id, None, None, form.notice).await?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())
         }
     }

@@ -140,7 +140,7 @@ pub struct QuarantinePath {
     quarantine_id: QuarantineId,
 }
 
-/// `POST /w/{slug}/admin/webhooks/{id}/release`
+/// `POST /w/{slug}/admin/webhooks/{quarantine_id}/release`
 pub async fn release(
     admin: Admin,
     State(app_state): State<AppState>,
@@ -150,7 +150,7 @@ pub async fn release(
     Ok(back(&admin, Notice::Released))
 }
 
-/// `POST /w/{slug}/admin/webhooks/{id}/discard`
+/// `POST /w/{slug}/admin/webhooks/{quarantine_id}/discard`
 pub async fn discard(
     admin: Admin,
     State(app): State<App>,

@@ -35,6 +35,7 @@ pub async fn read(
     Path(ConversationPath { conversation_id }): Path<ConversationPath>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
+    conversations::find(&mut tx, conversation_id).await?;
     conversations::mark_read(&mut tx, conversation_id).await?;
     tx.commit().await?;
     Ok(back(&member, conversation_id))
