@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::digest::{self, SHA256};
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Serialize;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::clock;
@@ -141,10 +141,10 @@ pub async fn store(
 
 /// A hash of the content, not of the bytes: a provider's retry has a different time.
 fn fingerprint(account: &Account, event: &WebhookEvent) -> Vec<u8> {
-    let mut hash = Sha256::new();
+    let mut hash = digest::Context::new(&SHA256);
     hash.update(account.integration.0.as_bytes());
-    hash.update(format!("{event:?}"));
-    hash.finalize().to_vec()
+    hash.update(format!("{event:?}").as_bytes());
+    hash.finish().as_ref().to_vec()
 }
 
 /// The probable cause of the mismatch, and how to fix it.

@@ -7,6 +7,7 @@ use std::sync::{LazyLock, OnceLock};
 
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::Body;
 use axum::extract::{OriginalUri, Path};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -15,7 +16,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use rust_embed::RustEmbed;
-use sha2::{Digest, Sha256};
 
 use crate::language::{self, Language, english, t};
 use crate::web::assets;
@@ -129,7 +129,7 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
 
 impl Assets {
     fn add(&mut self, name: &str, bytes: Bytes) {
-        let hash = hex(&Sha256::digest(&bytes));
+        let hash = hex(digest(&SHA256, &bytes).as_ref());
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
         let url = format!("/assets/{stem}-{hash}.{extension}");
         let mime = match extension {
@@ -274,7 +274,7 @@ pub fn csp() -> &'static str {
     static CSP: LazyLock<String> = LazyLock::new(|| {
         let mut maps = String::new();
         for language in Language::ALL {
-            let hash = Sha256::digest(ASSETS.by_language[&language].map.as_bytes());
+            let hash = digest(&SHA256, ASSETS.by_language[&language].map.as_bytes());
             let _ = write!(maps, " 'sha256-{}'", STANDARD.encode(hash));
         }
         format!(
@@ -363,8 +363,8 @@ pub async fn service_worker() -> Response {
         let code = Static::get("service-worker.js").expect("the file is embedded");
         let code = String::from_utf8_lossy(&code.data);
         let files = serde_json::json!(files).to_string();
-        let version = Sha256::digest(format!("{files}{code}{}", offline_page()));
-        let version = hex(&version);
+        let content = format!("{files}{code}{}", offline_page());
+        let version = hex(digest(&SHA256, content.as_bytes()).as_ref());
         format!("const VERSION = \"{version}\"\nconst FILES = {files}\n\n{code}")
     });
     let headers = [
@@ -421,7 +421,7 @@ mod tests {
         assert!(english.contains(r#""i18n":"/assets/i18n/en-"#), "{english}");
         assert!(spanish.contains(r#""i18n":"/assets/i18n/es-"#), "{spanish}");
         for map in [english, spanish] {
-            let hash = STANDARD.encode(Sha256::digest(map.as_bytes()));
+            let hash = STANDARD.encode(digest(&SHA256, map.as_bytes()));
             assert!(csp().contains(&hash));
         }
     }
