@@ -23,7 +23,6 @@ use crate::web::language::filters;
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
-#[exclude = "*.md"]
 struct Static;
 
 /// The style sheets in cascade order. They are served as two files: `app.css` for all pages, `pages.css` for all pages
@@ -110,7 +109,7 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
         urls: BTreeMap::new(),
         by_language: HashMap::new(),
     };
-    for name in Static::iter() {
+    for name in Static::iter().filter(|name| !name.ends_with(".md")) {
         let file = Static::get(&name).expect("a listed file is embedded");
         match name.starts_with("js/") {
             true => assets.add(&name, without_comments(&file.data).into()),
