@@ -4,16 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use chrono::{DateTime, Utc};
-use hmac::{Hmac, Mac};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 
 use crate::clock;
 use crate::ids::{MediaId, SessionId, UserId, WorkspaceId};
@@ -60,21 +58,16 @@ impl MasterKeys {
     }
 
     /// Encrypts `secret` with `context` as associated data: a ciphertext copied to another tenant's row does not
-    /// decrypt. Format: length of the key's name, name, nonce, ciphertext.
+    /// decrypt. Nonces are random; in AES-GCM-SIV a repeated one would only show that two secrets are equal. Format:
+    /// length of the key's name, name, nonce, ciphertext.
     pub fn seal(&self, secret: &SecretString, context: &[u8]) -> Vec<u8> {
         let (id, key) = self.0.first().expect("parse refuses an empty list");
-        let nonce: [u8; 24] = rand::random();
-        let sealed = cipher(key)
-            .encrypt(
-                &XNonce::from(nonce),
-                Payload {
-                    msg: secret.expose_secret().as_bytes(),
-                    aad: context,
-                },
-            )
-            .expect("a credential is far below the cipher's limit of 256 GiB");
+        let mut sealed = secret.expose_secret().as_bytes().to_vec();
+        let nonce = cipher(key)
+            .seal_in_place_append_tag(Aad::from(context), &mut sealed)
+            .expect("a credential is far below the cipher's limit of 64 GiB");
         let name = u8::try_from(id.len()).expect("parse limits names to 32 bytes");
-        [&[name], id.as_bytes(), &nonce, &sealed].concat()
+        [&[name], id.as_bytes(), nonce.as_ref(), &sealed].concat()
     }
 
     /// Whether `sealed` was encrypted with the first key.
@@ -90,30 +83,30 @@ impl MasterKeys {
         let (id, rest) = rest
             .split_at_checked(usize::from(*name))
             .ok_or(Error::Damaged)?;
-        let (nonce, sealed) = rest.split_first_chunk::<24>().ok_or(Error::Damaged)?;
+        let (nonce, sealed) = rest
+            .split_first_chunk::<NONCE_LEN>()
+            .ok_or(Error::Damaged)?;
         let id = String::from_utf8_lossy(id);
         let (_, key) = self
             .0
             .iter()
             .find(|(known, _)| *known == id)
             .ok_or_else(|| Error::UnknownKey(id.into_owned()))?;
-        let opened = cipher(key)
-            .decrypt(
-                &XNonce::from(*nonce),
-                Payload {
-                    msg: sealed,
-                    aad: context,
-                },
-            )
-            .map_err(|_| Error::Damaged)?;
+        let mut opened = sealed.to_vec();
+        let length = cipher(key)
+            .open_in_place(Nonce::from(nonce), Aad::from(context), &mut opened)
+            .map_err(|_| Error::Damaged)?
+            .len();
+        opened.truncate(length);
         String::from_utf8(opened)
             .map(SecretString::from)
             .map_err(|_| Error::Damaged)
     }
 }
 
-fn cipher(key: &SecretBox<[u8; 32]>) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new(&Key::from(*key.expose_secret()))
+fn cipher(key: &SecretBox<[u8; 32]>) -> RandomizedNonceKey {
+    RandomizedNonceKey::new(&AES_256_GCM_SIV, key.expose_secret())
+        .expect("the key has the cipher's length")
 }
 
 pub const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(15 * 60);
@@ -126,7 +119,7 @@ const MEDIA_LINK_LIFETIME: Duration = Duration::from_secs(5 * 60);
 /// Issues and reads access tokens (JWTs that name a session; whether it is still valid is in the database) and refresh
 /// tokens (a session and a generation).
 #[derive(Clone)]
-pub struct Tokens(Arc<(EncodingKey, DecodingKey, Hmac<Sha256>)>);
+pub struct Tokens(Arc<(EncodingKey, DecodingKey, hmac::Key)>);
 
 #[derive(Serialize, Deserialize)]
 struct Claims {
@@ -187,13 +180,18 @@ fn is_expired(exp: i64) -> bool {
     exp <= clock::now().timestamp()
 }
 
+/// What a refresh token's signature covers. JWTs are signed with the same key; the prefix keeps the two apart.
+fn signed_refresh(payload: &[u8]) -> Vec<u8> {
+    [b"refresh token ", payload].concat()
+}
+
 impl Tokens {
     pub fn new(secret: &SecretString) -> Self {
         let secret = secret.expose_secret().as_bytes();
         Self(Arc::new((
-            EncodingKey::from_secret(secret),
-            DecodingKey::from_secret(secret),
-            Hmac::new_from_slice(secret).expect("HMAC accepts keys of any length"),
+            EncodingKey::from_secret(secret).expect("the secret is not empty"),
+            DecodingKey::from_secret(secret).expect("the secret is not empty"),
+            hmac::Key::new(hmac::HMAC_SHA256, secret),
         )))
     }
 
@@ -210,27 +208,17 @@ impl Tokens {
     /// The refresh token: session, generation, and an HMAC over both.
     pub fn refresh(&self, session: SessionId, generation: u32) -> String {
         let payload = [session.0.as_bytes().as_slice(), &generation.to_be_bytes()].concat();
-        let signature = self.refresh_signature(&payload).finalize().into_bytes();
-        URL_SAFE_NO_PAD.encode([payload.as_slice(), &signature].concat())
+        let signature = hmac::sign(&self.0.2, &signed_refresh(&payload));
+        URL_SAFE_NO_PAD.encode([payload.as_slice(), signature.as_ref()].concat())
     }
 
     pub fn read_refresh(&self, token: &str) -> Option<(SessionId, u32)> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (payload, signature) = bytes.split_at_checked(20)?;
-        self.refresh_signature(payload)
-            .verify_slice(signature)
-            .ok()?;
+        hmac::verify(&self.0.2, &signed_refresh(payload), signature).ok()?;
         let (session, generation) = payload.split_at_checked(16)?;
         let session = SessionId(uuid::Uuid::from_slice(session).ok()?);
         Some((session, u32::from_be_bytes(generation.try_into().ok()?)))
-    }
-
-    /// JWTs are signed with the same key; the prefix keeps the two kinds of signature apart.
-    fn refresh_signature(&self, payload: &[u8]) -> Hmac<Sha256> {
-        let mut signature = self.0.2.clone();
-        signature.update(b"refresh token ");
-        signature.update(payload);
-        signature
     }
 
     /// A token for a user who has entered the password but not the second factor.

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Client, StatusCode};
 use serde_json::json;
-use sha2::Sha256;
 use url::Url;
 
 use crate::clock;
@@ -203,17 +202,17 @@ fn seal_with(to: &Address, payload: &[u8], ours: &PrivateKey, salt: [u8; 16]) ->
     let theirs = UnparsedPublicKey::new(&ECDH_P256, &to.p256dh);
     let secret = agree(ours, theirs, (), |shared| {
         let info = [b"WebPush: info\0", to.p256dh.as_slice(), public].concat();
-        Ok(expand(&hmac(&to.auth, &[shared]), &info))
+        Ok(expand(extract(&to.auth, shared).as_ref(), &info))
     })
     .ok()?;
-    let pseudorandom_key = hmac(&salt, &[&secret]);
-    let key = &expand(&pseudorandom_key, b"Content-Encoding: aes128gcm\0")[..16];
-    let nonce = &expand(&pseudorandom_key, b"Content-Encoding: nonce\0")[..12];
-    let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, key).ok()?);
+    let pseudorandom_key = extract(&salt, secret.as_ref());
+    let key = expand(pseudorandom_key.as_ref(), b"Content-Encoding: aes128gcm\0");
+    let nonce = expand(pseudorandom_key.as_ref(), b"Content-Encoding: nonce\0");
+    let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key.as_ref()[..16]).ok()?);
     let mut text = payload[..payload.len().min(LENGTH_LIMIT)].to_vec();
     text.push(2); // delimiter of the last record
     key.seal_in_place_append_tag(
-        Nonce::try_assume_unique_for_key(nonce).ok()?,
+        Nonce::try_assume_unique_for_key(&nonce.as_ref()[..12]).ok()?,
         Aad::empty(),
         &mut text,
     )
@@ -231,15 +230,15 @@ fn seal_with(to: &Address, payload: &[u8], ours: &PrivateKey, salt: [u8; 16]) ->
     )
 }
 
-fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC accepts keys of any length");
-    parts.iter().for_each(|part| mac.update(part));
-    mac.finalize().into_bytes().into()
+/// HKDF-Extract.
+fn extract(salt: &[u8], secret: &[u8]) -> hmac::Tag {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, salt), secret)
 }
 
 /// HKDF-Expand for a single block.
-fn expand(key: &[u8; 32], info: &[u8]) -> [u8; 32] {
-    hmac(key, &[info, &[1]])
+fn expand(key: &[u8], info: &[u8]) -> hmac::Tag {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    hmac::sign(&key, &[info, &[1]].concat())
 }
 
 pub fn new_key() -> String {

@@ -3,17 +3,19 @@
 //!
 //! Anyone can send such calls, so they are limited per minute, per number and in size.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use aws_lc_rs::digest::{self, SHA256};
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Serialize;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::clock;
@@ -41,29 +43,31 @@ const MAX_WAITING: i64 = 1_000;
 const MAX_BODY_SIZE: usize = 16 * 1024;
 /// For one number, on this server.
 const CALLS_PER_MINUTE: u32 = 120;
-/// When the rate limiter tracks this many numbers, it starts over.
-const TRACKED_KEYS: usize = 10_000;
+/// Beyond this, the rate limiter forgets the numbers that have been quiet longest.
+const TRACKED_KEYS: u64 = 10_000;
 /// The most that one request releases, because the admin waits for it.
 const RELEASE_BATCH: i64 = 200;
 
 /// Counts recent calls in memory, so that a flood does not reach the database.
-#[derive(Clone, Default)]
-pub struct RateLimiter(Arc<Mutex<HashMap<RateKey, (Instant, u32)>>>);
+#[derive(Clone)]
+pub struct RateLimiter(Cache<RateKey, Arc<AtomicU32>>);
 
 type RateKey = (IntegrationId, Option<NumberId>);
 
+impl Default for RateLimiter {
+    fn default() -> Self {
+        let counts = Cache::builder()
+            .max_capacity(TRACKED_KEYS)
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_live(Duration::from_secs(60));
+        Self(counts.build())
+    }
+}
+
 impl RateLimiter {
     fn allows(&self, key: RateKey) -> bool {
-        let mut counts = self.0.lock().expect("the lock is not poisoned");
-        if counts.len() >= TRACKED_KEYS {
-            counts.clear();
-        }
-        let (since, count) = counts.entry(key).or_insert((Instant::now(), 0));
-        if since.elapsed() > Duration::from_secs(60) {
-            (*since, *count) = (Instant::now(), 0);
-        }
-        *count += 1;
-        *count <= CALLS_PER_MINUTE
+        let count = self.0.get_with(key, Arc::default);
+        count.fetch_add(1, Ordering::Relaxed) < CALLS_PER_MINUTE
     }
 }
 
@@ -142,10 +146,10 @@ pub async fn store(
 
 /// A hash of the content, not of the bytes: a provider's retry has a different time.
 fn fingerprint(account: &Account, event: &WebhookEvent) -> Vec<u8> {
-    let mut hash = Sha256::new();
+    let mut hash = digest::Context::new(&SHA256);
     hash.update(account.integration.0.as_bytes());
-    hash.update(format!("{event:?}"));
-    hash.finalize().to_vec()
+    hash.update(format!("{event:?}").as_bytes());
+    hash.finish().as_ref().to_vec()
 }
 
 /// The probable cause of the mismatch, and how to fix it.

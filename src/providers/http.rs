@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use reqwest::header::RETRY_AFTER;
 use reqwest::{ClientBuilder, Response};
 use url::{Host, Url};
@@ -37,8 +37,8 @@ pub fn retry_after(response: &Response) -> Option<Duration> {
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = DateTime::parse_from_rfc2822(value).ok()?;
-    Some((date.to_utc() - clock::now()).to_std().unwrap_or_default())
+    let date = DateTime::<Utc>::from(httpdate::parse_http_date(value).ok()?);
+    Some((date - clock::now()).to_std().unwrap_or_default())
 }
 
 pub fn shortened(text: &str) -> String {

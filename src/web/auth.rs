@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::AppendHeaders;
 use axum_extra::extract::CookieJar;
+use cookie::{Cookie, SameSite};
 
 use super::caller::{BROWSER_COOKIE, address};
 use super::problem::Problem;
@@ -189,12 +190,15 @@ pub fn no_cookies(config: &Config) -> Cookies {
 
 pub type Cookies = AppendHeaders<Vec<(HeaderName, String)>>;
 
-/// Values are base64url and dots, which need no quoting.
 fn cookie(config: &Config, name: &str, value: &str, lifetime: Duration) -> (HeaderName, String) {
-    let secure = if config.is_https() { "; Secure" } else { "" };
-    let seconds = lifetime.as_secs();
-    (
-        header::SET_COOKIE,
-        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"),
-    )
+    let cookie = Cookie::build((name, value))
+        .path("/")
+        .max_age(cookie::time::Duration::seconds(
+            lifetime.as_secs().cast_signed(),
+        ))
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .secure(config.is_https())
+        .build();
+    (header::SET_COOKIE, cookie.to_string())
 }

@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum_extra::extract::CookieJar;
 use http_body_util::BodyExt;
 use tower_http::timeout::{TimeoutBody, TimeoutError};
 
@@ -217,13 +218,10 @@ pub fn is_same_origin(headers: &HeaderMap, config: &Config) -> Option<bool> {
 }
 
 fn has_session_cookie(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::COOKIE)
+    let jar = CookieJar::from_headers(headers);
+    [ACCESS_COOKIE, REFRESH_COOKIE]
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|cookies| cookies.split(';'))
-        .filter_map(|cookie| cookie.trim().split_once('='))
-        .any(|(name, _)| name == ACCESS_COOKIE || name == REFRESH_COOKIE)
+        .any(|name| jar.get(name).is_some())
 }
 
 /// Limits the time to receive a request and to respond.

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ use crate::domain::integrations::calls::{CallCapacity, Limits};
 use crate::domain::integrations::{Account, Directory, Purpose, webhook_urls};
 use crate::domain::messages::failover;
 use crate::domain::messages::outbox::{self, Leased};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::fail_point;
 use crate::ids::IntegrationId;
@@ -242,14 +243,16 @@ impl Sender {
 
     /// Records an outcome. It must not be lost, so this retries until the database is available.
     async fn settle(&self, text: &Leased, outcome: &Outcome) {
-        let mut pause = Duration::from_millis(100);
-        while let Err(error) = outbox::settle(&self.app.db, text, outcome).await {
-            if !error.is_outage() {
-                tracing::error!(%error, message.id = %text.id, "the outcome of a message could not be stored");
-                return;
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(5));
+        let pauses = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(100))
+            .with_max_delay(Duration::from_secs(5))
+            .without_max_times();
+        let stored = (|| outbox::settle(&self.app.db, text, outcome))
+            .retry(pauses)
+            .when(Error::is_outage)
+            .await;
+        if let Err(error) = stored {
+            tracing::error!(%error, message.id = %text.id, "the outcome of a message could not be stored");
         }
     }
 

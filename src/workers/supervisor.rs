@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
 use futures_util::FutureExt;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
@@ -15,8 +16,11 @@ use crate::fail_point;
 const DOWN_THRESHOLD: Duration = Duration::from_secs(30);
 /// Uptime after which a worker counts as up again: longer than it takes to notice that the database is unavailable.
 const HEALTHY_AFTER: Duration = Duration::from_secs(5);
-const MIN_PAUSE: Duration = Duration::from_secs(1);
-const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// Without end.
+const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_secs(1))
+    .with_max_delay(Duration::from_secs(5))
+    .without_max_times();
 
 /// The workers that are down, and since when.
 #[derive(Clone, Default)]
@@ -68,26 +72,13 @@ enum Failure {
     Error(crate::error::Error),
 }
 
-struct Pauses(Duration);
-
-impl Pauses {
-    fn new() -> Self {
-        Self(MIN_PAUSE)
-    }
-
-    async fn wait(&mut self) {
-        sleep(self.0).await;
-        self.0 = (self.0 * 2).min(MAX_PAUSE);
-    }
-}
-
 /// Runs `worker` until it returns `Ok`; restarts it after a panic or an error.
 pub async fn keep_running<Run: Future<Output = Result<()>>>(
     health: Health,
     name: &'static str,
     worker: impl Fn() -> Run,
 ) {
-    let mut pauses = Pauses::new();
+    let mut pauses = PAUSES.build();
     health.mark_up(name);
     loop {
         let mut run = Box::pin(attempt(name, &worker));
@@ -95,7 +86,7 @@ pub async fn keep_running<Run: Future<Output = Result<()>>>(
             ended = &mut run => ended,
             () = sleep(HEALTHY_AFTER) => {
                 health.mark_up(name);
-                pauses = Pauses::new();
+                pauses = PAUSES.build();
                 run.await
             }
         };
@@ -103,7 +94,7 @@ pub async fn keep_running<Run: Future<Output = Result<()>>>(
             Ok(()) => return,
             Err(failure) => health.mark_down(name, &failure),
         }
-        pauses.wait().await;
+        sleep(pauses.next().expect("pauses have no end")).await;
     }
 }
 
@@ -118,12 +109,13 @@ pub async fn every<Run: Future<Output = Result<()>>>(
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         rounds.tick().await;
-        let mut pauses = Pauses::new();
-        while let Err(failure) = attempt(name, &work).await {
-            health.mark_down(name, &failure);
-            pauses.wait().await;
+        let done = (|| attempt(name, &work))
+            .retry(PAUSES)
+            .notify(|failure, _| health.mark_down(name, failure))
+            .await;
+        if done.is_ok() {
+            health.mark_up(name);
         }
-        health.mark_up(name);
     }
 }
 

@@ -327,7 +327,7 @@ async fn only_a_valid_token_replaces_the_origin_check() {
     let expired = {
         use jsonwebtoken::{EncodingKey, Header, encode};
         let claims = json!({"sub": jo.id, "sid": uuid::Uuid::now_v7(), "exp": 1_000_000_000});
-        let key = EncodingKey::from_secret(crate::hub::KEYS[0].1.as_bytes());
+        let key = EncodingKey::from_secret(crate::hub::KEYS[0].1.as_bytes()).unwrap();
         encode(&Header::default(), &claims, &key).unwrap()
     };
     let headers = [

@@ -29,6 +29,7 @@ mod crash;
 mod credential_access;
 mod credits;
 mod demo;
+mod dependencies;
 mod docs;
 mod embedded;
 mod end_to_end;

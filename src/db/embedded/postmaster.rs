@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::net::UnixStream;
@@ -179,18 +180,18 @@ impl Postmaster {
 }
 
 async fn restart(cluster: &Cluster) -> Postmaster {
-    let mut pause = MIN_RESTART_DELAY;
-    loop {
-        sleep(pause).await;
-        match Postmaster::start(cluster).await {
-            Ok(postmaster) => {
-                tracing::info!("PostgreSQL was restarted");
-                return postmaster;
-            }
-            Err(error) => tracing::error!(%error, "PostgreSQL cannot be restarted yet"),
-        }
-        pause = MAX_RESTART_DELAY.min(pause * 2);
-    }
+    sleep(MIN_RESTART_DELAY).await;
+    let delays = ExponentialBuilder::new()
+        .with_min_delay(MIN_RESTART_DELAY * 2)
+        .with_max_delay(MAX_RESTART_DELAY)
+        .without_max_times();
+    let postmaster = (|| Postmaster::start(cluster))
+        .retry(delays)
+        .notify(|error, _| tracing::error!(%error, "PostgreSQL cannot be restarted yet"))
+        .await
+        .expect("it is retried until it starts");
+    tracing::info!("PostgreSQL was restarted");
+    postmaster
 }
 
 /// Stops the postmaster of a killed server. The socket's peer identifies it; a pid file could name an unrelated

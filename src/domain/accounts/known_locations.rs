@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
+use aws_lc_rs::digest::{SHA256, digest};
 
 use super::Caller;
 use super::throttle::network;
@@ -25,7 +25,9 @@ pub(super) fn of(caller: &Caller) -> (Vec<u8>, Option<Vec<u8>>) {
 }
 
 fn fingerprint(kind: &str, value: &str) -> Vec<u8> {
-    Sha256::digest(format!("{kind} {value}")).to_vec()
+    digest(&SHA256, format!("{kind} {value}").as_bytes())
+        .as_ref()
+        .to_vec()
 }
 
 pub(super) async fn remember(

@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::{Caller, SignedIn, User, known_locations};
 use crate::app::App;
@@ -258,5 +258,5 @@ pub(crate) fn random_token() -> String {
 
 /// A plain hash is enough, because the token has 256 random bits.
 pub(crate) fn fingerprint(token: &str) -> Vec<u8> {
-    Sha256::digest(token).to_vec()
+    digest(&SHA256, token.as_bytes()).as_ref().to_vec()
 }

@@ -11,7 +11,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
+use aws_lc_rs::digest::{SHA256, digest};
 use sqlx::PgConnection;
 
 use crate::db::Db;
@@ -179,7 +179,9 @@ pub fn network(address: IpAddr) -> String {
 
 /// A hash, so that the table does not reveal who attempted what.
 fn key(limit: &Limit, who: &str) -> Vec<u8> {
-    Sha256::digest(format!("{} {who}", limit.name)).to_vec()
+    digest(&SHA256, format!("{} {who}", limit.name).as_bytes())
+        .as_ref()
+        .to_vec()
 }
 
 /// Deletes the keys that owe nothing any more.

@@ -1,7 +1,7 @@
 //! Internal notes. They are never sent or charged, and may mention members.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{Mention, Message, find};
 use crate::db::WorkspaceTx;
@@ -38,8 +38,8 @@ pub async fn add(
     // A name matches however its accents were typed.
     draft.content = composed(&draft.content).into_owned();
     check(&draft, key)?;
-    let draft_hash =
-        Sha256::digest(serde_json::to_vec(&draft).expect("a draft serializes to JSON")).to_vec();
+    let json = serde_json::to_vec(&draft).expect("a draft serializes to JSON");
+    let draft_hash = digest(&SHA256, &json).as_ref().to_vec();
     let target = sqlx::query!(
         r#"select v.number_id as "number: NumberId", k.id as "first?: MessageId", k.request_hash as "request?"
              from conversations v

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use sqlx::types::Json;
 
 use super::segments;
@@ -113,8 +113,8 @@ async fn write(
     if let Some(at) = draft.scheduled_at {
         schedule::check(at)?;
     }
-    let draft_hash =
-        Sha256::digest(serde_json::to_vec(&draft).expect("a draft serializes to JSON")).to_vec();
+    let json = serde_json::to_vec(&draft).expect("a draft serializes to JSON");
+    let draft_hash = digest(&SHA256, &json).as_ref().to_vec();
     let conversation = match draft.conversation_id {
         Some(conversation) => conversation,
         None => find_or_create_conversation(tx, member, &draft).await?,

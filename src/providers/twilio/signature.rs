@@ -4,13 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac::{self, HMAC_SHA1_FOR_LEGACY_USE_ONLY as HMAC_SHA1, HMAC_SHA256};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hmac::digest::{Digest, KeyInit, Mac};
-use hmac::{EagerHash, Hmac};
 use reqwest::Method;
-use sha1::Sha1;
-use sha2::Sha256;
 
 use super::form;
 use crate::providers::SignedRequest;
@@ -61,27 +59,26 @@ fn signature(request: &SignedRequest<'_>) -> Option<Vec<u8>> {
 impl Key<'_> {
     fn verifies(self, url: &str, fields: &[u8], signature: &[u8]) -> bool {
         match self {
-            Key::AuthToken(token) => verify_hmac::<Sha1>(token, url, fields, signature),
+            Key::AuthToken(token) => verify_hmac(HMAC_SHA1, token, url, fields, signature),
             // No early exit, as above.
             Key::SharedKey { key, token } => {
-                verify_hmac::<Sha256>(key, url, fields, signature)
-                    | verify_hmac::<Sha1>(key, url, fields, signature)
-                    | verify_hmac::<Sha1>(token, url, fields, signature)
+                verify_hmac(HMAC_SHA256, key, url, fields, signature)
+                    | verify_hmac(HMAC_SHA1, key, url, fields, signature)
+                    | verify_hmac(HMAC_SHA1, token, url, fields, signature)
             }
         }
     }
 }
 
-fn verify_hmac<D: EagerHash>(key: &str, url: &str, fields: &[u8], signature: &[u8]) -> bool
-where
-    Hmac<D>: KeyInit + Mac,
-{
-    let Ok(mut mac) = <Hmac<D> as KeyInit>::new_from_slice(key.as_bytes()) else {
-        return false;
-    };
-    mac.update(url.as_bytes());
-    mac.update(fields);
-    mac.verify_slice(signature).is_ok()
+fn verify_hmac(
+    algorithm: hmac::Algorithm,
+    key: &str,
+    url: &str,
+    fields: &[u8],
+    signature: &[u8],
+) -> bool {
+    let key = hmac::Key::new(algorithm, key.as_bytes());
+    hmac::verify(&key, &[url.as_bytes(), fields].concat(), signature).is_ok()
 }
 
 /// The signed data after the URL; `None` if the signature does not cover the body.
@@ -93,7 +90,7 @@ fn signed_fields(request: &SignedRequest<'_>, url: &str) -> Option<Vec<u8>> {
         return Some(sorted(request.body));
     }
     let is_covered = match form::text(query(url).as_bytes(), "bodySHA256") {
-        Some(expected) => expected == hex(&Sha256::digest(request.body)),
+        Some(expected) => expected == hex(digest(&SHA256, request.body).as_ref()),
         None => request.body.is_empty(),
     };
     is_covered.then(Vec::new)

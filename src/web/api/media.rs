@@ -1,5 +1,6 @@
 //! Media of texts.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -8,7 +9,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::domain::integrations::Directory;
@@ -147,7 +147,7 @@ const NOT_TO_BE_SHOWN: &str = "attachment";
 fn served(file: File, otherwise: &str, method: &Method, asked: &HeaderMap) -> Response {
     let tag = format!(
         "\"{}\"",
-        URL_SAFE_NO_PAD.encode(Sha256::digest(&file.bytes))
+        URL_SAFE_NO_PAD.encode(digest(&SHA256, &file.bytes))
     );
     let disposition = match file.is_showable() {
         true => "inline",

@@ -7,7 +7,6 @@ use rust_embed::RustEmbed;
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
-#[exclude = "*.md"]
 struct Static;
 
 /// The style sheets in cascade order. They are served as two files: `app.css` for all pages, `pages.css` for all pages
@@ -39,7 +38,8 @@ const SHEETS: &[(&str, &[&str])] = &[
 
 /// All files by name, then the bundles.
 pub fn files() -> impl Iterator<Item = (Cow<'static, str>, Bytes)> {
-    let files = Static::iter().map(|name| {
+    let sources = Static::iter().filter(|name| !name.ends_with(".md"));
+    let files = sources.map(|name| {
         let file = Static::get(&name).expect("a listed file is embedded").data;
         let bytes = match name.starts_with("js/") {
             true => without_comments(&file).into(),

@@ -1,12 +1,12 @@
 //! Files by URL, with their content type and compression.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
 pub struct Asset {
     pub bytes: Bytes,
@@ -46,7 +46,7 @@ pub struct Collection {
 impl Collection {
     /// Returns the URL.
     pub fn add(&mut self, name: &str, bytes: Bytes) -> String {
-        let hash = hex(&Sha256::digest(&bytes));
+        let hash = hex(digest(&SHA256, &bytes).as_ref());
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
         let url = format!("/assets/{stem}-{hash}.{extension}");
         let mime = match extension {

@@ -1,11 +1,11 @@
 //! What works without a connection: the service worker and its page.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use std::sync::LazyLock;
 
 use askama::Template;
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
-use sha2::{Digest, Sha256};
 
 use super::by_language::MODULES;
 use super::collection::hex;
@@ -36,8 +36,11 @@ pub async fn service_worker() -> Response {
         let code = assets::named("service-worker.js").expect("the file is embedded");
         let code = String::from_utf8_lossy(&code.bytes);
         let files = serde_json::json!(files).to_string();
-        let version = Sha256::digest(format!("{files}{code}{}", offline_page()));
-        let version = hex(&version);
+        let version = digest(
+            &SHA256,
+            format!("{files}{code}{}", offline_page()).as_bytes(),
+        );
+        let version = hex(version.as_ref());
         format!("const VERSION = \"{version}\"\nconst FILES = {files}\n\n{code}")
     });
     let headers = [

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
+use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey as Signer};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -14,9 +15,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use tokio::sync::Notify;
 
 #[derive(Clone)]
@@ -168,9 +167,8 @@ fn open(browser: &Browser, sealed: &[u8]) -> Value {
     let (salt, rest) = sealed.split_at(16);
     let (sender_key, text) = rest[5..].split_at(usize::from(rest[4]));
     let mac = |key: &[u8], text: &[u8]| -> Vec<u8> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
-        mac.update(text);
-        mac.finalize().into_bytes().to_vec()
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+        hmac::sign(&key, text).as_ref().to_vec()
     };
     let shared = agree(
         &browser.key,

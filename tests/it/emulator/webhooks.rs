@@ -1,11 +1,10 @@
 //! Twilio's webhook calls. Their signature is computed independently of the product, so that an error in its own code
 //! is found.
 
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Response;
-use sha1::Sha1;
 
 use super::{Emulator, Message};
 
@@ -333,11 +332,12 @@ fn signature(token: &str, url: &str, form: &[(String, String)]) -> String {
     let mut sorted = form.to_vec();
     sorted.sort();
     sorted.dedup();
-    let mut mac = Hmac::<Sha1>::new_from_slice(token.as_bytes()).unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.as_bytes());
+    let mut mac = hmac::Context::with_key(&key);
     mac.update(url.as_bytes());
     for (name, value) in sorted {
         mac.update(name.as_bytes());
         mac.update(value.as_bytes());
     }
-    STANDARD.encode(mac.finalize().into_bytes())
+    STANDARD.encode(mac.sign())
 }

@@ -93,9 +93,8 @@ fn vector(id: &str) -> Vector {
 }
 
 fn sign(token: &str, data: &[u8]) -> String {
-    let mut mac = <Hmac<Sha1> as KeyInit>::new_from_slice(token.as_bytes()).unwrap();
-    mac.update(data);
-    STANDARD.encode(mac.finalize().into_bytes())
+    let key = hmac::Key::new(HMAC_SHA1, token.as_bytes());
+    STANDARD.encode(hmac::sign(&key, data))
 }
 
 #[test]
