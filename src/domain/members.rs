@@ -13,6 +13,7 @@ use crate::error::{Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::fail_point;
 use crate::ids::{SessionId, UserId, WorkspaceId};
+use crate::language::t;
 
 string_enum!(Role { Admin = "admin", Agent = "agent" });
 
@@ -172,7 +173,7 @@ pub async fn find(tx: &mut WorkspaceTx, user: UserId) -> Result<Colleague> {
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or(Error::NotFound("the member"))
+    .ok_or(Error::NotFound(t!("the member")))
 }
 
 /// Changes a member's role, with effect on open pages and sockets. The database refuses to demote the last admin.
@@ -262,7 +263,7 @@ pub async fn first_admin(db: &Db, workspace: &str) -> Result<Admin> {
     )
     .fetch_optional(db.system_pool())
     .await?
-    .ok_or_else(|| Error::field("workspace", "there is none with this name or slug"))?;
+    .ok_or_else(|| Error::field("workspace", t!("there is none with this name or slug")))?;
     Admin::try_from(Member {
         tenant: TenantContext {
             workspace: row.workspace,

@@ -9,6 +9,7 @@ use crate::domain::media::uploads::{Attachment, weight};
 use crate::domain::string_enum;
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, ConversationId, MediaId, MessageId, NumberId, UserId, WorkspaceId};
+use crate::language::{self, t};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::providers;
 
@@ -64,7 +65,8 @@ pub struct Message {
     pub provider_sid: Option<String>,
     pub error_code: Option<String>,
     /// Why it was not sent or delivered, as a sentence.
-    pub error_message: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub error_message: Option<language::Message>,
     /// The units that the provider charges for; a long text has several.
     pub segments: Option<i16>,
     /// A decimal number in the provider's currency, once known.
@@ -108,7 +110,8 @@ pub struct Media {
     pub url: String,
     /// Why it could not be fetched from the provider, as a sentence.
     #[serde(default)]
-    pub error: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub error: Option<language::Message>,
 }
 
 impl Media {
@@ -219,7 +222,7 @@ struct Row {
     provider: providers::Kind,
     provider_sid: Option<String>,
     error_code: Option<String>,
-    error_message: Option<String>,
+    error_message: Option<language::Message>,
     segments: Option<i16>,
     price: Option<String>,
     sentiment: Option<String>,
@@ -367,7 +370,7 @@ pub async fn find(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
     by_ids(tx.conn(), &[workspace], &[id])
         .await?
         .pop()
-        .ok_or(Error::NotFound("the message"))
+        .ok_or(Error::NotFound(t!("the message")))
 }
 
 /// The messages among `ids` that the member may see, unordered. One round trip.

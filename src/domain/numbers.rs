@@ -14,6 +14,7 @@ use crate::domain::string_enum;
 use crate::error::{Check, Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, IntegrationId, NumberId, UserId, WorkspaceId};
+use crate::language::{Message, t};
 use crate::phone;
 use crate::providers;
 
@@ -46,7 +47,8 @@ pub struct Number {
     pub is_default: bool,
     pub status: Status,
     pub webhook: WebhookState,
-    pub webhook_detail: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub webhook_detail: Option<Message>,
     /// When the number was removed from the provider's account. Its history stays.
     pub gone_at: Option<DateTime<Utc>>,
     /// When the newest text arrived by webhook.
@@ -150,7 +152,7 @@ pub(super) struct Row {
     is_default: bool,
     status: Status,
     webhook: WebhookState,
-    webhook_detail: Option<String>,
+    webhook_detail: Option<Message>,
     gone_at: Option<DateTime<Utc>>,
     last_inbound_at: Option<DateTime<Utc>>,
     last_missed_at: Option<DateTime<Utc>>,
@@ -246,7 +248,7 @@ pub async fn find(tx: &mut WorkspaceTx, id: NumberId) -> Result<Number> {
     .fetch_optional(tx.conn())
     .await?
     .map(Number::from)
-    .ok_or(Error::NotFound("the number"))
+    .ok_or(Error::NotFound(t!("the number")))
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -284,12 +286,12 @@ pub async fn update(
                 .as_deref()
                 .is_none_or(|name| name.chars().count() <= 80 && !name.contains('\0')),
             "friendly_name",
-            "at most 80 characters",
+            t!("at most 80 characters"),
         )
         .require(
             change.status != Some(Status::Pending),
             "status",
-            "active or inactive: what the provider still sets up becomes active by itself",
+            t!("active or inactive: what the provider still sets up becomes active by itself"),
         )
         .require(
             change
@@ -297,7 +299,7 @@ pub async fn update(
                 .flatten()
                 .is_none_or(|rate| (0.01..=1000.0).contains(&rate)),
             "messages_per_second",
-            "0.01 to 1,000, or null for what is usual for its kind",
+            t!("0.01 to 1,000, or null for what is usual for its kind"),
         )
         .finish()?;
     if change.is_default == Some(true) {
@@ -312,12 +314,12 @@ pub async fn update(
         .require(
             before.gone_at.is_none() || !activates,
             "status",
-            "the account at the provider has no such number any more",
+            t!("the account at the provider has no such number any more"),
         )
         .require(
             before.status != Status::Pending || change.status.is_none(),
             "status",
-            "the provider is still setting it up: sync in a few minutes",
+            t!("the provider is still setting it up: sync in a few minutes"),
         )
         .finish()?;
     if change.is_default == Some(true) {
@@ -540,7 +542,7 @@ pub async fn default_sender(
         Some(_) => Err(Error::IntegrationNotConfigured),
         // Row-level security hides both cases; only an admin may know which one it is.
         None if wanted.is_some() && !member.is_admin() => Err(Error::NumberNotAssigned),
-        None if wanted.is_some() => Err(Error::NotFound("the number")),
+        None if wanted.is_some() => Err(Error::NotFound(t!("the number"))),
         None => Err(Error::IntegrationNotConfigured),
     }
 }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
-use crate::language::{self, Language, english, t};
+use crate::language::{self, Language, Message, t};
 use crate::web::assets;
 use crate::web::language::filters;
 
@@ -102,7 +102,7 @@ struct LanguageFiles {
     manifest: String,
 }
 
-const SHORTCUTS: [(&str, &str); 2] = [(english("Inbox"), "/"), (english("My account"), "/account")];
+static SHORTCUTS: [(Message, &str); 2] = [(t!("Inbox"), "/"), (t!("My account"), "/account")];
 
 static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     let mut assets = Assets {
@@ -187,12 +187,12 @@ impl Assets {
             serde_json::from_slice(untranslated).expect("the manifest is JSON");
         language::in_language(language, || {
             manifest["lang"] = language.tag().into();
-            manifest["description"] = t("A shared inbox for text messages.").into();
+            manifest["description"] = t!("A shared inbox for text messages.").translated().into();
             manifest["shortcuts"] = SHORTCUTS
                 .iter()
                 .map(|(name, url)| {
                     let icon = serde_json::json!({"src": "/icon-192.png", "sizes": "192x192", "type": "image/png"});
-                    serde_json::json!({"name": t(name), "url": url, "icons": [icon]})
+                    serde_json::json!({"name": name.translated(), "url": url, "icons": [icon]})
                 })
                 .collect();
         });

@@ -25,6 +25,7 @@ use crate::events::Event;
 use crate::fail_point;
 use crate::ids::{IntegrationId, MessageId};
 use crate::keys::OutgoingLink;
+use crate::language::t;
 use crate::providers::{self, ErrorClass, Outcome, Outgoing, PauseScope, Refusal, outcome};
 
 /// Concurrent calls overall and per integration: Twilio limits concurrency per account and rejects the excess.
@@ -330,9 +331,9 @@ fn disconnected() -> Refusal {
     Refusal {
         class: ErrorClass::Permanent,
         code: "disconnected".into(),
-        text:
+        text: t!(
             "The sending number was given back, or its account disconnected, before this went out."
-                .into(),
+        ),
     }
 }
 
@@ -382,9 +383,9 @@ fn unreachable_media(text: &Outgoing, account: &Account) -> Option<providers::Re
     is_unreachable.then(|| providers::Refusal {
         class: providers::ErrorClass::Permanent,
         code: "media_unreachable".into(),
-        text: format!(
-            "{} cannot get the file from this server, which has no public address. An admin can set BASE_URL.",
-            provider.kind().name()
+        text: t!(
+            "{provider} cannot get the file from this server, which has no public address. An admin can set BASE_URL.",
+            provider = provider.kind().name(),
         ),
     })
 }

@@ -16,6 +16,7 @@ use crate::domain::members::Member;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, NumberId};
+use crate::language::t;
 
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -108,11 +109,11 @@ async fn try_merge(
     if survivor == merged {
         return Err(Error::field(
             "contact_id",
-            "another contact: one cannot be merged with itself",
+            t!("another contact: one cannot be merged with itself"),
         ));
     }
     let other = find(&mut tx, merged).await.map_err(|error| match error {
-        Error::NotFound(_) => Error::NotFound("the contact who is to go"),
+        Error::NotFound(_) => Error::NotFound(t!("the contact who is to go")),
         error => error,
     })?;
     let moved = conversations_of(&mut tx, merged).await?;
@@ -135,7 +136,7 @@ async fn try_merge(
     match outcome.as_str() {
         "merged" => {}
         "hidden" => return Err(Error::ContactShared),
-        _ => return Err(Error::NotFound("the contact")),
+        _ => return Err(Error::NotFound(t!("the contact"))),
     }
     let after = update_survivor(&mut tx, &before, &other, request).await?;
     let audit_record = AuditRecord {

@@ -18,6 +18,7 @@ use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId, WorkspaceId};
 use crate::keys::MasterKeys;
+use crate::language::t;
 use crate::providers::{self, Provider, RemoteNumber};
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -46,14 +47,14 @@ pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connecte
     let kind: providers::Kind = form
         .provider
         .parse()
-        .map_err(|wrong: providers::UnknownKind| Error::field("provider", wrong.to_string()))?;
+        .map_err(|wrong: providers::UnknownKind| Error::field("provider", wrong.message()))?;
     Check::default()
         .require(
             form.name
                 .as_deref()
                 .is_none_or(|name| name.trim().chars().count() <= 80 && !name.contains('\0')),
             "name",
-            "at most 80 characters",
+            t!("at most 80 characters"),
         )
         .finish()?;
     let credentials = match form.credentials {
@@ -143,7 +144,7 @@ pub(in crate::domain) async fn insert(
     .on_constraint("integrations_account_once", || {
         Error::field(
             "credentials",
-            "this account is connected already: see the list of integrations",
+            t!("this account is connected already: see the list of integrations"),
         )
     })?;
     Ok(())
@@ -228,7 +229,7 @@ async fn configure(
                   where id = $1",
                 number as _,
                 delivery.state as _,
-                delivery.detail,
+                delivery.detail as _,
                 delivery.previous,
             )
             .execute(tx.conn())
@@ -275,7 +276,7 @@ pub async fn import(
         .ok_or_else(|| {
             Error::field(
                 "TWILIO_PHONE_NUMBER",
-                "this account has no such number; write it as +15105550100",
+                t!("this account has no such number; write it as +15105550100"),
             )
         })?;
     let default = numbers::NumberChange {

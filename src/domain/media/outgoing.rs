@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ids::MediaId;
 use crate::keys::OutgoingLink;
+use crate::language::t;
 
 pub async fn open(app: &App, link: OutgoingLink) -> Result<File> {
     let row = sqlx::query!(
@@ -20,7 +21,7 @@ pub async fn open(app: &App, link: OutgoingLink) -> Result<File> {
     )
     .fetch_optional(app.db.system_pool())
     .await?
-    .ok_or(Error::NotFound("the file"))?;
+    .ok_or(Error::NotFound(t!("the file")))?;
     let location = FileLocation {
         file: row.file,
         content_type: row.content_type,
@@ -31,5 +32,5 @@ pub async fn open(app: &App, link: OutgoingLink) -> Result<File> {
     };
     stored(app, link.workspace, &location, Size::Whole)
         .await?
-        .ok_or(Error::NotFound("the file"))
+        .ok_or(Error::NotFound(t!("the file")))
 }

@@ -29,6 +29,7 @@ use crate::domain::numbers::{self, Number, Viewer};
 use crate::domain::templates::Template as Saved;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
+use crate::language::{Message, t};
 use crate::listing::{Cursor, Page, Span};
 use crate::phone;
 use crate::web::assets;
@@ -65,7 +66,7 @@ pub struct Pane {
     others: Vec<Number>,
     /// Templates offered without scripts.
     templates: Vec<Saved>,
-    announcement: Option<&'static str>,
+    announcement: Option<Message>,
     mms: bool,
     notice: Option<String>,
     undo: Option<Partial>,
@@ -150,7 +151,9 @@ impl ThreadQuery {
     fn answer(&self) -> Answer {
         let switched = self.from.as_deref() == Some("switched");
         Answer {
-            announcement: switched.then_some("You write from another number now. What passes between it and them is a conversation of its own."),
+            announcement: switched.then(|| {
+                t!("You write from another number now. What passes between it and them is a conversation of its own.")
+            }),
             ..Answer::default()
         }
     }
@@ -254,7 +257,7 @@ pub struct Answer {
     pub notice: Option<String>,
     pub note: NoteForm,
     pub undo: Option<Undo>,
-    pub announcement: Option<&'static str>,
+    pub announcement: Option<Message>,
 }
 
 #[derive(Default)]
