@@ -275,6 +275,33 @@ fn plural_rule_matches_the_server() {
     }
 }
 
+/// Reasons that statements and functions of the database store.
+static WRITTEN_BY_SQL: [Message; 7] = [
+    t!("Before it could be sent, the contact opted out."),
+    t!("It waited too long to be sent, so it was not sent. If it still matters, send it again."),
+    t!("When its time came, the contact had opted out."),
+    t!("When its time came, the number could not send any more."),
+    t!("When its time came, the writer had no access to the number any more."),
+    t!("Whether this arrived is not known. It was sent again."),
+    t!(
+        "Whoever began this import is no admin of this workspace any more. What was taken before stays."
+    ),
+];
+
+#[test]
+fn reasons_written_by_the_database_are_known() {
+    let reason = Regex::new(r"(?:error_message|failure|then) ?:?=? '([A-Z][^']* [^']*\.)'")
+        .expect("a valid pattern");
+    let sources = [files("src", "rs"), files("db/functions", "sql")].concat();
+    let written: BTreeSet<String> = sources
+        .iter()
+        .flat_map(|(_, text)| reason.captures_iter(text))
+        .map(|found| found[1].to_owned())
+        .collect();
+    let known = WRITTEN_BY_SQL.iter().map(Message::english);
+    assert_eq!(written, known.collect());
+}
+
 const NAMES: &[&str] = &["MessageHub", "UTC", "openapi.json"];
 
 fn bare(template: &str) -> Vec<String> {
