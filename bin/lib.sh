@@ -109,6 +109,18 @@ need_node() {
   if ! command -v node >/dev/null; then install "Tests of the pages' scripts" nodejs nodejs nodejs node; fi
 }
 
+# Collects the sentences of templates and scripts, and merges them into translations.
+need_gettext() {
+  if ! command -v msgmerge >/dev/null; then install "Translations" gettext gettext gettext gettext; fi
+}
+
+# Collects the sentences of Rust code.
+need_xtr() {
+  if command -v xtr >/dev/null; then return; fi
+  need_rust
+  cargo install --quiet --locked --version 0.1.11 xtr
+}
+
 # Tests read printed pages with it.
 need_pdftotext() {
   if ! command -v pdftotext >/dev/null; then install "Tests of printed pages" poppler-utils poppler-utils poppler-utils poppler; fi

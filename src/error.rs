@@ -1,104 +1,172 @@
 //! The domain's errors. Knows no HTTP: `web/problem.rs` maps each to a status.
 
+use std::fmt;
 use std::time::Duration;
 
-use thiserror::Error;
-
-use crate::language::english;
+use crate::language::{Message, t};
 use crate::passwords::Busy;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-#[derive(Debug, Error)]
+#[derive(Debug)]
 pub enum Error {
-    #[error("sign in first: the token is missing, expired or revoked")]
     Unauthenticated,
-    #[error("the e-mail address or the password is wrong")]
     WrongPassword,
-    #[error("you are not a member of this workspace")]
     NotAMember,
-    #[error("only an admin of this workspace can do this")]
     AdminOnly,
-    #[error("it is shared: only who made it and admins can change it")]
     NotTheMaker,
-    #[error("this number is not assigned to you: an admin can assign it")]
     NumberNotAssigned,
-    #[error("{0} was not found in this workspace")]
-    NotFound(&'static str),
-    #[error("some fields are not right: see `errors`")]
+    NotFound(Message),
     Invalid(Vec<Field>),
-    #[error("{0}")]
-    InvalidCredentials(String),
-    #[error("{0}")]
-    ProviderUnavailable(String),
-    #[error("this file is larger than 5 MB, which is the most that one text carries")]
+    InvalidCredentials(Message),
+    ProviderUnavailable(Message),
     TooLarge,
-    #[error("{0}")]
-    ProviderRefused(String),
-    #[error("pictures and files cannot be reached at the moment: try again shortly")]
+    ProviderRefused(Message),
     StorageUnavailable,
-    #[error("this contact opted out: nothing can be sent until they text START")]
     ContactOptedOut,
-    #[error("{by} answered {}: read it, then send again", ago(*since))]
     ConversationMoved { by: String, since: Duration },
-    #[error("{0}: nothing was changed")]
-    ConversationTaken(String),
-    #[error("somebody has changed this conversation since: nothing was changed")]
+    ConversationTaken(Message),
     ConversationChanged,
-    #[error("this was written on elsewhere: read what is kept now, then keep yours")]
     DraftMoved,
-    #[error(
-        "this sender cannot be answered: it is a short code, a name, or an address without a country code"
-    )]
     ContactUnreachable,
-    #[error("there is no active number to send from: connect an integration or activate a number")]
     IntegrationNotConfigured,
-    #[error("this integration is switched off: switch it on first")]
     IntegrationOff,
-    #[error("this Idempotency-Key was used for another request: use a new key for a new message")]
     IdempotencyKeyReused,
-    #[error("sign-up is closed here: ask an admin for an invitation")]
     SignupsClosed,
-    #[error("further workspaces are made by admins here: ask one of yours")]
     WorkspacesClosed,
-    #[error("you have made {0} workspaces, which is the most here: delete one that nobody needs")]
     TooManyWorkspaces(u32),
-    #[error(
-        "verify your e-mail address first: open the link in the mail that we sent you, or have it sent again in your account"
-    )]
     EmailNotVerified,
-    #[error("too many tries: wait {} and try again", as_text(*wait))]
     TooMany { wait: Duration },
-    #[error("many people sign in at this moment: try again in {}", as_text(*wait))]
     Busy { wait: Duration },
-    #[error("enter the code of your authenticator app, or one of your recovery codes")]
     CodeRequired { ticket: String },
-    #[error("this code is wrong or was used already")]
     WrongCode,
-    #[error(
-        "this workspace asks for a second factor: switch it on in your account, then come back"
-    )]
     TwoFactorRequired,
-    #[error("you are out of credits: an admin can top them up")]
     InsufficientCredits,
-    #[error("a workspace keeps at least one admin: make somebody else an admin first")]
     LastAdmin,
-    #[error("what you may do here was changed a moment ago: look again, then try again")]
     RightLost,
-    #[error("{by} changed this contact meanwhile: look at it, then save what you still want")]
     ContactChanged { by: String },
-    #[error("this contact has conversations that you do not see: an admin can do this")]
     ContactShared,
-    #[error("it is too late: this text is on its way or was sent already")]
     TooLate,
-    #[error("this server is busy with what your workspace asked for: try again shortly")]
     WorkspaceBusy,
-    #[error("this took too long and was stopped: ask for less at once, or try again shortly")]
     TookTooLong,
-    #[error("the database failed")]
-    Database(#[source] sqlx::Error),
-    #[error("{0}")]
+    Database(sqlx::Error),
     Internal(String),
+}
+
+impl Error {
+    /// What is wrong and how to correct it, as a sentence for users.
+    pub fn message(&self) -> Message {
+        match self {
+            Self::Unauthenticated => t!("sign in first: the token is missing, expired or revoked"),
+            Self::WrongPassword => t!("the e-mail address or the password is wrong"),
+            Self::NotAMember => t!("you are not a member of this workspace"),
+            Self::AdminOnly => t!("only an admin of this workspace can do this"),
+            Self::NotTheMaker => t!("it is shared: only who made it and admins can change it"),
+            Self::NumberNotAssigned => {
+                t!("this number is not assigned to you: an admin can assign it")
+            }
+            Self::NotFound(what) => t!("{what} was not found in this workspace", what = what),
+            Self::Invalid(_) => t!("some fields are not right: see `errors`"),
+            Self::InvalidCredentials(why)
+            | Self::ProviderUnavailable(why)
+            | Self::ProviderRefused(why) => why.clone(),
+            Self::TooLarge => {
+                t!("this file is larger than 5 MB, which is the most that one text carries")
+            }
+            Self::StorageUnavailable => {
+                t!("pictures and files cannot be reached at the moment: try again shortly")
+            }
+            Self::ContactOptedOut => {
+                t!("this contact opted out: nothing can be sent until they text START")
+            }
+            Self::ConversationMoved { by, since } => t!(
+                "{by} answered {ago}: read it, then send again",
+                by = by,
+                ago = ago(*since),
+            ),
+            Self::ConversationTaken(why) => t!("{why}: nothing was changed", why = why),
+            Self::ConversationChanged => {
+                t!("somebody has changed this conversation since: nothing was changed")
+            }
+            Self::DraftMoved => {
+                t!("this was written on elsewhere: read what is kept now, then keep yours")
+            }
+            Self::ContactUnreachable => t!(
+                "this sender cannot be answered: it is a short code, a name, or an address without a country code"
+            ),
+            Self::IntegrationNotConfigured => t!(
+                "there is no active number to send from: connect an integration or activate a number"
+            ),
+            Self::IntegrationOff => t!("this integration is switched off: switch it on first"),
+            Self::IdempotencyKeyReused => t!(
+                "this Idempotency-Key was used for another request: use a new key for a new message"
+            ),
+            Self::SignupsClosed => t!("sign-up is closed here: ask an admin for an invitation"),
+            Self::WorkspacesClosed => {
+                t!("further workspaces are made by admins here: ask one of yours")
+            }
+            Self::TooManyWorkspaces(most) => t!(
+                "you have made {most} workspaces, which is the most here: delete one that nobody needs",
+                most = *most,
+            ),
+            Self::EmailNotVerified => t!(
+                "verify your e-mail address first: open the link in the mail that we sent you, or have it sent again in your account"
+            ),
+            Self::TooMany { wait } => t!(
+                "too many tries: wait {wait} and try again",
+                wait = as_text(*wait)
+            ),
+            Self::Busy { wait } => t!(
+                "many people sign in at this moment: try again in {wait}",
+                wait = as_text(*wait),
+            ),
+            Self::CodeRequired { .. } => {
+                t!("enter the code of your authenticator app, or one of your recovery codes")
+            }
+            Self::WrongCode => t!("this code is wrong or was used already"),
+            Self::TwoFactorRequired => t!(
+                "this workspace asks for a second factor: switch it on in your account, then come back"
+            ),
+            Self::InsufficientCredits => t!("you are out of credits: an admin can top them up"),
+            Self::LastAdmin => {
+                t!("a workspace keeps at least one admin: make somebody else an admin first")
+            }
+            Self::RightLost => {
+                t!("what you may do here was changed a moment ago: look again, then try again")
+            }
+            Self::ContactChanged { by } => t!(
+                "{by} changed this contact meanwhile: look at it, then save what you still want",
+                by = by,
+            ),
+            Self::ContactShared => {
+                t!("this contact has conversations that you do not see: an admin can do this")
+            }
+            Self::TooLate => t!("it is too late: this text is on its way or was sent already"),
+            Self::WorkspaceBusy => {
+                t!("this server is busy with what your workspace asked for: try again shortly")
+            }
+            Self::TookTooLong => {
+                t!("this took too long and was stopped: ask for less at once, or try again shortly")
+            }
+            Self::Database(_) => t!("the database failed"),
+            Self::Internal(text) => Message::verbatim(text),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message().english())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 impl From<Busy> for Error {
@@ -112,7 +180,7 @@ impl From<sqlx::Error> for Error {
         match &error {
             // PostgreSQL cannot store NUL characters.
             sqlx::Error::Database(refused) if refused.code().as_deref() == Some("22021") => {
-                Self::field("request", "leave out the NUL character")
+                Self::field("request", t!("leave out the NUL character"))
             }
             // The right was revoked between the check and the statement.
             sqlx::Error::Database(refused)
@@ -131,21 +199,21 @@ impl From<sqlx::Error> for Error {
 }
 
 /// `wait` in words, rounded up.
-fn as_text(wait: Duration) -> String {
-    match wait.as_secs_f64().ceil() {
-        seconds if seconds <= 1.0 => english("a second").into(),
-        seconds if seconds < 120.0 => format!("{seconds} seconds"),
-        seconds => format!("{} minutes", (seconds / 60.0).ceil()),
+fn as_text(wait: Duration) -> Message {
+    match wait.as_secs() + u64::from(wait.subsec_nanos() > 0) {
+        0..=1 => t!("a second"),
+        seconds @ 2..120 => t!("{seconds} seconds", seconds = seconds),
+        seconds => t!("{minutes} minutes", minutes = seconds.div_ceil(60)),
     }
 }
 
-pub fn ago(since: Duration) -> String {
+pub fn ago(since: Duration) -> Message {
     match since.as_secs() {
-        0 => english("just now").into(),
-        seconds @ 1..60 => format!("{seconds} s ago"),
-        seconds @ 60..3_600 => format!("{} min ago", seconds / 60),
-        seconds @ 3_600..86_400 => format!("{} h ago", seconds / 3_600),
-        seconds => format!("{} d ago", seconds / 86_400),
+        0 => t!("just now"),
+        seconds @ 1..60 => t!("{seconds} s ago", seconds = seconds),
+        seconds @ 60..3_600 => t!("{minutes} min ago", minutes = seconds / 60),
+        seconds @ 3_600..86_400 => t!("{hours} h ago", hours = seconds / 3_600),
+        seconds => t!("{days} d ago", days = seconds / 86_400),
     }
 }
 
@@ -153,15 +221,13 @@ pub fn ago(since: Duration) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Field {
     pub field: &'static str,
-    pub message: String,
+    #[schema(value_type = String)]
+    pub message: Message,
 }
 
 impl Error {
-    pub fn field(field: &'static str, message: impl Into<String>) -> Self {
-        Self::Invalid(vec![Field {
-            field,
-            message: message.into(),
-        }])
+    pub fn field(field: &'static str, message: Message) -> Self {
+        Self::Invalid(vec![Field { field, message }])
     }
 
     /// Whether the database ended this transaction as a deadlock victim.
@@ -198,17 +264,9 @@ fn is_outage(error: &sqlx::Error) -> bool {
 pub struct Check(Vec<Field>);
 
 impl Check {
-    pub fn require(
-        &mut self,
-        right: bool,
-        field: &'static str,
-        message: impl Into<String>,
-    ) -> &mut Self {
+    pub fn require(&mut self, right: bool, field: &'static str, message: Message) -> &mut Self {
         if !right {
-            self.0.push(Field {
-                field,
-                message: message.into(),
-            });
+            self.0.push(Field { field, message });
         }
         self
     }

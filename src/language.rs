@@ -1,22 +1,21 @@
 //! Translation of everything that users read.
 //!
-//! English sentences in the code are the message keys. `locales/messagehub.pot` lists them with their references; each
-//! other language has a file beside it, kept by `bin/words`. `with_language` sets the current language, and `t` and
-//! `count` translate into it. A missing translation falls back to English.
+//! A [`Message`] is an English sentence, which is the key of its translations, with the values in it.
+//! `locales/messagehub.pot` lists all sentences with their references; each other language has a file beside it, kept by
+//! `bin/words`. `with_language` sets the current language. A missing translation falls back to English.
 
-use std::borrow::Cow;
-use std::fmt::Display;
 use std::future::Future;
 
 use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 
 mod catalogue;
-#[cfg(test)]
-mod used;
+pub mod message;
+mod stored;
 
-use catalogue::catalogue;
 pub use catalogue::script;
+pub use message::{Message, Value};
+pub(crate) use message::{impl_error, t, t_context, t_plural};
 
 /// By BCP 47 tag.
 #[derive(
@@ -84,6 +83,19 @@ impl Language {
         }
     }
 
+    fn number(self, number: i64) -> String {
+        let (point, from) = self.thousands();
+        let digits = number.unsigned_abs().to_string();
+        let mut text = String::from(if number < 0 { "−" } else { "" });
+        for (i, digit) in digits.chars().enumerate() {
+            if i > 0 && digits.len() >= from && (digits.len() - i).is_multiple_of(3) {
+                text.push(point);
+            }
+            text.push(digit);
+        }
+        text
+    }
+
     /// The decimal separator.
     pub fn decimal_separator(self) -> char {
         match self {
@@ -107,98 +119,50 @@ pub fn in_language<T>(language: Language, say: impl FnOnce() -> T) -> T {
     CURRENT.sync_scope(language, say)
 }
 
-/// Translates a sentence. Also one that was formatted already: `{name}` in a sentence of the catalogue matches any
-/// text, which is translated in turn.
-pub fn t(text: &str) -> Cow<'_, str> {
-    match catalogue(current()) {
-        Some(catalogue) => catalogue.translate(text),
-        None => Cow::Borrowed(text),
-    }
-}
-
-/// Translates an ambiguous word in the `context` of its entry.
-pub fn t_in_context<'a>(text: &'a str, context: &str) -> Cow<'a, str> {
-    match catalogue(current()) {
-        Some(catalogue) => catalogue.translate_in_context(text, context),
-        None => Cow::Borrowed(text),
-    }
-}
-
-/// Marks an English sentence for extraction; it is translated where it is shown.
-pub const fn english(text: &'static str) -> &'static str {
-    text
-}
-
-/// The translated plural form for `n`, which replaces `{n}`.
-pub fn count(n: i64, one: &str, many: &str) -> String {
-    let language = current();
-    let form = language.form(n);
-    let translated = catalogue(language).and_then(|catalogue| catalogue.plural(one, form));
-    let english = if Language::English.form(n) == 0 {
-        one
-    } else {
-        many
-    };
-    replace_placeholder(translated.unwrap_or(english), "n", format_number(n))
-}
-
-pub fn replace_placeholder(text: &str, name: &str, value: impl Display) -> String {
-    text.replace(&format!("{{{name}}}"), &value.to_string())
-}
-
 /// `1,234` or `1.234`
 pub fn format_number(number: i64) -> String {
-    let (point, from) = current().thousands();
-    let digits = number.unsigned_abs().to_string();
-    let mut text = String::from(if number < 0 { "−" } else { "" });
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && digits.len() >= from && (digits.len() - i).is_multiple_of(3) {
-            text.push(point);
-        }
-        text.push(digit);
-    }
-    text
+    current().number(number)
 }
 
-const MONTHS: [&str; 12] = [
-    english("January"),
-    english("February"),
-    english("March"),
-    english("April"),
-    english("May"),
-    english("June"),
-    english("July"),
-    english("August"),
-    english("September"),
-    english("October"),
-    english("November"),
-    english("December"),
+static MONTHS: [Message; 12] = [
+    t!("January"),
+    t!("February"),
+    t!("March"),
+    t!("April"),
+    t!("May"),
+    t!("June"),
+    t!("July"),
+    t!("August"),
+    t!("September"),
+    t!("October"),
+    t!("November"),
+    t!("December"),
 ];
 
 /// A month's name; January is 0.
-pub fn month(month0: u32) -> Cow<'static, str> {
-    t(MONTHS[month0 as usize])
+pub fn month(month0: u32) -> String {
+    MONTHS[month0 as usize].translated()
 }
 
-const WEEKDAYS: [&str; 7] = [
-    english("Monday"),
-    english("Tuesday"),
-    english("Wednesday"),
-    english("Thursday"),
-    english("Friday"),
-    english("Saturday"),
-    english("Sunday"),
+static WEEKDAYS: [Message; 7] = [
+    t!("Monday"),
+    t!("Tuesday"),
+    t!("Wednesday"),
+    t!("Thursday"),
+    t!("Friday"),
+    t!("Saturday"),
+    t!("Sunday"),
 ];
 
 /// `Saturday, 21 November`
 pub fn day(at: &DateTime<Utc>) -> String {
-    t("{weekday}, {day} {month}")
-        .replace(
-            "{weekday}",
-            &t(WEEKDAYS[at.weekday().num_days_from_monday() as usize]),
-        )
-        .replace("{day}", &at.day().to_string())
-        .replace("{month}", &month(at.month0()))
+    t!(
+        "{weekday}, {day} {month}",
+        weekday = &WEEKDAYS[at.weekday().num_days_from_monday() as usize],
+        day = at.day(),
+        month = &MONTHS[at.month0() as usize],
+    )
+    .translated()
 }
 
 /// The first three letters, the abbreviation in both languages.

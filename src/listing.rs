@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
+use crate::language::t;
 
 /// One page of a list.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -44,7 +45,7 @@ impl Span {
         match self.limit {
             None => Ok(50),
             Some(limit @ 1..=200) => Ok(limit),
-            Some(_) => Err(Error::field("limit", "1 to 200")),
+            Some(_) => Err(Error::field("limit", t!("1 to 200"))),
         }
     }
 
@@ -64,7 +65,7 @@ impl Span {
                 parse(text).ok_or_else(|| {
                     Error::field(
                         "cursor",
-                        "not a cursor of ours: leave it out to begin at the top",
+                        t!("not a cursor of ours: leave it out to begin at the top"),
                     )
                 })
             })

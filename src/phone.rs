@@ -15,6 +15,7 @@ use phonenumber::metadata::DATABASE;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::language::{Message, impl_error, t};
 use reading::{Other, Written};
 
 /// A phone number in E.164: `+14155550192`.
@@ -26,33 +27,49 @@ use reading::{Other, Written};
 #[sqlx(transparent)]
 pub struct Phone(String);
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PhoneError {
-    #[error("a phone number is needed")]
     Empty,
-    #[error("this is not a phone number: write it like (415) 555-0192 or +49 30 901820")]
     NotANumber,
-    #[error("there is no country with this calling code")]
     UnknownCountry,
-    #[error("this number has too few digits: is the area code missing?")]
     TooShort,
-    #[error("this number has too many digits")]
     TooLong,
-    #[error("no phone number in this country looks like that")]
     Impossible,
-    #[error(
-        "a spreadsheet has shortened this number, and its last digits are gone: format the column as text there, and save it anew"
-    )]
     Shortened,
-    #[error("this is a figure with decimals, not a phone number")]
     Fraction,
-    #[error("the end of this may be decimals or digits: write the number without dots")]
     Ambiguous,
-    #[error("more than one number stands here: write one")]
     Several,
-    #[error("this may be a number here or abroad: write it with + and its country code")]
     Abroad,
 }
+
+impl PhoneError {
+    /// What is wrong and how to correct it.
+    pub fn message(&self) -> Message {
+        match self {
+            Self::Empty => t!("a phone number is needed"),
+            Self::NotANumber => {
+                t!("this is not a phone number: write it like (415) 555-0192 or +49 30 901820")
+            }
+            Self::UnknownCountry => t!("there is no country with this calling code"),
+            Self::TooShort => t!("this number has too few digits: is the area code missing?"),
+            Self::TooLong => t!("this number has too many digits"),
+            Self::Impossible => t!("no phone number in this country looks like that"),
+            Self::Shortened => t!(
+                "a spreadsheet has shortened this number, and its last digits are gone: format the column as text there, and save it anew"
+            ),
+            Self::Fraction => t!("this is a figure with decimals, not a phone number"),
+            Self::Ambiguous => {
+                t!("the end of this may be decimals or digits: write the number without dots")
+            }
+            Self::Several => t!("more than one number stands here: write one"),
+            Self::Abroad => {
+                t!("this may be a number here or abroad: write it with + and its country code")
+            }
+        }
+    }
+}
+
+impl_error!(PhoneError);
 
 /// Fewer national digits are not taken for a complete number if a slash and more digits follow.
 const MIN_NATIONAL_DIGITS: usize = 6;
@@ -181,12 +198,19 @@ pub fn is_toll_free(stored: &str) -> bool {
 #[sqlx(transparent)]
 pub struct Address(String);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "an address has 1 to {} characters, and none that nobody sees",
-    Address::LENGTH_LIMIT
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAnAddress;
+
+impl NotAnAddress {
+    pub fn message(self) -> Message {
+        t!(
+            "an address has 1 to {most} characters, and none that nobody sees",
+            most = Address::LENGTH_LIMIT,
+        )
+    }
+}
+
+impl_error!(NotAnAddress);
 
 impl Address {
     /// Alphanumeric senders have up to 11 characters, but networks also deliver longer names and e-mail addresses.
@@ -299,9 +323,16 @@ impl fmt::Display for Address {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region(phonenumber::country::Id);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("use the two letters of a country, such as US or DE")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownRegion;
+
+impl UnknownRegion {
+    pub fn message(self) -> Message {
+        t!("use the two letters of a country, such as US or DE")
+    }
+}
+
+impl_error!(UnknownRegion);
 
 impl Region {
     pub const US: Self = Self(phonenumber::country::US);

@@ -25,6 +25,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::language::{Message, impl_error, t};
 use crate::phone::{Address, Phone};
 
 pub use calls::{
@@ -294,9 +295,19 @@ impl FromStr for Kind {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such provider: use {}", Kind::ALL.map(Kind::as_str).join(", "))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownKind;
+
+impl UnknownKind {
+    pub fn message(self) -> Message {
+        t!(
+            "there is no such provider: use {kinds}",
+            kinds = Kind::ALL.map(Kind::as_str).join(", "),
+        )
+    }
+}
+
+impl_error!(UnknownKind);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
@@ -313,19 +324,33 @@ pub struct InvalidCredentials(pub Vec<FieldError>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
     pub field: &'static str,
-    pub message: String,
+    pub message: Message,
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A failed provider request. Each text is a sentence for users.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     /// Rejected: wrong credentials, a closed account, or a missing resource.
-    #[error("{text}")]
-    Refused { code: Option<String>, text: String },
-    #[error("The provider is busy right now. Try again in a moment.")]
-    Busy { retry_after: Option<Duration> },
-    #[error("{0}")]
-    Unreachable(String),
+    Refused {
+        code: Option<String>,
+        text: Message,
+    },
+    Busy {
+        retry_after: Option<Duration>,
+    },
+    Unreachable(Message),
 }
+
+impl Error {
+    pub fn message(&self) -> Message {
+        match self {
+            Self::Refused { text, .. } => text.clone(),
+            Self::Busy { .. } => t!("The provider is busy right now. Try again in a moment."),
+            Self::Unreachable(why) => why.clone(),
+        }
+    }
+}
+
+impl_error!(Error);

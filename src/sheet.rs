@@ -11,6 +11,7 @@ mod vcard;
 use encoding_rs::Encoding;
 use phonenumber::Mode;
 
+use crate::language::{Message, impl_error, t};
 use records::{Broken, Record, Records};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,19 +50,31 @@ pub struct Reading<'a> {
     pub region: Option<&'a str>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SheetError {
-    #[error("this is no CSV: export the table as CSV and choose that file")]
     NoTable,
-    #[error("this is a spreadsheet: save it as CSV (in Excel “CSV UTF-8”) and choose that file")]
     Workbook,
-    #[error("the file is empty: its first line must name the columns")]
     Empty,
-    #[error("at most {0} lines at once: split the file")]
     TooLong(String),
-    #[error("at most 300 columns")]
     TooWide,
 }
+
+impl SheetError {
+    /// What is wrong and how to correct it.
+    pub fn message(&self) -> Message {
+        match self {
+            Self::NoTable => t!("this is no CSV: export the table as CSV and choose that file"),
+            Self::Workbook => t!(
+                "this is a spreadsheet: save it as CSV (in Excel “CSV UTF-8”) and choose that file"
+            ),
+            Self::Empty => t!("the file is empty: its first line must name the columns"),
+            Self::TooLong(most) => t!("at most {most} lines at once: split the file", most = most),
+            Self::TooWide => t!("at most 300 columns"),
+        }
+    }
+}
+
+impl_error!(SheetError);
 
 const MAX_COLUMNS: usize = 300;
 const MAX_LINES_ABOVE: usize = 15;

@@ -15,7 +15,7 @@ use crate::domain::members::{self, Role};
 use crate::domain::workspaces::{self, WorkspaceMembership};
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::ids::{UserId, WorkspaceId};
-use crate::language::Language;
+use crate::language::{Language, t};
 use crate::passwords::hash_offline;
 
 mod emails;
@@ -209,7 +209,7 @@ pub async fn create(
         .map_err(|error| match error {
             // The operator, unlike a visitor, may see that the account exists.
             Error::Invalid(_) => {
-                Error::field("email", "there is an account with this address already")
+                Error::field("email", t!("there is an account with this address already"))
             }
             error => error,
         })?;
@@ -229,7 +229,7 @@ pub async fn create(
         None => {
             return Err(Error::field(
                 "workspace",
-                "does not exist, and its first member must be an admin",
+                t!("does not exist, and its first member must be an admin"),
             ));
         }
     }
@@ -240,11 +240,11 @@ pub async fn create(
 pub(in crate::domain) fn check(name: &str, email: &str, password: &SecretString) -> Check {
     let mut check = Check::default();
     check
-        .require(is_name(name), "name", "1 to 120 characters")
+        .require(is_name(name), "name", t!("1 to 120 characters"))
         .require(
             is_email(email.trim()),
             "email",
-            "an e-mail address such as jo@example.com",
+            t!("an e-mail address such as jo@example.com"),
         )
         .require(is_password(password), "password", PASSWORD_RULE);
     check
@@ -269,7 +269,7 @@ pub(crate) async fn insert_user<P: SystemPurpose>(
     .on_constraint("users_email_key", || {
         Error::field(
             "email",
-            "this address cannot be used to sign up: if it is yours, look for our mail",
+            t!("this address cannot be used to sign up: if it is yours, look for our mail"),
         )
     })?;
     Ok(id)
@@ -513,7 +513,7 @@ pub(in crate::domain) async fn language_of_account(
 
 pub async fn rename(db: &Db, user: &User, name: &str) -> Result<()> {
     Check::default()
-        .require(is_name(name), "name", "1 to 120 characters")
+        .require(is_name(name), "name", t!("1 to 120 characters"))
         .finish()?;
     sqlx::query!(
         "update users set name = $2, updated_at = now() where id = $1",

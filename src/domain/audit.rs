@@ -14,6 +14,7 @@ use crate::db::{SystemTx, WorkspaceTx};
 use crate::domain::string_enum;
 use crate::error::{Check, Result};
 use crate::ids::{AuditId, IntegrationId, UserId, WorkspaceId};
+use crate::language::{Message, t};
 use crate::listing::{Cursor, Page, Span, page, unless_empty};
 
 string_enum!(AuditAction {
@@ -74,63 +75,63 @@ string_enum!(AuditAction {
 
 impl AuditAction {
     /// The verb of the entry's sentence: "Jo Park … Sam Ortiz".
-    pub fn sentence(self) -> &'static str {
+    pub fn sentence(self) -> Message {
         match self {
-            Self::SignedIn => "signed in",
-            Self::SignInFailed => "Sign-in failed for",
-            Self::SignedOut => "signed out",
-            Self::SessionEnded => "ended one of their sessions",
-            Self::SessionsEnded => "signed out everywhere",
+            Self::SignedIn => t!("signed in"),
+            Self::SignInFailed => t!("Sign-in failed for"),
+            Self::SignedOut => t!("signed out"),
+            Self::SessionEnded => t!("ended one of their sessions"),
+            Self::SessionsEnded => t!("signed out everywhere"),
             Self::RefreshTokenReused => {
-                "A used refresh token came again, so the server ended a session of"
+                t!("A used refresh token came again, so the server ended a session of")
             }
-            Self::PasswordChanged => "changed the password",
-            Self::PasswordReset => "set a new password by mail",
-            Self::TwoFactorEnabled => "switched the second factor on",
-            Self::TwoFactorDisabled => "switched the second factor off",
-            Self::MemberInvited => "invited",
-            Self::InvitationWithdrawn => "withdrew the invitation of",
-            Self::MemberJoined => "joined as",
-            Self::MemberRoleChanged => "changed the role of",
-            Self::MemberRemoved => "removed",
-            Self::MemberLeft => "left the workspace",
-            Self::NumberAssigned => "gave access to a number to",
-            Self::NumberUnassigned => "took access to a number from",
-            Self::NumberChanged => "changed the number",
-            Self::DefaultNumberChanged => "changed the default number of",
-            Self::NumberBought => "bought the number",
-            Self::NumberReleased => "released the number",
-            Self::NumberCaughtUp => "compared with its provider the number",
-            Self::IntegrationConnected => "connected",
-            Self::IntegrationChecked => "checked the credentials of",
-            Self::IntegrationChanged => "changed the integration",
-            Self::IntegrationDisconnected => "disconnected",
-            Self::IntegrationSynced => "synced the numbers of",
-            Self::CredentialsOpened => "The server used the credentials of",
-            Self::TextHandedOver => "The server used another number for a text to",
-            Self::CreditsChanged => "changed the credits of",
-            Self::QuarantineReleased => "released from the quarantine",
-            Self::QuarantineDiscarded => "discarded from the quarantine",
-            Self::ContactCreated => "added the contact",
-            Self::ContactRenamed => "renamed the contact",
-            Self::ContactOptedOut => "opted out",
-            Self::ContactOptedIn => "opted in",
-            Self::ContactNumberChanged => "changed the phone number of",
-            Self::ContactsMerged => "merged two contacts into",
-            Self::ContactDeleted => "deleted the contact",
-            Self::ContactsImported => "imported contacts from",
-            Self::ContactsExported => "exported",
-            Self::OptOutsExported => "exported the opt-outs",
-            Self::TagCreated => "made the tag",
-            Self::TagChanged => "changed the tag",
-            Self::ContactFieldChanged => "changed the contact field",
-            Self::OptOutsImported => "imported opt-outs from",
-            Self::OptOutLifted => "lifted the remembered opt-out of",
-            Self::TemplateShared => "shared the template",
-            Self::TemplateChanged => "changed the template",
-            Self::TemplateRemoved => "took away the template",
-            Self::WorkspaceCreated => "created the workspace",
-            Self::WorkspaceChanged => "changed the workspace",
+            Self::PasswordChanged => t!("changed the password"),
+            Self::PasswordReset => t!("set a new password by mail"),
+            Self::TwoFactorEnabled => t!("switched the second factor on"),
+            Self::TwoFactorDisabled => t!("switched the second factor off"),
+            Self::MemberInvited => t!("invited"),
+            Self::InvitationWithdrawn => t!("withdrew the invitation of"),
+            Self::MemberJoined => t!("joined as"),
+            Self::MemberRoleChanged => t!("changed the role of"),
+            Self::MemberRemoved => t!("removed"),
+            Self::MemberLeft => t!("left the workspace"),
+            Self::NumberAssigned => t!("gave access to a number to"),
+            Self::NumberUnassigned => t!("took access to a number from"),
+            Self::NumberChanged => t!("changed the number"),
+            Self::DefaultNumberChanged => t!("changed the default number of"),
+            Self::NumberBought => t!("bought the number"),
+            Self::NumberReleased => t!("released the number"),
+            Self::NumberCaughtUp => t!("compared with its provider the number"),
+            Self::IntegrationConnected => t!("connected"),
+            Self::IntegrationChecked => t!("checked the credentials of"),
+            Self::IntegrationChanged => t!("changed the integration"),
+            Self::IntegrationDisconnected => t!("disconnected"),
+            Self::IntegrationSynced => t!("synced the numbers of"),
+            Self::CredentialsOpened => t!("The server used the credentials of"),
+            Self::TextHandedOver => t!("The server used another number for a text to"),
+            Self::CreditsChanged => t!("changed the credits of"),
+            Self::QuarantineReleased => t!("released from the quarantine"),
+            Self::QuarantineDiscarded => t!("discarded from the quarantine"),
+            Self::ContactCreated => t!("added the contact"),
+            Self::ContactRenamed => t!("renamed the contact"),
+            Self::ContactOptedOut => t!("opted out"),
+            Self::ContactOptedIn => t!("opted in"),
+            Self::ContactNumberChanged => t!("changed the phone number of"),
+            Self::ContactsMerged => t!("merged two contacts into"),
+            Self::ContactDeleted => t!("deleted the contact"),
+            Self::ContactsImported => t!("imported contacts from"),
+            Self::ContactsExported => t!("exported"),
+            Self::OptOutsExported => t!("exported the opt-outs"),
+            Self::TagCreated => t!("made the tag"),
+            Self::TagChanged => t!("changed the tag"),
+            Self::ContactFieldChanged => t!("changed the contact field"),
+            Self::OptOutsImported => t!("imported opt-outs from"),
+            Self::OptOutLifted => t!("lifted the remembered opt-out of"),
+            Self::TemplateShared => t!("shared the template"),
+            Self::TemplateChanged => t!("changed the template"),
+            Self::TemplateRemoved => t!("took away the template"),
+            Self::WorkspaceCreated => t!("created the workspace"),
+            Self::WorkspaceChanged => t!("changed the workspace"),
         }
     }
 }
@@ -300,8 +301,8 @@ pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<
     // Chrono accepts years that PostgreSQL does not.
     let is_day = |day: Option<NaiveDate>| day.is_none_or(|day| (1..=9999).contains(&day.year()));
     Check::default()
-        .require(is_day(filter.from), "from", "a day such as 2026-11-01")
-        .require(is_day(filter.to), "to", "a day such as 2026-11-30")
+        .require(is_day(filter.from), "from", t!("a day such as 2026-11-01"))
+        .require(is_day(filter.to), "to", t!("a day such as 2026-11-30"))
         .finish()?;
     let rows = sqlx::query_as!(
         Entry,

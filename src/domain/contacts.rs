@@ -27,6 +27,7 @@ use crate::domain::workspaces;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, NumberId, WorkspaceId};
+use crate::language::t;
 use crate::phone::search::SearchInput;
 use crate::phone::{self, Phone, Region};
 use crate::unicode::composed;
@@ -137,17 +138,17 @@ pub(in crate::domain) fn check(
         .require(
             name.is_none_or(|name| name.trim().chars().count() <= 120) && is_clean(name),
             "name",
-            "at most 120 characters, none of them NUL",
+            t!("at most 120 characters, none of them NUL"),
         )
         .require(
             email.is_none_or(|email| email.trim().is_empty() || is_email(email.trim())),
             "email",
-            "an e-mail address such as maya@example.com",
+            t!("an e-mail address such as maya@example.com"),
         )
         .require(
             notes.is_none_or(|notes| notes.chars().count() <= 5000) && is_clean(notes),
             "notes",
-            "at most 5,000 characters, none of them NUL",
+            t!("at most 5,000 characters, none of them NUL"),
         )
         .finish()
 }
@@ -189,7 +190,7 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Contact> {
     .execute(tx.conn())
     .await
     .on_constraint("contacts_phone_number_key", || {
-        Error::field("phone_number", "a contact with this number exists already")
+        Error::field("phone_number", t!("a contact with this number exists already"))
     })?;
     announce(tx, id);
     let contact = find(tx, id).await?;
@@ -218,7 +219,7 @@ pub async fn find_or_create(tx: &mut WorkspaceTx, phone: &Phone) -> Result<Conta
 pub async fn parse_phone(tx: &mut WorkspaceTx, text: &str) -> Result<Phone> {
     let region = workspaces::current(tx).await?.default_region;
     let region = region.parse().unwrap_or(Region::US);
-    Phone::parse(text, &region).map_err(|wrong| Error::field("phone_number", wrong.to_string()))
+    Phone::parse(text, &region).map_err(|wrong| Error::field("phone_number", wrong.message()))
 }
 
 pub async fn find(tx: &mut WorkspaceTx, id: ContactId) -> Result<Contact> {
@@ -234,7 +235,7 @@ async fn find_in(
     by_ids(conn, workspace, &[id])
         .await?
         .pop()
-        .ok_or(Error::NotFound("the contact"))
+        .ok_or(Error::NotFound(t!("the contact")))
 }
 
 /// The contacts that exist, in the order of `ids`.
@@ -328,7 +329,7 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: ContactChange) 
     .on_constraint("contacts_phone_number_key", || {
         Error::field(
             "phone_number",
-            "another contact has this number: merge the two, or mend the other one first",
+            t!("another contact has this number: merge the two, or mend the other one first"),
         )
     })?;
     let contact = find(tx, id).await?;
@@ -399,7 +400,7 @@ async fn lock(
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or(Error::NotFound("the contact"))?;
+    .ok_or(Error::NotFound(t!("the contact")))?;
     match seen {
         Some(seen) if seen != row.updated_at => Err(Error::ContactChanged {
             by: row.by.unwrap_or_else(|| "Somebody".into()),

@@ -13,7 +13,7 @@ use crate::domain::{messages, string_enum};
 use crate::error::{Error, Result, ago};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, TagId, UserId, WorkspaceId};
-use crate::language::{english, replace_placeholder};
+use crate::language::t;
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
 use crate::phone::search::SearchInput;
@@ -194,7 +194,7 @@ pub async fn find(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Conversati
     by_ids(tx.conn(), &[workspace], &[id])
         .await?
         .pop()
-        .ok_or(Error::NotFound("the conversation"))
+        .ok_or(Error::NotFound(t!("the conversation")))
 }
 
 /// The conversations among `ids` that the member may see, unordered. One round trip.
@@ -327,19 +327,19 @@ pub async fn update(
         (Some(Status::Snoozed), None) => {
             return Err(Error::field(
                 "snoozed_until",
-                "say until when: a time in the future",
+                t!("say until when: a time in the future"),
             ));
         }
         (status, Some(_)) if status != Some(Status::Snoozed) => {
             return Err(Error::field(
                 "snoozed_until",
-                "goes only with status \"snoozed\"",
+                t!("goes only with status \"snoozed\""),
             ));
         }
         (_, Some(until)) if !snooze::is_valid_time(until) => {
             return Err(Error::field(
                 "snoozed_until",
-                "a time in the future, at most a year ahead",
+                t!("a time in the future, at most a year ahead"),
             ));
         }
         _ => {}
@@ -377,7 +377,7 @@ pub async fn update(
         }
         return Err(Error::field(
             "assignee_id",
-            "nobody who sees this number: an admin can assign it to them first",
+            t!("nobody who sees this number: an admin can assign it to them first"),
         ));
     }
     announce(tx, &conversation);
@@ -401,11 +401,11 @@ async fn taken_error(tx: &mut WorkspaceTx, conversation: &Conversation) -> Resul
         .find(|one| matches!(one.kind, Kind::Assigned | Kind::Unassigned))
         .map(|one| {
             let since = (clock::now() - one.created_at).to_std().unwrap_or_default();
-            one.assignment_sentence(&ago(since))
+            one.assignment_sentence(ago(since))
         });
     let current_assignee = || match &conversation.assignee_name {
-        Some(name) => replace_placeholder(english("{name} has it now"), "name", name),
-        None => english("nobody has it now").into(),
+        Some(name) => t!("{name} has it now", name = name),
+        None => t!("nobody has it now"),
     };
     Ok(Error::ConversationTaken(
         sentence.unwrap_or_else(current_assignee),
@@ -439,7 +439,7 @@ pub async fn lock(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Conversati
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or(Error::NotFound("the conversation"))
+    .ok_or(Error::NotFound(t!("the conversation")))
 }
 
 /// Restores `previous` if the conversation still equals `expected`. A snooze whose time has passed becomes open.
@@ -564,7 +564,7 @@ pub async fn find_or_create(
     .fetch_optional(tx.conn())
     .await?
     // The contact was deleted concurrently.
-    .ok_or(Error::NotFound("the contact"))
+    .ok_or(Error::NotFound(t!("the contact")))
 }
 
 pub async fn between(

@@ -17,7 +17,7 @@ use crate::domain::string_enum;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{ConversationId, EntryId, MessageId, UserId, WorkspaceId};
-use crate::language::Language;
+use crate::language::{Language, t};
 use crate::listing::{Cursor, Page, Span, page};
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -44,7 +44,7 @@ pub async fn of(tx: &mut WorkspaceTx, member: &Member, user: UserId) -> Result<A
     select(tx, Some(user))
         .await?
         .pop()
-        .ok_or(Error::NotFound("the member"))
+        .ok_or(Error::NotFound(t!("the member")))
 }
 
 async fn select(tx: &mut WorkspaceTx, user: Option<UserId>) -> Result<Vec<Account>> {
@@ -164,20 +164,20 @@ pub async fn change(
         .require(
             change.delta.is_some() != change.balance.is_some(),
             "delta",
-            "give either delta or balance",
+            t!("give either delta or balance"),
         )
         .require(
             amount.unsigned_abs() <= MAX_CREDITS,
             field,
-            "at most 1,000,000,000 credits",
+            t!("at most 1,000,000,000 credits"),
         )
         .require(
             reason.chars().count() <= 200 && !reason.contains('\0'),
             "reason",
-            "at most 200 characters",
+            t!("at most 200 characters"),
         )
         .finish()?;
-    let short = || Error::field(field, "the balance would fall below zero");
+    let short = || Error::field(field, t!("the balance would fall below zero"));
     let changed = sqlx::query!(
         r#"select before as "before!", after as "after!" from grant_credits($1, $2, $3, $4)"#,
         user as _,
@@ -188,7 +188,7 @@ pub async fn change(
     .fetch_optional(tx.conn())
     .await
     .on_constraint("credit_accounts_balance_not_negative", short)?
-    .ok_or(Error::NotFound("the member"))?;
+    .ok_or(Error::NotFound(t!("the member")))?;
     let account = of(tx, admin, user).await?;
     if changed.after != changed.before {
         let audit_record = AuditRecord {

@@ -8,6 +8,7 @@ use crate::domain::media::uploads;
 use crate::domain::messages::Media;
 use crate::error::{Check, Error, Result};
 use crate::ids::{ConversationId, MediaId, NumberId};
+use crate::language::t;
 use crate::listing::{Cursor, Page, Span, page};
 use crate::unicode::composed;
 
@@ -138,17 +139,17 @@ pub async fn save(tx: &mut WorkspaceTx, key: DraftKey, mut writing: DraftChange)
         .require(
             writing.content.chars().count() <= 5_000,
             "content",
-            "at most 5,000 characters",
+            t!("at most 5,000 characters"),
         )
         .require(
             writing.to.chars().count() <= 200,
             "to",
-            "at most 200 characters",
+            t!("at most 200 characters"),
         )
         .require(
             key.is_none() || (writing.to.is_empty() && writing.number_id.is_none()),
             "to",
-            "the conversation says to whom and from which number: leave `to` and `number_id` out",
+            t!("the conversation says to whom and from which number: leave `to` and `number_id` out"),
         )
         .finish()?;
     uploads::check(&writing.media_ids, &[])?;
@@ -166,7 +167,7 @@ pub async fn save(tx: &mut WorkspaceTx, key: DraftKey, mut writing: DraftChange)
         .require(
             existing.len() == writing.media_ids.len(),
             "media_ids",
-            "one of these is no upload of yours that waits to be sent: upload the file again",
+            t!("one of these is no upload of yours that waits to be sent: upload the file again"),
         )
         .finish()?;
     let clean = |text: &str| text.replace('\0', "");

@@ -16,6 +16,7 @@ use crate::domain::opt_outs::Consent;
 use crate::domain::settings::Notifications;
 use crate::domain::templates::{self, Template};
 use crate::error::{Error, Result};
+use crate::language::t;
 
 /// What belongs to the member and the workspace.
 pub struct Surroundings {
@@ -54,7 +55,7 @@ pub async fn surroundings(tx: &mut WorkspaceTx, member: &Member) -> Result<Surro
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or(Error::NotFound("the member"))?;
+    .ok_or(Error::NotFound(t!("the member")))?;
     let usual = Notifications::default();
     Ok(Surroundings {
         numbers: row.numbers.0,

@@ -17,6 +17,7 @@ use crate::domain::string_enum;
 use crate::error::{Error, Field, Result};
 use crate::events::Event;
 use crate::ids::{IntegrationId, WorkspaceId};
+use crate::language::{Message, t};
 use crate::providers::{self, Provider, WebhookUrls};
 
 pub mod calls;
@@ -54,7 +55,8 @@ pub struct Integration {
     pub hint: String,
     pub status: Health,
     /// Why it is unhealthy.
-    pub status_reason: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub status_reason: Option<Message>,
     pub is_active: bool,
     /// Where the provider posts inbound texts for this integration.
     pub webhook_url: String,
@@ -69,7 +71,7 @@ struct Row {
     account: String,
     hint: String,
     status: Health,
-    status_reason: Option<String>,
+    status_reason: Option<Message>,
     is_active: bool,
     created_at: DateTime<Utc>,
 }
@@ -132,7 +134,7 @@ pub async fn test(
                 checked_at = now(), updated_at = now()
           where id = $1",
         id as _,
-        refusal,
+        refusal as _,
     )
     .execute(tx.conn())
     .await?;
@@ -195,14 +197,14 @@ pub async fn find(tx: &mut WorkspaceTx, config: &Config, id: IntegrationId) -> R
     .fetch_optional(tx.conn())
     .await?
     .map(|row| row.into_integration(config))
-    .ok_or(Error::NotFound("the integration"))
+    .ok_or(Error::NotFound(t!("the integration")))
 }
 
 impl From<providers::Error> for Error {
     fn from(error: providers::Error) -> Self {
         match error {
             providers::Error::Refused { text, .. } => Self::InvalidCredentials(text),
-            error => Self::ProviderUnavailable(error.to_string()),
+            error => Self::ProviderUnavailable(error.message()),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::domain::members::{self, Admin, Role};
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{InvitationId, NumberId, SessionId, UserId, WorkspaceId};
-use crate::language::{self, in_language, replace_placeholder, t};
+use crate::language::{self, in_language, t};
 use crate::mail::Mail;
 
 const INVITATION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -56,12 +56,12 @@ pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitati
         .require(
             is_email(&email),
             "email",
-            "an e-mail address such as sam@example.com",
+            t!("an e-mail address such as sam@example.com"),
         )
         .require(
             invite.number_ids.len() <= 1000,
             "number_ids",
-            "at most 1,000 numbers",
+            t!("at most 1,000 numbers"),
         )
         .finish()?;
     limit_invitations(app, admin, &email).await?;
@@ -118,26 +118,27 @@ async fn keep(
     .fetch_one(tx.conn())
     .await
     .on_constraint("invitations_once", || {
-        Error::field("email", "somebody invited this person a moment ago: see the list")
+        Error::field("email", t!("somebody invited this person a moment ago: see the list"))
     })
 }
 
 /// In the language of the recipient's account; without an account in that of the admin.
 fn invitation_mail(admin: &Admin, to: &str, url: &str) -> Mail {
-    let text = t(
+    let text = t!(
         "Hello,\n\n{name} invites you to answer texts together in the workspace {workspace}:\n\n{url}\n\n\
          The link is good for a week. If you do not know what this is about, you need not do anything.\n",
+        name = &admin.name,
+        workspace = &admin.workspace_name,
+        url = url,
     );
-    let text = replace_placeholder(&text, "url", url);
-    let subject = t("Join {workspace} on MessageHub");
+    let subject = t!(
+        "Join {workspace} on MessageHub",
+        workspace = &admin.workspace_name,
+    );
     Mail {
         to: to.into(),
-        subject: replace_placeholder(&subject, "workspace", &admin.workspace_name),
-        text: replace_placeholder(
-            &replace_placeholder(&text, "name", &admin.name),
-            "workspace",
-            &admin.workspace_name,
-        ),
+        subject: subject.translated(),
+        text: text.translated(),
     }
 }
 
@@ -149,7 +150,7 @@ async fn refuse_a_member(tx: &mut WorkspaceTx, email: &str) -> Result<()> {
     .fetch_one(tx.conn())
     .await?;
     Check::default()
-        .require(!is_member, "email", "this person is a member already")
+        .require(!is_member, "email", t!("this person is a member already"))
         .finish()
 }
 
@@ -188,7 +189,7 @@ pub async fn withdraw(tx: &mut WorkspaceTx, _: &Admin, id: InvitationId) -> Resu
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or(Error::NotFound("the invitation"))?;
+    .ok_or(Error::NotFound(t!("the invitation")))?;
     let audit_record = AuditRecord {
         subject: &email,
         subject_id: Some(id.0),
@@ -220,7 +221,7 @@ pub async fn find_offer(app: &App, token: &str) -> Result<Offer> {
     )
     .fetch_optional(app.db.system_pool(SignIn))
     .await?
-    .ok_or(Error::NotFound("an invitation behind this link (it may be used, withdrawn or expired)"))
+    .ok_or(Error::NotFound(t!("an invitation behind this link (it may be used, withdrawn or expired)")))
 }
 
 #[derive(Default, Deserialize, utoipa::ToSchema)]
@@ -282,9 +283,9 @@ async fn resolve_account(
         if form.password.is_none() {
             return Err(Error::field(
                 "email",
-                format!(
-                    "this invitation is for {}: sign in with that address",
-                    offer.email
+                t!(
+                    "this invitation is for {email}: sign in with that address",
+                    email = &offer.email
                 ),
             ));
         }
@@ -292,7 +293,7 @@ async fn resolve_account(
     let Some(password) = form.password.clone() else {
         return Err(Error::field(
             "password",
-            "choose one for a new account, or enter that of your account",
+            t!("choose one for a new account, or enter that of your account"),
         ));
     };
     let creates_account = form
@@ -353,7 +354,7 @@ async fn join(tx: &mut SystemTx<SignIn>, token: &str, user: UserId, caller: &Cal
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or(Error::NotFound("an invitation behind this link (it may be used, withdrawn or expired)"))?;
+    .ok_or(Error::NotFound(t!("an invitation behind this link (it may be used, withdrawn or expired)")))?;
     let workspace = invitation.workspace;
     if !members::add(tx, workspace, user, invitation.role).await? {
         return Ok(());

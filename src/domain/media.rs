@@ -9,6 +9,7 @@ use crate::db::{TenantContext, WorkspaceTx};
 use crate::domain::integrations::{Directory, Purpose};
 use crate::error::{Error, Result};
 use crate::ids::{IntegrationId, MediaId, WorkspaceId};
+use crate::language::t;
 use crate::pictures;
 
 pub mod fetch;
@@ -123,17 +124,17 @@ pub async fn open(
     if let Some(file) = stored(app, tenant.workspace, &location, size).await? {
         return Ok(file);
     }
-    let (integration, sid, url) = location.source.ok_or(Error::NotFound("the file"))?;
+    let (integration, sid, url) = location.source.ok_or(Error::NotFound(t!("the file")))?;
     let account = directory
         .integration(integration)
         .await?
         .filter(|account| account.workspace == tenant.workspace)
-        .ok_or(Error::NotFound("the file"))?;
+        .ok_or(Error::NotFound(t!("the file")))?;
     let bytes = app
         .providers
         .fetch_media(account.used_for(Purpose::Media), &url, &sid)
         .await
-        .map_err(|error| Error::ProviderUnavailable(error.to_string()))?;
+        .map_err(|error| Error::ProviderUnavailable(error.message()))?;
     let prepared = prepare(bytes, location.content_type, Size::Whole).await;
     Ok(File {
         bytes: prepared.bytes,
@@ -194,7 +195,7 @@ async fn find(tx: &mut WorkspaceTx, id: MediaId) -> Result<FileLocation> {
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or(Error::NotFound("the file"))?;
+    .ok_or(Error::NotFound(t!("the file")))?;
     Ok(FileLocation {
         file: row.file,
         content_type: row.content_type,

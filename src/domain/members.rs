@@ -14,6 +14,7 @@ use crate::error::{Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::fail_point;
 use crate::ids::{SessionId, UserId, WorkspaceId};
+use crate::language::t;
 
 string_enum!(Role { Admin = "admin", Agent = "agent" });
 
@@ -163,7 +164,7 @@ pub async fn find(tx: &mut WorkspaceTx, user: UserId) -> Result<Colleague> {
     select(tx, Some(user))
         .await?
         .pop()
-        .ok_or(Error::NotFound("the member"))
+        .ok_or(Error::NotFound(t!("the member")))
 }
 
 async fn select(tx: &mut WorkspaceTx, user: Option<UserId>) -> Result<Vec<Colleague>> {
@@ -312,7 +313,7 @@ pub async fn first_admin(tx: &mut SystemTx<Setup>, workspace: &str) -> Result<Ad
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or_else(|| Error::field("workspace", "there is none with this name or slug"))?;
+    .ok_or_else(|| Error::field("workspace", t!("there is none with this name or slug")))?;
     Admin::try_from(Member {
         tenant: TenantContext {
             workspace: row.workspace,

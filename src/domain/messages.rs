@@ -11,6 +11,7 @@ use crate::domain::media::uploads::{Attachment, weight};
 use crate::domain::string_enum;
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, ConversationId, MediaId, MessageId, NumberId, UserId, WorkspaceId};
+use crate::language::{self, t};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::providers;
 
@@ -67,7 +68,8 @@ pub struct Message {
     pub provider_sid: Option<String>,
     pub error_code: Option<String>,
     /// Why it was not sent or delivered, as a sentence.
-    pub error_message: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub error_message: Option<language::Message>,
     /// The units that the provider charges for; a long text has several.
     pub segments: Option<i16>,
     /// A decimal number in the provider's currency, once known.
@@ -116,7 +118,8 @@ pub struct Media {
     pub url: String,
     /// Why it could not be fetched from the provider, as a sentence.
     #[serde(default)]
-    pub error: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub error: Option<language::Message>,
 }
 
 impl Media {
@@ -314,7 +317,7 @@ pub async fn find(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
     by_ids(tx.conn(), &[workspace], &[id])
         .await?
         .pop()
-        .ok_or(Error::NotFound("the message"))
+        .ok_or(Error::NotFound(t!("the message")))
 }
 
 /// The messages among `ids` that the member may see, unordered. One round trip.

@@ -16,6 +16,7 @@ use crate::domain::string_enum;
 use crate::error::{Check, Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, IntegrationId, NumberId, UserId, WorkspaceId};
+use crate::language::{Message, t};
 use crate::phone;
 use crate::providers;
 
@@ -49,7 +50,8 @@ pub struct Number {
     pub is_default: bool,
     pub status: Status,
     pub webhook: WebhookState,
-    pub webhook_detail: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub webhook_detail: Option<Message>,
     /// When the number was removed from the provider's account. Its history stays.
     pub gone_at: Option<DateTime<Utc>>,
     /// When the newest text arrived by webhook.
@@ -165,7 +167,7 @@ pub async fn find(tx: &mut WorkspaceTx, id: NumberId) -> Result<Number> {
     select(tx.conn(), workspace, Some(id))
         .await?
         .pop()
-        .ok_or(Error::NotFound("the number"))
+        .ok_or(Error::NotFound(t!("the number")))
 }
 
 async fn select(
@@ -222,12 +224,12 @@ pub async fn update(
                 .as_deref()
                 .is_none_or(|name| name.chars().count() <= 80 && !name.contains('\0')),
             "friendly_name",
-            "at most 80 characters",
+            t!("at most 80 characters"),
         )
         .require(
             change.status != Some(Status::Pending),
             "status",
-            "active or inactive: what the provider still sets up becomes active by itself",
+            t!("active or inactive: what the provider still sets up becomes active by itself"),
         )
         .require(
             change
@@ -235,7 +237,7 @@ pub async fn update(
                 .flatten()
                 .is_none_or(|rate| (0.01..=1000.0).contains(&rate)),
             "messages_per_second",
-            "0.01 to 1,000, or null for what is usual for its kind",
+            t!("0.01 to 1,000, or null for what is usual for its kind"),
         )
         .finish()?;
     if change.is_default == Some(true) {
@@ -250,12 +252,12 @@ pub async fn update(
         .require(
             before.gone_at.is_none() || !activates,
             "status",
-            "the account at the provider has no such number any more",
+            t!("the account at the provider has no such number any more"),
         )
         .require(
             before.status != Status::Pending || change.status.is_none(),
             "status",
-            "the provider is still setting it up: sync in a few minutes",
+            t!("the provider is still setting it up: sync in a few minutes"),
         )
         .finish()?;
     if change.is_default == Some(true) {
@@ -478,7 +480,7 @@ pub async fn default_sender(
         Some(_) => Err(Error::IntegrationNotConfigured),
         // Row-level security hides both cases; only an admin may know which one it is.
         None if wanted.is_some() && !member.is_admin() => Err(Error::NumberNotAssigned),
-        None if wanted.is_some() => Err(Error::NotFound("the number")),
+        None if wanted.is_some() => Err(Error::NotFound(t!("the number"))),
         None => Err(Error::IntegrationNotConfigured),
     }
 }

@@ -18,6 +18,7 @@ use crate::domain::members::Member;
 use crate::domain::{contacts, numbers, string_enum};
 use crate::error::{Check, Error, Result};
 use crate::ids::{ContactId, ConversationId, NumberId, UserId};
+use crate::language::{Message, t};
 use crate::phone;
 use crate::providers::{self, Inbound};
 
@@ -135,12 +136,12 @@ impl Consent {
         phone::display(&self.number)
     }
 
-    pub fn source_label(&self) -> &'static str {
+    pub fn source_label(&self) -> Message {
         match self.source {
-            Source::Text => "They texted it",
-            Source::Provider => "The provider said so",
-            Source::Agent => "Written down",
-            Source::Import => "Imported",
+            Source::Text => t!("They texted it"),
+            Source::Provider => t!("The provider said so"),
+            Source::Agent => t!("Written down"),
+            Source::Import => t!("Imported"),
         }
     }
 }
@@ -233,7 +234,7 @@ fn read_reason(reason: &str) -> Result<&str> {
         .require(
             (1..=200).contains(&reason.chars().count()) && !reason.contains('\0'),
             "reason",
-            "say how they told you: 1 to 200 characters",
+            t!("say how they told you: 1 to 200 characters"),
         )
         .finish()?;
     Ok(reason)
@@ -256,7 +257,7 @@ pub async fn resolve_near_stop(
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or(Error::NotFound("the conversation"))?;
+    .ok_or(Error::NotFound(t!("the conversation")))?;
     // It was decided meanwhile, or the contact has sent a keyword since.
     let Some(content) = row.content else {
         return Ok(());

@@ -15,7 +15,7 @@ use crate::domain::members::Member;
 use crate::domain::messages::reaction;
 use crate::error::{Check, Error, Result};
 use crate::ids::{ConversationId, MessageId, PushId, UserId, WorkspaceId};
-use crate::language::{self, Language};
+use crate::language::{self, Language, t};
 use crate::push::{self, Address};
 
 const COUNT_LIMIT: i64 = 20;
@@ -97,22 +97,22 @@ pub async fn subscribe(
             draft.endpoint.len() <= 1000
                 && endpoint.as_ref().is_some_and(|url| app.push.may_reach(url)),
             "endpoint",
-            "the https address of a push service, as the browser gives it",
+            t!("the https address of a push service, as the browser gives it"),
         )
         .require(
             p256dh.as_ref().is_some_and(|key| push::is_key(key)),
             "keys.p256dh",
-            "a public key of the curve P-256 in base64url: 65 bytes",
+            t!("a public key of the curve P-256 in base64url: 65 bytes"),
         )
         .require(
             auth.as_ref().is_some_and(|auth| auth.len() == 16),
             "keys.auth",
-            "16 bytes in base64url",
+            t!("16 bytes in base64url"),
         )
         .require(
             name.chars().count() <= 80 && !name.contains('\0'),
             "name",
-            "at most 80 characters",
+            t!("at most 80 characters"),
         )
         .finish()?;
     let count = sqlx::query_scalar!(
@@ -125,7 +125,10 @@ pub async fn subscribe(
     if count >= COUNT_LIMIT {
         return Err(Error::field(
             "endpoint",
-            format!("{COUNT_LIMIT} browsers are told already: remove one first"),
+            t!(
+                "{most} browsers are told already: remove one first",
+                most = COUNT_LIMIT,
+            ),
         ));
     }
     let id = sqlx::query_scalar!(
@@ -146,7 +149,7 @@ pub async fn subscribe(
     .await?;
     let mut mine = list(tx, member).await?.into_iter();
     mine.find(|device| device.id == id)
-        .ok_or(Error::NotFound("the subscription"))
+        .ok_or(Error::NotFound(t!("the subscription")))
 }
 
 pub async fn remove(tx: &mut WorkspaceTx, id: PushId) -> Result<()> {
@@ -154,7 +157,7 @@ pub async fn remove(tx: &mut WorkspaceTx, id: PushId) -> Result<()> {
         .execute(tx.conn())
         .await?;
     match gone.rows_affected() {
-        0 => Err(Error::NotFound("the subscription")),
+        0 => Err(Error::NotFound(t!("the subscription"))),
         _ => Ok(()),
     }
 }

@@ -30,6 +30,7 @@ use crate::domain::string_enum;
 use crate::domain::webhooks::{self, Via};
 use crate::error::{Error, Result};
 use crate::ids::{IntegrationId, NumberId, QuarantineId};
+use crate::language::{Message, t};
 use crate::listing::{Cursor, Page, Span, page, unless_empty};
 use crate::phone;
 use crate::providers::{self, Hook, SignatureMismatch, SignedRequest, WebhookEvent};
@@ -131,7 +132,7 @@ pub async fn store(
         request.public_url,
         content_type,
         request.body,
-        cause(account.provider.signature_mismatch(request), request, account.provider.kind()),
+        cause(account.provider.signature_mismatch(request), request, account.provider.kind()).stored(),
         fingerprint(account, &event),
         MAX_WAITING,
         Via::Webhook as _,
@@ -157,28 +158,36 @@ fn cause(
     signature_mismatch: SignatureMismatch,
     request: &SignedRequest<'_>,
     provider: providers::Kind,
-) -> String {
+) -> Message {
     let provider = provider.name();
     match signature_mismatch {
-        SignatureMismatch::Unsigned => format!(
-            "It carries no signature. {provider} signs every call: this was probably somebody else, or a proxy takes the header away."
+        SignatureMismatch::Unsigned => t!(
+            "It carries no signature. {provider} signs every call: this was probably somebody else, or a proxy takes the header away.",
+            provider = provider
         ),
         SignatureMismatch::OtherUrl(url) => {
             let (ours, theirs) = (origin(request.public_url), origin(&url));
             if ours == theirs {
-                return format!(
-                    "The signature fits {url}, which is not the address that we gave to {provider}: set the number’s webhook anew."
+                return t!(
+                    "The signature fits {url}, which is not the address that we gave to {provider}: set the number’s webhook anew.",
+                    url = url,
+                    provider = provider
                 );
             }
-            format!(
-                "The signature fits when {provider} called {theirs}, but BASE_URL says {ours}. Set BASE_URL to {theirs}, then release this."
+            t!(
+                "The signature fits when {provider} called {theirs}, but BASE_URL says {ours}. Set BASE_URL to {theirs}, then release this.",
+                provider = provider,
+                theirs = theirs,
+                ours = ours
             )
         }
-        SignatureMismatch::OtherTime => format!(
-            "The signature is {provider}’s, but it was made more than five minutes before or after it came: this server’s clock is wrong, or something held the call up."
+        SignatureMismatch::OtherTime => t!(
+            "The signature is {provider}’s, but it was made more than five minutes before or after it came: this server’s clock is wrong, or something held the call up.",
+            provider = provider
         ),
-        SignatureMismatch::WrongCredentials => format!(
-            "The signature fits none of the usual forms of this address. Either the credentials here are not the current ones (were they rotated at {provider}?), or it was not {provider} who called."
+        SignatureMismatch::WrongCredentials => t!(
+            "The signature fits none of the usual forms of this address. Either the credentials here are not the current ones (were they rotated at {provider}?), or it was not {provider} who called.",
+            provider = provider
         ),
     }
 }
@@ -206,7 +215,8 @@ pub struct QuarantinedCall {
     /// The URL that the signature was checked against.
     pub url: String,
     /// Why the signature probably did not match, and what to do about it.
-    pub cause: String,
+    #[schema(value_type = String)]
+    pub cause: Message,
     /// How often the same call was received.
     pub times: i32,
     pub state: State,
@@ -249,7 +259,7 @@ struct Row {
     url: String,
     content_type: String,
     body: Vec<u8>,
-    cause: String,
+    cause: Message,
     times: i32,
     state: State,
     settled_at: Option<DateTime<Utc>>,
@@ -354,7 +364,7 @@ async fn row(tx: &mut WorkspaceTx, id: QuarantineId) -> Result<Row> {
     read(tx, Some(id), None, None, None, 1)
         .await?
         .pop()
-        .ok_or(Error::NotFound("this call"))
+        .ok_or(Error::NotFound(t!("this call")))
 }
 
 async fn read(
@@ -526,14 +536,14 @@ async fn process(context: &ReleaseContext<'_>, row: &Row) -> Result<()> {
         .directory
         .integration(row.integration_id)
         .await?
-        .ok_or(Error::NotFound("its integration"))?;
+        .ok_or(Error::NotFound(t!("its integration")))?;
     let event = row.with_request(|request| account.provider.read(row.hook(), request));
     let gone = |_| Error::Internal("the stored call can no longer be parsed".into());
     match event.map_err(gone)? {
         WebhookEvent::Text(mut text) => {
             let number = account
                 .number(text.to.as_str())
-                .ok_or(Error::NotFound("its number"))?;
+                .ok_or(Error::NotFound(t!("its number")))?;
             text.at = Some(row.created_at);
             let arrival = Arrival {
                 workspace: account.workspace,

@@ -12,6 +12,7 @@ use crate::domain::messages::{self, Message};
 use crate::domain::string_enum;
 use crate::error::{Check, Error, Result};
 use crate::ids::{ContactId, ConversationId, MessageId};
+use crate::language::t;
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
 use crate::phone::search::SearchInput;
@@ -35,14 +36,14 @@ impl Query {
             .require(
                 !text.is_empty(),
                 "q",
-                "say what to look for: part of a name or number, or words of a text",
+                t!("say what to look for: part of a name or number, or words of a text"),
             )
             .require(
                 text.chars().count() <= LENGTH_LIMIT,
                 "q",
-                format!("at most {LENGTH_LIMIT} characters"),
+                t!("at most {most} characters", most = LENGTH_LIMIT),
             )
-            .require(!text.contains('\0'), "q", "no NUL characters")
+            .require(!text.contains('\0'), "q", t!("no NUL characters"))
             .finish()?;
         Ok(Self(text.to_owned()))
     }
@@ -97,7 +98,7 @@ pub async fn search(
     if kind.is_none() && span.cursor()?.is_some() {
         return Err(Error::field(
             "kind",
-            "say what the cursor continues: people, conversations or messages",
+            t!("say what the cursor continues: people, conversations or messages"),
         ));
     }
     let includes = |this| kind.is_none_or(|kind| kind == this);

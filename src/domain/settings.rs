@@ -9,6 +9,7 @@ use crate::domain::members::{self, Admin, Member};
 use crate::domain::numbers;
 use crate::error::{Check, Error, Result};
 use crate::ids::{NumberId, UserId};
+use crate::language::t;
 use crate::unicode::composed;
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -120,7 +121,7 @@ pub async fn update(
         .require(
             signature.is_none_or(|text| text.chars().count() <= 160 && !text.contains('\0')),
             "signature",
-            "at most 160 characters",
+            t!("at most 160 characters"),
         )
         .finish()?;
     if let Some(Some(number)) = change.default_number_id {
@@ -155,7 +156,7 @@ async fn must_see(tx: &mut WorkspaceTx, number: NumberId) -> Result<()> {
     match numbers::find(tx, number).await {
         Err(Error::NotFound(_)) => Err(Error::field(
             "default_number_id",
-            "choose one of the numbers that are assigned to you",
+            t!("choose one of the numbers that are assigned to you"),
         )),
         found => found.map(drop),
     }

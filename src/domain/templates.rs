@@ -12,6 +12,7 @@ use crate::domain::contacts::like;
 use crate::domain::members::Member;
 use crate::error::{Check, Error, Result};
 use crate::ids::{ConversationId, TemplateId, UserId, WorkspaceId};
+use crate::language::t;
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
 use crate::unicode::composed;
@@ -111,7 +112,7 @@ fn check(name: Option<&str>, content: Option<&str>) -> Result<()> {
                 (1..=80).contains(&name.trim().chars().count()) && !name.contains('\0')
             }),
             "name",
-            "a name of 1 to 80 characters, by which it is found",
+            t!("a name of 1 to 80 characters, by which it is found"),
         )
         .require(
             content.is_none_or(|content| {
@@ -120,7 +121,7 @@ fn check(name: Option<&str>, content: Option<&str>) -> Result<()> {
                     && !content.contains('\0')
             }),
             "content",
-            "write something: 1 to 1,600 characters",
+            t!("write something: 1 to 1,600 characters"),
         )
         .finish()
 }
@@ -165,7 +166,7 @@ pub async fn find(tx: &mut WorkspaceTx, id: TemplateId) -> Result<Template> {
     .fetch_optional(tx.conn())
     .await?
     .map(Template::from)
-    .ok_or(Error::NotFound("the template"))
+    .ok_or(Error::NotFound(t!("the template")))
 }
 
 pub async fn create(tx: &mut WorkspaceTx, mut draft: Draft) -> Result<Template> {
@@ -205,7 +206,7 @@ pub async fn update(
         .require(
             change.shared != Some(false) || before.is_created_by(&member.user()),
             "shared",
-            "only who made it can take it back for themselves: delete it instead",
+            t!("only who made it can take it back for themselves: delete it instead"),
         )
         .finish()?;
     sqlx::query!(
@@ -342,7 +343,7 @@ pub async fn render(
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or(Error::NotFound("the template"))?;
+    .ok_or(Error::NotFound(t!("the template")))?;
     let number = phone::display(&row.phone_number);
     let known = DefaultValues::new(
         row.contact.as_deref(),
@@ -354,7 +355,10 @@ pub async fn render(
         let names = missing.join(", ");
         Error::field(
             "variables",
-            format!("say what stands for {names}: the template asks for it"),
+            t!(
+                "say what stands for {names}: the template asks for it",
+                names = names,
+            ),
         )
     })
 }

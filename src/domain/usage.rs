@@ -12,6 +12,7 @@ use crate::db::{Db, WorkspaceTx};
 use crate::domain::integrations::{Directory, Purpose};
 use crate::error::Result;
 use crate::ids::{IntegrationId, NumberId, WorkspaceId};
+use crate::language::{Message, t};
 use crate::phone;
 use crate::providers::{self, Item, Priced};
 
@@ -45,14 +46,14 @@ impl Month {
 }
 
 impl std::str::FromStr for Month {
-    type Err = &'static str;
+    type Err = Message;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let is_month = text.len() == 7 && text.is_ascii();
         let day = is_month.then(|| format!("{text}-01").parse::<NaiveDate>());
         match day {
             Some(Ok(day)) if (2000..=9998).contains(&day.year()) => Ok(Self(day)),
-            _ => Err("a month such as 2026-11"),
+            _ => Err(t!("a month such as 2026-11")),
         }
     }
 }
@@ -122,7 +123,8 @@ pub struct IntegrationCharges {
     /// The last day whose charges were fetched.
     pub until: Option<NaiveDate>,
     /// Why the last fetch failed.
-    pub error: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub error: Option<Message>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -451,7 +453,7 @@ async fn record_failure(db: &Db, due: &Due, error: &providers::Error) -> Result<
         "update integrations set usage_error = $3, usage_due_at = now() + interval '1 hour' where workspace_id = $1 and id = $2",
         due.workspace as _,
         due.integration as _,
-        error.to_string(),
+        error.message().stored(),
     )
     .execute(db.system_pool(Fetch))
     .await?;

@@ -12,6 +12,7 @@ use crate::domain::members::Admin;
 use crate::domain::string_enum;
 use crate::error::{Check, Result};
 use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WebhookId, WorkspaceId};
+use crate::language::{Message, t};
 use crate::listing::{Cursor, Page, Span, page, unless_empty};
 use crate::providers;
 
@@ -66,7 +67,8 @@ pub struct Webhook {
     pub provider_sid: String,
     pub outcome: Outcome,
     /// The reported status, or the error.
-    pub detail: String,
+    #[schema(value_type = String)]
+    pub detail: Message,
     /// The message that was stored, or that the call is about.
     pub message_id: Option<MessageId>,
     pub conversation_id: Option<ConversationId>,
@@ -103,7 +105,7 @@ pub async fn list(
         .require(
             sid.is_none_or(|sid| sid.len() <= 64 && !sid.contains('\0')),
             "provider_sid",
-            "the id of one text, at most 64 characters",
+            t!("the id of one text, at most 64 characters"),
         )
         .finish()?;
     let found = sqlx::query!(
@@ -145,7 +147,7 @@ pub async fn note(
     account: &Account,
     kind: Kind,
     outcome: Outcome,
-    detail: &str,
+    detail: &Message,
 ) -> Result<()> {
     sqlx::query!(
         "insert into webhooks (workspace_id, integration_id, provider, kind, via, outcome, detail)
@@ -156,7 +158,7 @@ pub async fn note(
         kind as _,
         Via::Webhook as _,
         outcome as _,
-        detail,
+        detail.stored(),
     )
     .execute(db.system_pool(Receive))
     .await?;

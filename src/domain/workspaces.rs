@@ -14,7 +14,7 @@ use crate::domain::string_enum;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{UserId, WorkspaceId};
-use crate::language::english;
+use crate::language::{Message, t};
 use crate::phone::Region;
 
 string_enum!(OptOutScope { Number = "number", Workspace = "workspace" });
@@ -112,7 +112,7 @@ pub async fn update(
     if change.require_two_factor == Some(true) && !admin.has_two_factor {
         return Err(Error::field(
             "require_two_factor",
-            "switch your own second factor on first, or you would lock yourself out",
+            t!("switch your own second factor on first, or you would lock yourself out"),
         ));
     }
     let before = current(tx).await?;
@@ -192,24 +192,24 @@ fn check(change: &WorkspaceChange) -> Result<()> {
                         .is_ok_and(|known| known.to_string() == region)
             }),
             "default_region",
-            "two capital letters (ISO 3166), such as US or DE",
+            t!("two capital letters (ISO 3166), such as US or DE"),
         )
         .require(
             is_amount(change.starting_credits),
             "starting_credits",
-            "0 to 1,000,000",
+            t!("0 to 1,000,000"),
         )
         .require(
             is_amount(change.low_credits_at),
             "low_credits_at",
-            "0 to 1,000,000",
+            t!("0 to 1,000,000"),
         )
         .require(
             change
                 .text_validity_minutes
                 .is_none_or(|minutes| (5..=1440).contains(&minutes)),
             "text_validity_minutes",
-            "5 to 1,440 minutes",
+            t!("5 to 1,440 minutes"),
         )
         .finish()
 }
@@ -260,7 +260,7 @@ async fn try_delete(db: &Db, admin: &Admin, name: &str) -> Result<()> {
     if deleted.rows_affected() == 0 {
         return Err(Error::field(
             "name",
-            "type the name of the workspace exactly as it is written",
+            t!("type the name of the workspace exactly as it is written"),
         ));
     }
     let workspace = admin.workspace();
@@ -271,7 +271,7 @@ async fn try_delete(db: &Db, admin: &Admin, name: &str) -> Result<()> {
     Ok(())
 }
 
-pub const NAME_RULE: &str = english("1 to 80 characters");
+pub const NAME_RULE: Message = t!("1 to 80 characters");
 
 pub fn is_name(name: &str) -> bool {
     (1..=80).contains(&name.trim().chars().count()) && !name.contains('\0')
@@ -388,7 +388,7 @@ pub async fn found<P: SystemPurpose>(
     .on_constraint("workspaces_slug_key", || {
         Error::field(
             "workspace_name",
-            "this name was taken a moment ago: try again",
+            t!("this name was taken a moment ago: try again"),
         )
     })?;
     members::add(tx, id, founder, Role::Admin).await?;

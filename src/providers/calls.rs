@@ -10,6 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{Price, Refusal, Status};
+use crate::language::{Message, impl_error};
 use crate::phone::Address;
 
 /// A webhook request, unparsed until its signature is verified.
@@ -287,9 +288,16 @@ pub struct StatusReport {
     pub price: Option<Price>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Malformed(pub String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed(pub Message);
+
+impl Malformed {
+    pub fn message(&self) -> Message {
+        self.0.clone()
+    }
+}
+
+impl_error!(Malformed);
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,7 @@ use url::Url;
 
 pub use crate::addresses::is_internal;
 use crate::addresses::is_internal_address;
+use crate::language::{Message, impl_error, t};
 
 use super::{Hosts, Provider, Providers, http, telnyx, twilio};
 
@@ -70,13 +71,20 @@ pub enum MediaAccess {
 }
 
 /// Why a file is unavailable, as a sentence for users.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("This file cannot be shown: {why}.")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unavailable {
-    why: &'static str,
+    why: Message,
     /// Whether a retry may succeed.
     pub is_retryable: bool,
 }
+
+impl Unavailable {
+    pub fn message(&self) -> Message {
+        t!("This file cannot be shown: {why}.", why = &self.why)
+    }
+}
+
+impl_error!(Unavailable);
 
 impl Providers {
     pub async fn fetch_media(
@@ -87,8 +95,8 @@ impl Providers {
     ) -> Result<Bytes, Unavailable> {
         let access = provider
             .media_access(url, provider_sid)
-            .ok_or_else(|| permanent("it is not kept by the provider itself"))?;
-        let url = Url::parse(url).map_err(|_| permanent("its address cannot be read"))?;
+            .ok_or_else(|| permanent(t!("it is not kept by the provider itself")))?;
+        let url = Url::parse(url).map_err(|_| permanent(t!("its address cannot be read")))?;
         let answer = follow(&self.media, url, access).await?;
         read(answer).await
     }
@@ -105,13 +113,13 @@ async fn follow(http: &Client, first: Url, access: MediaAccess) -> Result<Respon
         let answer = request
             .send()
             .await
-            .map_err(|_| temporary("the provider could not be reached"))?;
+            .map_err(|_| temporary(t!("the provider could not be reached")))?;
         if !answer.status().is_redirection() {
             return match answer.status() {
-                StatusCode::GONE => Err(permanent("the provider has deleted it")),
+                StatusCode::GONE => Err(permanent(t!("the provider has deleted it"))),
                 _ => answer
                     .error_for_status()
-                    .map_err(|_| temporary("the provider does not have it (yet)")),
+                    .map_err(|_| temporary(t!("the provider does not have it (yet)"))),
             };
         }
         let next = answer
@@ -119,11 +127,11 @@ async fn follow(http: &Client, first: Url, access: MediaAccess) -> Result<Respon
             .get(LOCATION)
             .and_then(|to| from.join(to.to_str().ok()?).ok())
             .filter(|to| allows_internal || (to.scheme() == "https" && !is_internal(to)))
-            .ok_or_else(|| permanent("the provider sends us to where we do not go"))?;
+            .ok_or_else(|| permanent(t!("the provider sends us to where we do not go")))?;
         request = http.get(next.clone());
         from = next;
     }
-    Err(permanent("the provider sends us in circles"))
+    Err(permanent(t!("the provider sends us in circles")))
 }
 
 async fn read(mut answer: Response) -> Result<Bytes, Unavailable> {
@@ -131,24 +139,24 @@ async fn read(mut answer: Response) -> Result<Bytes, Unavailable> {
     while let Some(chunk) = answer
         .chunk()
         .await
-        .map_err(|_| temporary("the provider broke off"))?
+        .map_err(|_| temporary(t!("the provider broke off")))?
     {
         if bytes.len() + chunk.len() > LARGEST {
-            return Err(permanent("it is larger than 5 MB"));
+            return Err(permanent(t!("it is larger than 5 MB")));
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())
 }
 
-fn temporary(why: &'static str) -> Unavailable {
+fn temporary(why: Message) -> Unavailable {
     Unavailable {
         why,
         is_retryable: true,
     }
 }
 
-fn permanent(why: &'static str) -> Unavailable {
+fn permanent(why: Message) -> Unavailable {
     Unavailable {
         why,
         is_retryable: false,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::language::Message;
 use crate::phone::Phone;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub struct NumberCapabilities {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shadow {
     /// A description for admins: `the messaging service “Reminders” (MG…)`.
-    pub by: String,
+    pub by: Message,
     pub url: Option<String>,
 }
 
@@ -64,7 +65,7 @@ pub enum Webhook {
     Unchanged,
     /// Not written, because it would have no effect: texts are delivered elsewhere.
     Shadowed {
-        by: String,
+        by: Message,
     },
 }
 
@@ -106,8 +107,8 @@ pub struct Route {
     pub inbound: Option<String>,
     pub is_ours: bool,
     /// A description of what overrides the number's own webhook.
-    pub overridden_by: Option<String>,
+    pub overridden_by: Option<Message>,
     pub fallback: Option<String>,
     /// The messaging service or profile of the number.
-    pub member_of: Option<String>,
+    pub member_of: Option<Message>,
 }

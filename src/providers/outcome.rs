@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{ErrorClass, Price, Refusal, SendOutcome, Status};
+use crate::language::t;
 
 /// About an hour of retries. A text sent much later than it was written does harm.
 const MAX_TRIES: u32 = 20;
@@ -117,9 +118,9 @@ fn unreachable() -> Refusal {
     Refusal {
         class: ErrorClass::Retryable,
         code: "unreachable".into(),
-        text:
+        text: t!(
             "The provider could not be reached for about an hour, so this was not sent. Try again."
-                .into(),
+        ),
     }
 }
 
@@ -137,12 +138,13 @@ fn pause(tries: u32, asked: Option<Duration>, jitter: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::Message;
 
     fn refusal(class: ErrorClass) -> Refusal {
         Refusal {
             class,
             code: "21610".into(),
-            text: "No.".into(),
+            text: Message::new("No."),
         }
     }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::*;
+use crate::language::t;
 use crate::phone::Phone;
 
 /// In every area code, 555-0100 to 555-0199 are reserved for fiction.
@@ -35,7 +36,7 @@ impl Sandbox {
         let credentials: Credentials = serde_json::from_str(credentials).map_err(|_| {
             InvalidCredentials(vec![FieldError {
                 field: "phone_number",
-                message: "leave it out, or give a number such as +14155550100".into(),
+                message: t!("leave it out, or give a number such as +14155550100"),
             }])
         })?;
         Ok(Self {
@@ -179,8 +180,9 @@ impl Provider for Sandbox {
             true => Ok(Bought::Ready(fictional(number.clone()))),
             false => Err(Error::Refused {
                 code: None,
-                text: "The sandbox has only numbers that belong to nobody, such as +14155550100."
-                    .into(),
+                text: t!(
+                    "The sandbox has only numbers that belong to nobody, such as +14155550100."
+                ),
             }),
         })
     }
@@ -236,9 +238,9 @@ impl Provider for Sandbox {
     }
 
     fn read(&self, _: Hook, _: &SignedRequest<'_>) -> Result<WebhookEvent, Malformed> {
-        Err(Malformed(
-            "the sandbox has no webhooks: text from its handset page instead".into(),
-        ))
+        Err(Malformed(t!(
+            "the sandbox has no webhooks: text from its handset page instead"
+        )))
     }
 }
 
@@ -257,29 +259,29 @@ fn refusal(to: &str) -> Option<Refusal> {
         "0003" => (
             ErrorClass::Permanent,
             "30003",
-            "The phone is switched off or out of reach. Try again later.",
+            t!("The phone is switched off or out of reach. Try again later."),
         ),
         "0004" => (
             ErrorClass::OptedOut,
             "21610",
-            "This person texted STOP to this number. Only a START from them lifts it.",
+            t!("This person texted STOP to this number. Only a START from them lifts it."),
         ),
         "0007" => (
             ErrorClass::Permanent,
             "30007",
-            "The carrier filtered this text as spam. Reword it before trying again.",
+            t!("The carrier filtered this text as spam. Reword it before trying again."),
         ),
         "0009" => (
             ErrorClass::Permanent,
             "21614",
-            "This number cannot receive texts. It may be a landline.",
+            t!("This number cannot receive texts. It may be a landline."),
         ),
         _ => return None,
     };
     Some(Refusal {
         class,
         code: code.into(),
-        text: text.into(),
+        text,
     })
 }
 

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::language::Message;
 use crate::phone::Address;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub struct Refusal {
     pub class: ErrorClass,
     pub code: String,
     /// What happened and what to do, in a sentence or two.
-    pub text: String,
+    pub text: Message,
 }
 
 /// The class of an error code, which decides what happens to the message and the queue.

@@ -27,6 +27,7 @@ use super::*;
 use api::Api;
 
 use crate::clock;
+use crate::language::{Message, t};
 
 pub const API: &str = "https://api.telnyx.com";
 
@@ -248,7 +249,7 @@ impl Credentials {
             (api_key, public_key) => {
                 let mistakes = [("api_key", api_key), ("public_key", public_key.err())];
                 let errors = mistakes.into_iter().filter_map(|(field, mistake)| {
-                    let message = mistake?.into();
+                    let message = mistake?;
                     Some(FieldError { field, message })
                 });
                 Err(InvalidCredentials(errors.collect()))
@@ -258,11 +259,11 @@ impl Credentials {
 }
 
 impl PublicKey {
-    fn parse(text: &str) -> Result<Self, &'static str> {
+    fn parse(text: &str) -> Result<Self, Message> {
         if text.is_empty() {
-            return Err(
-                "the public key is missing: it is in the Telnyx Portal under API Keys, Public Key",
-            );
+            return Err(t!(
+                "the public key is missing: it is in the Telnyx Portal under API Keys, Public Key"
+            ));
         }
         let bytes = STANDARD.decode(text).ok();
         bytes
@@ -272,23 +273,25 @@ impl PublicKey {
                 text: text.into(),
                 key,
             })
-            .ok_or(
-                "this is no public key: 44 characters that end with =, from the Telnyx Portal under API Keys, Public Key",
-            )
+            .ok_or_else(|| t!("this is no public key: 44 characters that end with =, from the Telnyx Portal under API Keys, Public Key"))
     }
 }
 
-fn api_key_mistake(key: &str) -> Option<&'static str> {
+fn api_key_mistake(key: &str) -> Option<Message> {
     if key.is_empty() {
-        return Some("the API key is missing: make one in the Telnyx Portal under API Keys");
+        return Some(t!(
+            "the API key is missing: make one in the Telnyx Portal under API Keys"
+        ));
     }
     let is_key = key.len() <= 256 && key.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_key {
-        return Some("this is no API key: copy it anew from the Telnyx Portal");
+        return Some(t!(
+            "this is no API key: copy it anew from the Telnyx Portal"
+        ));
     }
     PublicKey::parse(key)
         .is_ok()
-        .then_some("this is the public key: an API key begins with KEY")
+        .then(|| t!("this is the public key: an API key begins with KEY"))
 }
 
 #[cfg(test)]

@@ -217,6 +217,7 @@ impl Provider for Twilio {
     }
 }
 
+use crate::language::{Message, t};
 pub use webhooks::{addressee, parse_status};
 
 /// No `Debug`: holds secrets.
@@ -251,10 +252,7 @@ impl Credentials {
         ]
         .into_iter()
         .flatten()
-        .map(|(field, message)| FieldError {
-            field,
-            message: message.into(),
-        })
+        .map(|(field, message)| FieldError { field, message })
         .collect();
         if !mistakes.is_empty() {
             return Err(InvalidCredentials(mistakes));
@@ -289,27 +287,31 @@ impl Credentials {
     }
 }
 
-fn sid_mistake(sid: &str) -> Option<&'static str> {
+fn sid_mistake(sid: &str) -> Option<Message> {
     if sid.is_empty() {
-        return Some("the Account SID is missing: it is on the first page of the Twilio Console");
+        return Some(t!(
+            "the Account SID is missing: it is on the first page of the Twilio Console"
+        ));
     }
     if sid.starts_with("SK") {
-        return Some("this is an API key: use the Account SID, which begins with AC");
+        return Some(t!(
+            "this is an API key: use the Account SID, which begins with AC"
+        ));
     }
     let is_sid = sid
         .strip_prefix("AC")
         .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    (!is_sid).then_some("an Account SID is AC and 32 characters, 0 to 9 and a to f")
+    (!is_sid).then(|| t!("an Account SID is AC and 32 characters, 0 to 9 and a to f"))
 }
 
-fn token_mistake(token: &str) -> Option<&'static str> {
+fn token_mistake(token: &str) -> Option<Message> {
     if token.is_empty() {
-        return Some(
-            "the Auth Token is missing: it is beside the Account SID in the Twilio Console",
-        );
+        return Some(t!(
+            "the Auth Token is missing: it is beside the Account SID in the Twilio Console"
+        ));
     }
     let is_token = token.len() <= 256 && token.bytes().all(|byte| byte.is_ascii_graphic());
-    (!is_token).then_some("this is no Auth Token: copy it anew from the Twilio Console")
+    (!is_token).then(|| t!("this is no Auth Token: copy it anew from the Twilio Console"))
 }
 
 #[cfg(test)]

@@ -8,34 +8,34 @@ use encoding_rs::{
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::SheetError;
-use crate::language::english;
+use crate::language::{Message, t};
 
 /// The encodings offered to users, with their typical use.
-pub const CHOICES: [(&str, &str); 24] = [
-    ("UTF-8", english("Unicode")),
-    ("UTF-16LE", english("Unicode, as Excel’s “Unicode text”")),
-    ("UTF-16BE", english("Unicode, big-endian")),
-    ("windows-1252", english("Western Europe, America")),
-    ("macintosh", english("Western Europe, old Mac")),
-    ("windows-1250", english("Central Europe")),
-    ("ISO-8859-2", english("Central Europe, ISO")),
-    ("windows-1251", english("Cyrillic")),
-    ("KOI8-R", english("Russian, KOI8")),
-    ("IBM866", english("Russian, DOS")),
-    ("windows-1253", english("Greek")),
-    ("windows-1254", english("Turkish")),
-    ("windows-1255", english("Hebrew")),
-    ("windows-1256", english("Arabic")),
-    ("windows-1257", english("Baltic")),
-    ("windows-1258", english("Vietnamese")),
-    ("windows-874", english("Thai")),
-    ("Shift_JIS", english("Japanese")),
-    ("EUC-JP", english("Japanese, EUC")),
-    ("ISO-2022-JP", english("Japanese, mail")),
-    ("GBK", english("Chinese, simplified")),
-    ("gb18030", english("Chinese, all")),
-    ("Big5", english("Chinese, traditional")),
-    ("EUC-KR", english("Korean")),
+pub static CHOICES: [(&str, Message); 24] = [
+    ("UTF-8", t!("Unicode")),
+    ("UTF-16LE", t!("Unicode, as Excel’s “Unicode text”")),
+    ("UTF-16BE", t!("Unicode, big-endian")),
+    ("windows-1252", t!("Western Europe, America")),
+    ("macintosh", t!("Western Europe, old Mac")),
+    ("windows-1250", t!("Central Europe")),
+    ("ISO-8859-2", t!("Central Europe, ISO")),
+    ("windows-1251", t!("Cyrillic")),
+    ("KOI8-R", t!("Russian, KOI8")),
+    ("IBM866", t!("Russian, DOS")),
+    ("windows-1253", t!("Greek")),
+    ("windows-1254", t!("Turkish")),
+    ("windows-1255", t!("Hebrew")),
+    ("windows-1256", t!("Arabic")),
+    ("windows-1257", t!("Baltic")),
+    ("windows-1258", t!("Vietnamese")),
+    ("windows-874", t!("Thai")),
+    ("Shift_JIS", t!("Japanese")),
+    ("EUC-JP", t!("Japanese, EUC")),
+    ("ISO-2022-JP", t!("Japanese, mail")),
+    ("GBK", t!("Chinese, simplified")),
+    ("gb18030", t!("Chinese, all")),
+    ("Big5", t!("Chinese, traditional")),
+    ("EUC-KR", t!("Korean")),
 ];
 
 /// Decoded text, normalized to NFC like all text in the database.

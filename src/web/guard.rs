@@ -19,6 +19,7 @@ use super::problem::Problem;
 use super::{AppState, assets};
 use crate::app::App;
 use crate::config::Config;
+use crate::language::t;
 
 /// The longest pause within a body, and the limit for a whole request: slow phones upload pictures.
 const MAX_SILENCE: Duration = Duration::from_secs(10);
@@ -36,7 +37,7 @@ pub async fn host(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let detail =
-        "a request has exactly one Host header, such as inbox.example.com or 192.0.2.7:3000";
+        t!("a request has exactly one Host header, such as inbox.example.com or 192.0.2.7:3000");
     Problem::new(StatusCode::BAD_REQUEST, "malformed", detail).into_response()
 }
 
@@ -96,7 +97,7 @@ pub async fn encoding(mut request: Request, next: Next) -> Response {
         Some(chosen) => chosen,
         None if request.method().is_safe() => {
             let detail =
-                "answers come as br, gzip or identity: Accept-Encoding refuses all of them";
+                t!("answers come as br, gzip or identity: Accept-Encoding refuses all of them");
             let problem = Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail);
             let mut answer = problem.into_response();
             vary(&mut answer, &header::ACCEPT_ENCODING);
@@ -184,7 +185,7 @@ pub async fn same_origin(
     if safe || is_allowed(request.headers(), &app_state.app) {
         return next.run(request).await;
     }
-    let detail = "this request came from another site: open MessageHub itself and try there";
+    let detail = t!("this request came from another site: open MessageHub itself and try there");
     Problem::new(StatusCode::FORBIDDEN, "cross_origin", detail).into_response()
 }
 
@@ -243,12 +244,12 @@ async fn within(silence: Duration, all: Duration, request: Request, next: Next) 
     let answer = tokio::time::timeout(all, next.run(request)).await;
     // Handlers report a body that timed out as malformed.
     if silent.load(Ordering::Relaxed) {
-        let detail = "the rest of the request did not come: send it again";
+        let detail = t!("the rest of the request did not come: send it again");
         return Problem::new(StatusCode::REQUEST_TIMEOUT, "timed_out", detail).into_response();
     }
     answer.unwrap_or_else(|_| {
         tracing::error!("request timed out");
-        let detail = "this took too long and was given up: try again shortly";
+        let detail = t!("this took too long and was given up: try again shortly");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timed_out", detail).into_response()
     })
 }

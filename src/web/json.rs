@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 use crate::error::Error;
+use crate::language::{Message, t};
 
 pub mod objects;
 
@@ -32,7 +33,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
-                "send JSON with Content-Type: application/json",
+                t!("send JSON with Content-Type: application/json"),
             ));
         }
         let body = Bytes::from_request(request, state).await?;
@@ -67,7 +68,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let given: Uri = given
             .finish()
             .parse()
-            .map_err(|_| Error::field("query", "this is longer than an address may be"))?;
+            .map_err(|_| Error::field("query", t!("this is longer than an address may be")))?;
         let query = axum::extract::Query::try_from_uri(&given)?;
         Ok(Self(query.0))
     }
@@ -80,10 +81,13 @@ pub struct Path<T>(pub T);
 impl From<objects::ObjectError> for Problem {
     fn from(wrong: objects::ObjectError) -> Self {
         if wrong.is_json {
-            let detail = format!("the JSON is not of the form that is taken here: {wrong}");
+            let detail = t!(
+                "the JSON is not of the form that is taken here: {wrong}",
+                wrong = wrong.to_string(),
+            );
             return Error::field("body", detail).into();
         }
-        let detail = format!("the body is no JSON: {wrong}");
+        let detail = t!("the body is no JSON: {wrong}", wrong = wrong.to_string());
         Self::new(StatusCode::BAD_REQUEST, "malformed", detail)
     }
 }
@@ -94,9 +98,13 @@ impl From<BytesRejection> for Problem {
             StatusCode::PAYLOAD_TOO_LARGE => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "payload_too_large",
-                "at most 256 kB are taken here",
+                t!("at most 256 kB are taken here"),
             ),
-            _ => Self::new(StatusCode::BAD_REQUEST, "malformed", rejection.body_text()),
+            _ => Self::new(
+                StatusCode::BAD_REQUEST,
+                "malformed",
+                Message::verbatim(rejection.body_text()),
+            ),
         }
     }
 }
@@ -116,7 +124,7 @@ impl<S: Send + Sync> FromRequest<S> for Parts {
             Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
-                "send multipart/form-data with the file in the field `file`",
+                t!("send multipart/form-data with the file in the field `file`"),
             )
         })?;
         let mut parts = Self {
@@ -154,20 +162,22 @@ impl From<MultipartError> for Problem {
         Self::new(
             StatusCode::BAD_REQUEST,
             "malformed",
-            "the form cannot be read: it ends too early, or a part of it is not as it should be",
+            t!(
+                "the form cannot be read: it ends too early, or a part of it is not as it should be"
+            ),
         )
     }
 }
 
 impl From<QueryRejection> for Problem {
     fn from(rejection: QueryRejection) -> Self {
-        Error::field("query", rejection.body_text()).into()
+        Error::field("query", Message::verbatim(rejection.body_text())).into()
     }
 }
 
 impl From<PathRejection> for Problem {
     /// A malformed id in a path is a 404.
     fn from(_: PathRejection) -> Self {
-        Error::NotFound("what this address names").into()
+        Error::NotFound(t!("what this address names")).into()
     }
 }

@@ -76,75 +76,113 @@ fn weight(parameter: Option<&str>) -> Option<u16> {
 
 /// Template filters: `use crate::web::language::filters`.
 pub mod filters {
-    use std::fmt::Display;
+    use std::fmt::{self, Display};
 
     use askama::filters::{HtmlSafe, HtmlSafeOutput};
     use askama::{Result, Values};
 
-    use crate::language;
+    use crate::language::Message;
 
-    /// A translated message. `meant` is the context that distinguishes equal English messages.
-    #[askama::filter_fn]
-    pub fn t(text: &str, _: &dyn Values, #[optional("")] meant: &str) -> Result<String> {
-        Ok(match meant {
-            "" => language::t(text).into_owned(),
-            meant => language::t_in_context(text, meant).into_owned(),
-        })
-    }
+    /// A message that is shown in the current language.
+    pub struct Translated(Message);
 
-    /// A translated message that contains markup.
-    #[askama::filter_fn]
-    pub fn rich(text: &str, _: &dyn Values) -> Result<HtmlSafeOutput<String>> {
-        Ok(HtmlSafeOutput(language::t(text).into_owned()))
-    }
-
-    #[askama::filter_fn]
-    pub fn count<N: Number>(n: N, _: &dyn Values, one: &str, many: &str) -> Result<String> {
-        Ok(language::count(n.number(), one, many))
-    }
-
-    #[askama::filter_fn]
-    pub fn replace_placeholder<S: Sentence, V: Display>(
-        sentence: S,
-        _: &dyn Values,
-        name: &str,
-        value: V,
-    ) -> Result<S> {
-        sentence.with(name, &value)
-    }
-
-    /// Replaces a placeholder in a rich message with markup.
-    #[askama::filter_fn]
-    pub fn replace_with_markup<V: HtmlSafe>(
-        sentence: HtmlSafeOutput<String>,
-        _: &dyn Values,
-        name: &str,
-        value: V,
-    ) -> Result<HtmlSafeOutput<String>> {
-        Ok(HtmlSafeOutput(language::replace_placeholder(
-            &sentence.0,
-            name,
-            value,
-        )))
-    }
-
-    pub trait Sentence: Sized {
-        fn with(&self, name: &str, value: &dyn Display) -> Result<Self>;
-    }
-
-    /// Escaped by the template where it is shown.
-    impl Sentence for String {
-        fn with(&self, name: &str, value: &dyn Display) -> Result<Self> {
-            Ok(language::replace_placeholder(self, name, value))
+    impl Display for Translated {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.0.translated())
         }
     }
 
-    /// The value is escaped here, because the message is not.
-    impl Sentence for HtmlSafeOutput<String> {
-        fn with(&self, name: &str, value: &dyn Display) -> Result<Self> {
-            let value = value.to_string();
-            let value = askama::filters::escape(&value, askama::filters::Html)?;
-            Ok(Self(language::replace_placeholder(&self.0, name, value)))
+    /// `context` distinguishes equal English sentences.
+    #[askama::filter_fn]
+    pub fn t<S: Sentence>(
+        sentence: S,
+        _: &dyn Values,
+        #[optional("")] context: &'static str,
+    ) -> Result<Translated> {
+        Ok(Translated(sentence.message(context)))
+    }
+
+    /// A sentence that contains markup.
+    #[askama::filter_fn]
+    pub fn rich(sentence: &'static str, _: &dyn Values) -> Result<HtmlSafeOutput<Translated>> {
+        Ok(HtmlSafeOutput(Translated(Message::new(sentence))))
+    }
+
+    #[askama::filter_fn]
+    pub fn count<N: Number>(
+        n: N,
+        _: &dyn Values,
+        one: &'static str,
+        many: &'static str,
+    ) -> Result<Translated> {
+        Ok(Translated(Message::counted(n.number(), one, many)))
+    }
+
+    #[askama::filter_fn]
+    pub fn replace_placeholder<S: WithValue, V: Display>(
+        sentence: S,
+        _: &dyn Values,
+        name: &'static str,
+        value: V,
+    ) -> Result<S> {
+        sentence.with(name, value.to_string())
+    }
+
+    /// Replaces a placeholder of a sentence that contains markup with markup.
+    #[askama::filter_fn]
+    pub fn replace_with_markup<V: HtmlSafe>(
+        sentence: HtmlSafeOutput<Translated>,
+        _: &dyn Values,
+        name: &'static str,
+        value: V,
+    ) -> Result<HtmlSafeOutput<Translated>> {
+        let Translated(message) = sentence.0;
+        let message = message.with(name, value.to_string());
+        Ok(HtmlSafeOutput(Translated(message)))
+    }
+
+    /// What may be translated: a literal of the template, or a message. Never a name.
+    pub trait Sentence {
+        fn message(&self, context: &'static str) -> Message;
+    }
+
+    impl Sentence for &'static str {
+        fn message(&self, context: &'static str) -> Message {
+            match context {
+                "" => Message::new(self),
+                context => Message::in_context(context, self),
+            }
+        }
+    }
+
+    impl Sentence for Message {
+        fn message(&self, _: &'static str) -> Message {
+            self.clone()
+        }
+    }
+
+    impl<S: Sentence> Sentence for &S {
+        fn message(&self, context: &'static str) -> Message {
+            (*self).message(context)
+        }
+    }
+
+    pub trait WithValue: Sized {
+        fn with(self, name: &'static str, value: String) -> Result<Self>;
+    }
+
+    /// Escaped by the template where it is shown.
+    impl WithValue for Translated {
+        fn with(self, name: &'static str, value: String) -> Result<Self> {
+            Ok(Self(self.0.with(name, value)))
+        }
+    }
+
+    /// The value is escaped here, because the sentence is not.
+    impl WithValue for HtmlSafeOutput<Translated> {
+        fn with(self, name: &'static str, value: String) -> Result<Self> {
+            let value = askama::filters::escape(&value, askama::filters::Html)?.to_string();
+            self.0.with(name, value).map(HtmlSafeOutput)
         }
     }
 

@@ -15,6 +15,7 @@ use tracing::Instrument;
 use super::AppState;
 use super::problem::Problem;
 use crate::db::Readiness;
+use crate::language::Message;
 
 const BUCKETS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -40,7 +41,12 @@ pub async fn healthz() -> &'static str {
 /// The database is writable and no worker has been down for long. Migrations run before the server listens.
 pub async fn readyz(State(app_state): State<AppState>) -> Response {
     let unavailable = |code: &'static str, why: String| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, why).into_response()
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            code,
+            Message::verbatim(why),
+        )
+        .into_response()
     };
     if app_state.stopping.is_cancelled() {
         return unavailable("stopping", "the server is stopping".into());

@@ -1,22 +1,21 @@
 //! The HTML pages: one file per page, with its view structs beside the handler that fills them.
 //! Templates only choose and loop; computed values are methods of the structs. A partial does not depend on the viewer.
 
-use std::borrow::Cow;
-
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Datelike, Utc};
 
+use super::problem::Shown;
 use super::routes::Routes;
 use super::{AppState, LARGEST_UPLOAD, guard};
 use crate::domain::members::Role;
-use crate::language::{self, english, t};
+use crate::language::{self, t};
 
 pub mod account;
 pub mod accounts;
@@ -335,7 +334,7 @@ pub async fn render_problems(request: Request, next: Next) -> Response {
     let is_problem = kind == b"application/problem+json";
     let is_page = kind.starts_with(b"text/html") || kind.starts_with(b"text/vnd.turbo-stream");
     let mut response = match is_problem && asked {
-        true => problem_page(response, back).await,
+        true => problem_page(response, back),
         false => response,
     };
     if is_problem || is_page {
@@ -345,20 +344,17 @@ pub async fn render_problems(request: Request, next: Next) -> Response {
     response
 }
 
-async fn problem_page(response: Response, back: Option<String>) -> Response {
+fn problem_page(response: Response, back: Option<String>) -> Response {
     if response.status() == StatusCode::UNAUTHORIZED {
         let next: String =
             form_urlencoded::byte_serialize(back.as_deref().unwrap_or("/").as_bytes()).collect();
         return Redirect::to(&format!("/login?next={next}")).into_response();
     }
-    let (mut parts, body) = response.into_parts();
-    let form_data: serde_json::Value = to_bytes(body, 64 * 1024)
-        .await
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or_default();
-    let text = |key: &str| form_data[key].as_str().unwrap_or_default();
-    let html = problem::page(parts.status, text("code"), text("detail"));
+    let (mut parts, _) = response.into_parts();
+    let Some(shown) = parts.extensions.remove::<Shown>() else {
+        return Response::from_parts(parts, Body::empty());
+    };
+    let html = problem::page(parts.status, &shown);
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(
         header::CONTENT_TYPE,
@@ -367,11 +363,11 @@ async fn problem_page(response: Response, back: Option<String>) -> Response {
     Response::from_parts(parts, Body::from(html))
 }
 
-pub fn role(role: &Role) -> Cow<'static, str> {
-    t(match role {
-        Role::Admin => english("Admin"),
-        Role::Agent => english("Agent"),
-    })
+pub fn role(role: &Role) -> String {
+    match role {
+        Role::Admin => t!("Admin").translated(),
+        Role::Agent => t!("Agent").translated(),
+    }
 }
 
 #[derive(Template)]
@@ -384,19 +380,33 @@ pub struct Time {
 impl Time {
     /// Shown until the script formats the time in the viewer's time zone.
     fn fallback(&self) -> String {
+        let (clock, year) = (self.at.format("%H:%M").to_string(), self.at.year());
+        let (day, month0) = (self.at.day(), self.at.month0());
+        let (month, short_month) = (language::month(month0), language::short_month(month0));
         let form = match self.style {
-            "clock" => english("{clock} UTC"),
-            "date" => english("{month} {year}"),
-            "day" | "on" => english("{day} {short_month} {year}"),
-            "long" => english("{day} {month} {year}, {clock} UTC"),
-            _ => english("{day} {short_month}, {clock} UTC"),
+            "clock" => t!("{clock} UTC", clock = clock),
+            "date" => t!("{month} {year}", month = month, year = year),
+            "day" | "on" => t!(
+                "{day} {short_month} {year}",
+                day = day,
+                short_month = short_month,
+                year = year,
+            ),
+            "long" => t!(
+                "{day} {month} {year}, {clock} UTC",
+                day = day,
+                month = month,
+                year = year,
+                clock = clock,
+            ),
+            _ => t!(
+                "{day} {short_month}, {clock} UTC",
+                day = day,
+                short_month = short_month,
+                clock = clock,
+            ),
         };
-        t(form)
-            .replace("{clock}", &self.at.format("%H:%M").to_string())
-            .replace("{day}", &self.at.day().to_string())
-            .replace("{month}", &language::month(self.at.month0()))
-            .replace("{short_month}", &language::short_month(self.at.month0()))
-            .replace("{year}", &self.at.year().to_string())
+        form.translated()
     }
 }
 

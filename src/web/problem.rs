@@ -3,12 +3,13 @@
 use std::any::Any;
 use std::time::Duration;
 
-use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 
 use crate::error::{Error, Field};
+use crate::language::{Message, t};
 
 /// An error response (RFC 9457).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -21,7 +22,8 @@ pub struct Problem {
     #[serde(serialize_with = "as_number")]
     pub status: StatusCode,
     /// What is wrong and how to correct it, as a sentence for users.
-    pub detail: String,
+    #[schema(value_type = String)]
+    pub detail: Message,
     /// A stable code for programs.
     pub code: &'static str,
     /// With `validation_failed`: all invalid fields.
@@ -82,12 +84,12 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
 }
 
 impl Problem {
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, code: &'static str, detail: Message) -> Self {
         Self {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status,
-            detail: detail.into(),
+            detail,
             code,
             errors: Vec::new(),
             retry_after: (status == StatusCode::SERVICE_UNAVAILABLE)
@@ -103,13 +105,13 @@ impl From<Error> for Problem {
             // Details are logged but not disclosed.
             "internal" => {
                 tracing::error!(?error, "request failed");
-                "something went wrong here: it has been logged".into()
+                t!("something went wrong here: it has been logged")
             }
             "unavailable" => {
                 tracing::warn!(?error, "database unreachable");
-                "the database cannot be reached at the moment: try again shortly".into()
+                t!("the database cannot be reached at the moment: try again shortly")
             }
-            _ => error.to_string(),
+            _ => error.message(),
         };
         let mut problem = Self::new(status, code, detail);
         match error {
@@ -121,10 +123,21 @@ impl From<Error> for Problem {
     }
 }
 
+/// What a page shows of a problem: an extension of its response.
+#[derive(Clone)]
+pub struct Shown {
+    pub code: &'static str,
+    pub detail: Message,
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, retry_after) = (self.status, self.retry_after);
-        let mut response = (status, Json(self)).into_response();
+        let shown = Shown {
+            code: self.code,
+            detail: self.detail.clone(),
+        };
+        let mut response = (status, Extension(shown), Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -149,16 +162,18 @@ pub async fn replace_plain_text(answer: Response) -> Response {
         return answer;
     }
     let (code, detail) = match answer.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ("payload_too_large", "this is more than is taken here"),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            ("payload_too_large", t!("this is more than is taken here"))
+        }
         StatusCode::UNSUPPORTED_MEDIA_TYPE => (
             "unsupported_media_type",
-            "this is not of the kind that is taken here: see /api/docs",
+            t!("this is not of the kind that is taken here: see /api/docs"),
         ),
         StatusCode::UNPROCESSABLE_ENTITY => (
             "validation_failed",
-            "a field is missing or cannot be read: see /api/docs",
+            t!("a field is missing or cannot be read: see /api/docs"),
         ),
-        _ => ("malformed", "this cannot be read: see /api/docs"),
+        _ => ("malformed", t!("this cannot be read: see /api/docs")),
     };
     Problem::new(answer.status(), code, detail).into_response()
 }
@@ -167,7 +182,7 @@ pub async fn not_found() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "not_found",
-        "there is nothing at this address: see /api/docs",
+        t!("there is nothing at this address: see /api/docs"),
     )
 }
 
@@ -176,7 +191,7 @@ pub async fn method_not_allowed() -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
-        "this address is not for this method: see Allow, and /api/docs",
+        t!("this address is not for this method: see Allow, and /api/docs"),
     )
 }
 

@@ -21,6 +21,7 @@ use crate::domain::quarantine;
 use crate::domain::webhooks::{self, Outcome, Via};
 use crate::error::Error;
 use crate::ids::IntegrationId;
+use crate::language::t;
 use crate::providers::{Hook, Inbound, Kind, SignedRequest, StatusReport, WebhookEvent, twilio};
 
 /// A provider's request, unparsed: the signature covers its bytes.
@@ -59,10 +60,10 @@ impl axum::extract::FromRequest<AppState> for Call {
 
 fn unreadable(error: axum::Error) -> Problem {
     if error.into_inner().is::<http_body_util::LengthLimitError>() {
-        let detail = "a webhook is at most 256 kB";
+        let detail = t!("a webhook is at most 256 kB");
         return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail);
     }
-    let detail = "the body breaks off, or its chunks cannot be read";
+    let detail = t!("the body breaks off, or its chunks cannot be read");
     Problem::new(StatusCode::BAD_REQUEST, "malformed", detail)
 }
 
@@ -114,7 +115,7 @@ pub async fn twilio_status(
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
     }
-    Err(Error::NotFound("a message with this MessageSid").into())
+    Err(Error::NotFound(t!("a message with this MessageSid")).into())
 }
 
 /// The URL of one integration, configured at the provider by number sync.
@@ -150,16 +151,15 @@ async fn hand_over(
         Ok(WebhookEvent::Text(text)) => store(app_state, account, text).await,
         Ok(WebhookEvent::Report(report)) => match take_report(app_state, account, &report).await? {
             true => Ok(StatusCode::NO_CONTENT.into_response()),
-            false => Err(Error::NotFound("a message with this id").into()),
+            false => Err(Error::NotFound(t!("a message with this id")).into()),
         },
         Ok(WebhookEvent::Nothing) => {
-            let journal_detail = "an event of a kind that does not concern us";
-            webhooks::note(db, account, kind(hook), Outcome::Ignored, journal_detail).await?;
+            let detail = t!("an event of a kind that does not concern us");
+            webhooks::note(db, account, kind(hook), Outcome::Ignored, &detail).await?;
             Ok(StatusCode::OK.into_response())
         }
         Err(wrong) => {
-            let journal_detail = wrong.to_string();
-            webhooks::note(db, account, kind(hook), Outcome::Malformed, &journal_detail).await?;
+            webhooks::note(db, account, kind(hook), Outcome::Malformed, &wrong.0).await?;
             Err(malformed(wrong))
         }
     }
@@ -182,7 +182,7 @@ async fn of_integration(
         .integration(id)
         .await?
         .filter(|account| account.provider.kind() == provider);
-    Ok(account.ok_or(Error::NotFound("an integration at this address"))?)
+    Ok(account.ok_or(Error::NotFound(t!("an integration at this address")))?)
 }
 
 /// The account whose signature matches: several workspaces can have connected the same one.
@@ -193,7 +193,7 @@ async fn verified(
     accounts: Vec<Arc<Account>>,
 ) -> Result<Arc<Account>, Problem> {
     if accounts.is_empty() {
-        return Err(Error::NotFound("a number or an account like this").into());
+        return Err(Error::NotFound(t!("a number or an account like this")).into());
     }
     let mut ours = accounts.iter();
     match ours.find(|account| account.verifies(&call.signed())) {
@@ -220,12 +220,14 @@ async fn refused(
             Err(error) => return error.into(),
         }
     }
-    let detail = "the signature does not fit: is BASE_URL the very origin that is configured at the provider, are the credentials the current ones, and is this server's clock right?";
+    let detail = t!(
+        "the signature does not fit: is BASE_URL the very origin that is configured at the provider, are the credentials the current ones, and is this server's clock right?"
+    );
     Problem::new(StatusCode::FORBIDDEN, "bad_signature", detail)
 }
 
 fn malformed(wrong: crate::providers::Malformed) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "malformed", wrong.to_string())
+    Problem::new(StatusCode::BAD_REQUEST, "malformed", wrong.0)
 }
 
 async fn store(
@@ -234,10 +236,10 @@ async fn store(
     text: Inbound,
 ) -> Result<Response, Problem> {
     let Some(number) = account.number(text.to.as_str()) else {
-        let journal_detail = "a text to a number that is not among this integration’s";
+        let detail = t!("a text to a number that is not among this integration’s");
         let (kind, db) = (webhooks::Kind::Inbound, &app_state.app.db);
-        webhooks::note(db, account, kind, Outcome::Ignored, journal_detail).await?;
-        return Err(Error::NotFound("a number like this").into());
+        webhooks::note(db, account, kind, Outcome::Ignored, &detail).await?;
+        return Err(Error::NotFound(t!("a number like this")).into());
     };
     let stored = app_state
         .ingest

@@ -9,7 +9,7 @@ use crate::domain::credits::{self, LowBalance};
 use crate::domain::integrations::{self, Failed};
 use crate::error::Result;
 use crate::events::Event;
-use crate::language::{Language, count, in_language, replace_placeholder, t};
+use crate::language::{Language, Message, in_language, t, t_plural};
 use crate::mail::Mail;
 
 pub async fn run(app: App) {
@@ -65,23 +65,24 @@ async fn send_mail(app: &App, event: Event) -> Result<()> {
 
 fn low_credits(app: &App, agent: &LowBalance) -> Mail {
     let settings = app.config.public(&format!("/w/{}/settings", agent.slug));
-    let text = count(
+    let text = t_plural!(
         agent.left,
         "Hello {name},\n\nyou have {n} credit left in {workspace}: each text that you send takes one. \
          An admin of the workspace can top them up.\n\nNot to get this mail: {settings}\n",
         "Hello {name},\n\nyou have {n} credits left in {workspace}: each text that you send takes one. \
          An admin of the workspace can top them up.\n\nNot to get this mail: {settings}\n",
+        name = &agent.name,
+        workspace = &agent.workspace_name,
+        settings = settings,
     );
-    let text = replace_placeholder(&text, "settings", settings);
-    let subject = t("Your credits in {workspace} run low");
+    let subject = t!(
+        "Your credits in {workspace} run low",
+        workspace = &agent.workspace_name,
+    );
     Mail {
         to: agent.email.clone(),
-        subject: replace_placeholder(&subject, "workspace", &agent.workspace_name),
-        text: replace_placeholder(
-            &replace_placeholder(&text, "name", &agent.name),
-            "workspace",
-            &agent.workspace_name,
-        ),
+        subject: subject.translated(),
+        text: text.translated(),
     }
 }
 
@@ -89,23 +90,21 @@ fn integration_failed(app: &App, failed: &Failed, to: &str) -> Mail {
     let page = app
         .config
         .public(&format!("/w/{}/admin/integrations", failed.slug));
-    let text = t(
+    let text = t!(
         "Hello,\n\n{integration} does not take our texts any more: {reason}\n\nNothing is lost: they wait until it does. \
          Mend it and press “Check now” here:\n\n{page}\n",
+        integration = &failed.name,
+        reason = Message::from_stored(&failed.reason),
+        page = page,
     );
-    let text = replace_placeholder(
-        &replace_placeholder(&text, "page", page),
-        "reason",
-        t(&failed.reason),
-    );
-    let subject = replace_placeholder(
-        &t("Texts of {workspace} wait: {integration} needs attention"),
-        "workspace",
-        &failed.workspace_name,
+    let subject = t!(
+        "Texts of {workspace} wait: {integration} needs attention",
+        workspace = &failed.workspace_name,
+        integration = &failed.name,
     );
     Mail {
         to: to.into(),
-        subject: replace_placeholder(&subject, "integration", &failed.name),
-        text: replace_placeholder(&text, "integration", &failed.name),
+        subject: subject.translated(),
+        text: text.translated(),
     }
 }

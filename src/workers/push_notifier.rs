@@ -18,7 +18,7 @@ use crate::domain::pushes::{self, Due};
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{MessageId, WorkspaceId};
-use crate::language::{english, in_language, t};
+use crate::language::{in_language, t};
 use crate::push::{Address, Outcome};
 use crate::web::live::Hub;
 
@@ -159,7 +159,10 @@ async fn push_message(app: App, hub: Hub, calls: Arc<Semaphore>, due: Due, messa
 fn payload(due: &Due) -> serde_json::Value {
     let (title, body) = match &due.preview {
         Some((title, body)) => (Cow::Borrowed(title.as_str()), body.as_str()),
-        None => (t(english("New text")), due.workspace_name.as_str()),
+        None => (
+            t!("New text").translated().into(),
+            due.workspace_name.as_str(),
+        ),
     };
     json!({
         "title": title,

@@ -24,6 +24,7 @@ use crate::events::Event;
 use crate::fail_point;
 use crate::ids::IntegrationId;
 use crate::keys::OutgoingLink;
+use crate::language::t;
 use crate::providers::{self, ErrorClass, Outcome, Outgoing, PauseScope, Refusal, outcome};
 
 /// How soon messages queued by other servers, and expired leases, are noticed.
@@ -277,9 +278,9 @@ fn disconnected() -> Refusal {
     Refusal {
         class: ErrorClass::Permanent,
         code: "disconnected".into(),
-        text:
+        text: t!(
             "The sending number was given back, or its account disconnected, before this went out."
-                .into(),
+        ),
     }
 }
 
@@ -329,9 +330,9 @@ fn unreachable_media(text: &Outgoing, account: &Account) -> Option<providers::Re
     is_unreachable.then(|| providers::Refusal {
         class: providers::ErrorClass::Permanent,
         code: "media_unreachable".into(),
-        text: format!(
-            "{} cannot get the file from this server, which has no public address. An admin can set BASE_URL.",
-            provider.kind().name()
+        text: t!(
+            "{provider} cannot get the file from this server, which has no public address. An admin can set BASE_URL.",
+            provider = provider.kind().name(),
         ),
     })
 }

@@ -138,6 +138,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::language::Message;
 
     fn broken() -> Result<()> {
         std::panic::resume_unwind(Box::new("broken"))
@@ -153,7 +154,7 @@ mod tests {
             async move {
                 match start {
                     0 => broken(),
-                    1 => Err(crate::error::Error::NotFound("the table")),
+                    1 => Err(crate::error::Error::NotFound(Message::new("the table"))),
                     _ => {
                         well.notified().await;
                         Ok(())

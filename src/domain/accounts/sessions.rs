@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{SessionId, UserId, WorkspaceId};
 use crate::keys::ACCESS_TOKEN_LIFETIME;
+use crate::language::t;
 
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Two tabs may refresh concurrently with the same token: the second one is no reuse.
@@ -191,7 +192,7 @@ pub async fn end_session(db: &Db, user: &User, session: SessionId, caller: &Call
     .execute(tx.conn())
     .await?;
     if ended.rows_affected() == 0 {
-        return Err(Error::NotFound("the session"));
+        return Err(Error::NotFound(t!("the session")));
     }
     audit::record_everywhere(
         &mut tx,

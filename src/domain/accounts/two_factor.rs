@@ -17,6 +17,7 @@ use crate::db::purpose::{Credentials, SignIn};
 use crate::domain::audit::{self, AuditAction};
 use crate::error::{Error, Result};
 use crate::ids::{SessionId, UserId};
+use crate::language::t;
 
 /// What the authenticator app needs. It is shown until the first code confirms it.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -64,7 +65,7 @@ pub async fn begin(app: &App, user: &User) -> Result<Enrolment> {
     if kept.rows_affected() == 0 {
         return Err(Error::field(
             "two_factor",
-            "it is on already: switch it off first to set it up anew",
+            t!("it is on already: switch it off first to set it up anew"),
         ));
     }
     let otpauth_url = totp(&secret, &user.email)?
@@ -91,7 +92,9 @@ pub async fn confirm(
     if !is_right_now(app, user.id, &user.email, code).await? {
         return Err(Error::field(
             "code",
-            "this is not the app's current code: wait for the next one, and check the clock of your phone",
+            t!(
+                "this is not the app's current code: wait for the next one, and check the clock of your phone"
+            ),
         ));
     }
     let mut tx = app.db.system(SignIn).await?;
@@ -102,7 +105,7 @@ pub async fn confirm(
     .execute(tx.conn())
     .await?;
     if on.rows_affected() == 0 {
-        return Err(Error::field("code", "it is on already"));
+        return Err(Error::field("code", t!("it is on already")));
     }
     let codes = new_recovery_codes(&mut tx, user.id).await?;
     audit::record_everywhere(

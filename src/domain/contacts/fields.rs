@@ -13,7 +13,7 @@ use crate::domain::members::Admin;
 use crate::domain::string_enum;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::ids::{FieldId, WorkspaceId};
-use crate::language::{english, replace_placeholder};
+use crate::language::{Message, t};
 use crate::sheet::dates;
 
 string_enum!(#[schema(as = ContactFieldKind)]
@@ -29,12 +29,12 @@ Kind {
 impl Kind {
     pub const ALL: [Self; 4] = [Self::Text, Self::Number, Self::Date, Self::Choice];
 
-    pub fn label(self) -> &'static str {
+    pub fn label(self) -> Message {
         match self {
-            Self::Text => english("Text"),
-            Self::Number => english("Number"),
-            Self::Date => english("Date"),
-            Self::Choice => english("One of a list"),
+            Self::Text => t!("Text"),
+            Self::Number => t!("Number"),
+            Self::Date => t!("Date"),
+            Self::Choice => t!("One of a list"),
         }
     }
 }
@@ -105,7 +105,7 @@ async fn find(tx: &mut WorkspaceTx, id: FieldId) -> Result<Field> {
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or(Error::NotFound("the field"))
+    .ok_or(Error::NotFound(t!("the field")))
 }
 
 pub async fn create(tx: &mut WorkspaceTx, _: &Admin, draft: Draft) -> Result<Field> {
@@ -116,7 +116,7 @@ pub async fn create(tx: &mut WorkspaceTx, _: &Admin, draft: Draft) -> Result<Fie
         .require(
             others.len() < COUNT_LIMIT,
             "name",
-            "a workspace has at most 30 fields",
+            t!("a workspace has at most 30 fields"),
         )
         .finish()?;
     let field = sqlx::query_as!(
@@ -188,7 +188,7 @@ pub async fn uses(tx: &mut WorkspaceTx, field: &Field) -> Result<i64> {
 }
 
 fn name_taken() -> Error {
-    Error::field("name", "there is a field with this name already")
+    Error::field("name", t!("there is a field with this name already"))
 }
 
 async fn record(tx: &mut WorkspaceTx, before: Option<&Field>, after: Option<&Field>) -> Result<()> {
@@ -209,7 +209,7 @@ pub(super) fn read_name(name: &str) -> Result<String> {
         .require(
             (1..=40).contains(&name.chars().count()) && !name.contains(|c: char| c.is_control()),
             "name",
-            "1 to 40 characters",
+            t!("1 to 40 characters"),
         )
         .finish()?;
     Ok(name)
@@ -233,17 +233,17 @@ fn read_choices(kind: Kind, choices: Vec<String>) -> Result<Vec<String>> {
         .require(
             kind != Kind::Choice || (1..=50).contains(&read.len()),
             "choices",
-            "1 to 50 choices",
+            t!("1 to 50 choices"),
         )
         .require(
             kind == Kind::Choice || read.is_empty(),
             "choices",
-            "only a field of the kind `choice` has these",
+            t!("only a field of the kind `choice` has these"),
         )
         .require(
             read.iter().all(is_clean),
             "choices",
-            "at most 60 characters each",
+            t!("at most 60 characters each"),
         )
         .finish()?;
     Ok(read)
@@ -275,35 +275,27 @@ fn key_of(name: &str, others: &[Field]) -> String {
 
 impl Field {
     /// Normalizes `text` for storage; `None` if it is empty. The error says which format is expected.
-    pub fn read(&self, text: &str) -> Result<Option<String>, String> {
+    pub fn read(&self, text: &str) -> Result<Option<String>, Message> {
         self.read_as(text, dates::Order::Unknown)
     }
 
     /// The same for a table cell: the date order comes from the column or the country.
-    pub fn read_as(&self, text: &str, order: dates::Order) -> Result<Option<String>, String> {
+    pub fn read_as(&self, text: &str, order: dates::Order) -> Result<Option<String>, Message> {
         let text = text.trim();
         if text.is_empty() {
             return Ok(None);
         }
         let read = match self.kind {
-            Kind::Text if text.chars().count() > LENGTH_LIMIT => {
-                Err(english("at most 500 characters").into())
-            }
-            Kind::Text if text.contains('\0') => Err(english("no NUL characters").into()),
+            Kind::Text if text.chars().count() > LENGTH_LIMIT => Err(t!("at most 500 characters")),
+            Kind::Text if text.contains('\0') => Err(t!("no NUL characters")),
             Kind::Text => Ok(text.to_owned()),
-            Kind::Number => {
-                number(text).ok_or_else(|| english("a number, such as 12 or 3.5").into())
-            }
-            Kind::Date => {
-                date(text, order).ok_or_else(|| english("a day, such as 2026-11-23").into())
-            }
+            Kind::Number => number(text).ok_or_else(|| t!("a number, such as 12 or 3.5")),
+            Kind::Date => date(text, order).ok_or_else(|| t!("a day, such as 2026-11-23")),
             Kind::Choice => {
                 let is_match = |choice: &&String| choice.to_lowercase() == text.to_lowercase();
                 let found = self.choices.iter().find(is_match).cloned();
                 let choices = || self.choices.join(", ");
-                found.ok_or_else(|| {
-                    replace_placeholder(english("one of: {choices}"), "choices", choices())
-                })
+                found.ok_or_else(|| t!("one of: {choices}", choices = choices()))
             }
         };
         read.map(Some)
@@ -351,12 +343,21 @@ pub(super) async fn read(tx: &mut WorkspaceTx, values: Values) -> Result<Values>
     for (key, value) in values {
         let Some(field) = fields.iter().find(|field| field.key == key) else {
             let known: Vec<_> = fields.iter().map(|field| field.key.as_str()).collect();
-            let message = format!("there is no field “{key}”, but: {}", known.join(", "));
+            let message = t!(
+                "there is no field “{key}”, but: {fields}",
+                key = key,
+                fields = known.join(", "),
+            );
             return Err(Error::field("custom_fields", message));
         };
         let value = field
             .read(value.as_deref().unwrap_or_default())
-            .map_err(|wrong| Error::field("custom_fields", format!("{}: {wrong}", field.name)))?;
+            .map_err(|wrong| {
+                Error::field(
+                    "custom_fields",
+                    t!("{field}: {wrong}", field = &field.name, wrong = wrong),
+                )
+            })?;
         read.insert(key, value);
     }
     Ok(read)

@@ -27,7 +27,7 @@ use crate::domain::members::Admin;
 use crate::domain::{string_enum, workspaces};
 use crate::error::{Check, Error, Result};
 use crate::ids::{ImportId, TagId, UserId, WorkspaceId};
-use crate::language::english;
+use crate::language::{Message, t};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone::Region;
 use crate::sheet::heads::{self, Head};
@@ -61,11 +61,11 @@ string_enum!(
 impl Duplicates {
     pub const ALL: [Self; 3] = [Self::Fill, Self::Update, Self::Skip];
 
-    pub fn label(self) -> &'static str {
+    pub fn label(self) -> Message {
         match self {
-            Self::Fill => english("Fill in what is empty"),
-            Self::Update => english("Replace what is there"),
-            Self::Skip => english("Leave them as they are"),
+            Self::Fill => t!("Fill in what is empty"),
+            Self::Update => t!("Replace what is there"),
+            Self::Skip => t!("Leave them as they are"),
         }
     }
 }
@@ -110,7 +110,8 @@ pub struct Import {
     /// What the import skips or changes, counted before it starts.
     #[schema(value_type = Vec<Problem>)]
     pub problems: Json<Vec<Problem>>,
-    pub failure: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub failure: Option<Message>,
     pub created_by: Option<UserId>,
     pub created_by_name: String,
     pub created_at: DateTime<Utc>,
@@ -201,7 +202,7 @@ pub async fn upload(
         admin.name,
         file,
         json!(checked.forms),
-        json!(checked.problems),
+        problems::stored(&checked.problems),
         checked.left_out,
     )
     .execute(tx.conn())
@@ -254,12 +255,12 @@ fn read(file: &[u8], encoding: Option<&'static Encoding>, region: &str) -> Resul
         region: Some(region),
     };
     let sheet =
-        sheet::read(file, reading).map_err(|wrong| Error::field("file", wrong.to_string()))?;
+        sheet::read(file, reading).map_err(|wrong| Error::field("file", wrong.message()))?;
     Check::default()
         .require(
             !sheet.rows.is_empty(),
             "file",
-            "there are no rows below the names of the columns",
+            t!("there are no rows below the names of the columns"),
         )
         .finish()?;
     Ok(sheet)
@@ -272,7 +273,9 @@ pub fn parse_encoding(name: Option<&str>) -> Result<Option<&'static Encoding>> {
         decode::named(name).ok_or_else(|| {
             Error::field(
                 "encoding",
-                "there is no such encoding: such as UTF-8, windows-1252, macintosh or Shift_JIS",
+                t!(
+                    "there is no such encoding: such as UTF-8, windows-1252, macintosh or Shift_JIS"
+                ),
             )
         })
     })
@@ -302,12 +305,12 @@ fn check_rows(sheet: &Sheet, mapping: &[String], region: &str, fields: &[Field])
             Ok(read) => {
                 tally.numbers += read.others.len();
                 for cell in skipped {
-                    tally.cell(cell.index, row.line, &cell.text, &cell.reason);
+                    tally.cell(cell.index, row.line, &cell.text, cell.reason);
                 }
             }
             // No column is mapped as the phone number yet.
             Err(_) if !mapping.iter().any(|what| what == "phone_number") => {}
-            Err(reason) => tally.row(row.line, &reason),
+            Err(reason) => tally.row(row.line, reason),
         }
     }
     let left_out = tally.left_out();
@@ -346,7 +349,7 @@ pub async fn keep_refused(
     admin: &Admin,
     file_name: &str,
     sheet: &Sheet,
-    rows: Vec<(&sheet::SheetRow, String)>,
+    rows: Vec<(&sheet::SheetRow, Message)>,
 ) -> Result<ImportId> {
     let id = ImportId::new();
     let is_phone = |column: &String| matches!(heads::read(column), Some(Head::Phone(_)));
@@ -368,7 +371,7 @@ pub async fn keep_refused(
         total(sheet),
         refused,
         admin.name,
-        json!(problems::of_sheet(sheet)),
+        problems::stored(&problems::of_sheet(sheet)),
     )
     .execute(tx.conn())
     .await?;
@@ -379,7 +382,7 @@ pub async fn keep_refused(
             id as _,
             &rows.iter().map(|(row, _)| i32::try_from(row.line).unwrap_or(i32::MAX)).collect::<Vec<_>>(),
             &rows.iter().map(|(row, _)| json!(row.cells)).collect::<Vec<_>>(),
-            &rows.iter().map(|(_, reason)| reason.clone()).collect::<Vec<_>>(),
+            &rows.iter().map(|(_, reason)| reason.stored()).collect::<Vec<_>>(),
         )
         .execute(tx.conn())
         .await?;
@@ -472,24 +475,27 @@ fn resolve_name_columns(columns: &[String], mapping: &mut [String]) {
     mapping[index] = half.into();
 }
 
-pub fn targets(fields: &[Field]) -> Vec<(String, String)> {
+pub fn targets(fields: &[Field]) -> Vec<(String, Message)> {
     let fixed = [
-        ("phone_number", english("Phone number")),
-        ("other_number", english("Another number, for the notes")),
-        ("name", english("Name")),
-        ("first_name", english("First name")),
-        ("middle_name", english("Middle name")),
-        ("last_name", english("Last name")),
-        ("organization", english("Organization")),
-        ("email", english("E-mail")),
-        ("notes", english("Notes")),
-        ("tags", english("Tags")),
+        ("phone_number", t!("Phone number")),
+        ("other_number", t!("Another number, for the notes")),
+        ("name", t!("Name")),
+        ("first_name", t!("First name")),
+        ("middle_name", t!("Middle name")),
+        ("last_name", t!("Last name")),
+        ("organization", t!("Organization")),
+        ("email", t!("E-mail")),
+        ("notes", t!("Notes")),
+        ("tags", t!("Tags")),
     ];
-    let own = fields
-        .iter()
-        .map(|field| (format!("field:{}", field.key), field.name.clone()));
+    let own = fields.iter().map(|field| {
+        (
+            format!("field:{}", field.key),
+            Message::verbatim(&field.name),
+        )
+    });
     fixed
-        .map(|(what, label)| (what.to_owned(), label.to_owned()))
+        .map(|(what, label)| (what.to_owned(), label))
         .into_iter()
         .chain(own)
         .collect()
@@ -551,7 +557,7 @@ pub async fn update_mapping(
     };
     region
         .parse::<Region>()
-        .map_err(|_| Error::field("region", "the two letters of a country, such as US"))?;
+        .map_err(|_| Error::field("region", t!("the two letters of a country, such as US")))?;
     let encoding = parse_encoding(wanted.encoding.as_deref())?
         .map_or(import.encoding.clone(), |encoding| {
             encoding.name().to_owned()
@@ -622,7 +628,7 @@ pub async fn update_mapping(
         duplicates as _,
         total(&sheet),
         json!(checked.forms),
-        json!(checked.problems),
+        problems::stored(&checked.problems),
         checked.left_out,
     )
     .execute(tx.conn())
@@ -643,28 +649,31 @@ fn check_mapping(mapping: &[String], columns: usize, fields: &[Field]) -> Result
         .require(
             mapping.len() == columns,
             "mapping",
-            format!("one entry for each of the {columns} columns, in their order"),
+            t!(
+                "one entry for each of the {columns} columns, in their order",
+                columns = columns,
+            ),
         )
         .require(
             unknown.is_none(),
             "mapping",
-            format!(
-                "there is nothing called “{}”",
-                unknown.map_or("", String::as_str)
+            t!(
+                "there is nothing called “{name}”",
+                name = unknown.map_or("", String::as_str),
             ),
         )
         .require(
             twice.is_none(),
             "mapping",
-            format!(
-                "only one column can be {}",
-                twice.map_or("", |(_, label)| label)
+            t!(
+                "only one column can be {target}",
+                target = twice.map_or_else(|| Message::verbatim(""), |(_, label)| label.clone()),
             ),
         )
         .require(
             count("phone_number") > 0,
             "mapping",
-            "say which column is the phone number: no contact is without one",
+            t!("say which column is the phone number: no contact is without one"),
         )
         .finish()
 }
@@ -681,7 +690,7 @@ pub async fn find(tx: &mut WorkspaceTx, _: &Admin, id: ImportId) -> Result<Impor
     .fetch_optional(tx.conn())
     .await?
     .map(Import::with_messages)
-    .ok_or(Error::NotFound("the import"))
+    .ok_or(Error::NotFound(t!("the import")))
 }
 
 pub async fn list(tx: &mut WorkspaceTx, _: &Admin, span: &Span) -> Result<Page<Import>> {
@@ -721,7 +730,7 @@ pub async fn first_rows(tx: &mut WorkspaceTx, _: &Admin, id: ImportId) -> Result
 pub struct Refused {
     pub line: i32,
     pub cells: Vec<String>,
-    pub reason: String,
+    pub reason: Message,
 }
 
 pub async fn refused(
@@ -743,7 +752,7 @@ pub async fn refused(
         .map(|row| Refused {
             line: row.line,
             cells: row.cells.0,
-            reason: row.reason.unwrap_or_default(),
+            reason: Message::from_stored(&row.reason.unwrap_or_default()),
         })
         .collect())
 }
@@ -763,7 +772,7 @@ pub async fn refused_table(tx: &mut WorkspaceTx, admin: &Admin, id: ImportId) ->
                 *cell = sheet::dialled_text(cell);
             }
         }
-        cells.extend([refused.line.to_string(), refused.reason]);
+        cells.extend([refused.line.to_string(), refused.reason.english()]);
         rows.push(cells);
     }
     Ok([sheet::MARK, &sheet::lines(rows.iter().map(Vec::as_slice))].concat())

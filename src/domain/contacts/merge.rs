@@ -18,6 +18,7 @@ use crate::domain::members::Member;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, WorkspaceId};
+use crate::language::t;
 use crate::unicode::composed;
 
 mod conversations;
@@ -127,11 +128,11 @@ async fn check_visible(tx: &mut WorkspaceTx, survivor: ContactId, merged: Contac
     if survivor == merged {
         return Err(Error::field(
             "contact_id",
-            "another contact: one cannot be merged with itself",
+            t!("another contact: one cannot be merged with itself"),
         ));
     }
     find(tx, merged).await.map_err(|error| match error {
-        Error::NotFound(_) => Error::NotFound("the contact who is to go"),
+        Error::NotFound(_) => Error::NotFound(t!("the contact who is to go")),
         error => error,
     })?;
     Ok(())
@@ -161,7 +162,7 @@ async fn lock_both(
     merged: ContactId,
 ) -> Result<(Contact, Contact)> {
     if !lock::with_conversations(tx, workspace, &[survivor, merged]).await? {
-        return Err(Error::NotFound("the contact"));
+        return Err(Error::NotFound(t!("the contact")));
     }
     let sees_all = sqlx::query_scalar!(
         r#"select sees_all_conversations_of(array[$1::uuid, $2::uuid]) as "sees_all!""#,

@@ -18,6 +18,7 @@ use crate::domain::members::Member;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, WorkspaceId};
+use crate::language::t;
 
 /// What would be deleted, and what would stay.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -81,7 +82,7 @@ async fn try_remove(app: &App, member: &Member, id: ContactId) -> Result<()> {
     let contact = find(&mut tx, id).await?;
     let mut tx = tx.with_system_rights(Contacts).await?;
     if !lock::with_conversations(&mut tx, workspace, &[id]).await? {
-        return Err(Error::NotFound("the contact"));
+        return Err(Error::NotFound(t!("the contact")));
     }
     let removal = count(tx.conn(), member, id).await?;
     if !removal.may_remove {

@@ -12,7 +12,7 @@ use crate::domain::{contacts, string_enum};
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, TagId};
-use crate::language::english;
+use crate::language::{Message, t};
 
 string_enum!(#[schema(as = TagColor)]
 Color {
@@ -40,17 +40,17 @@ impl Color {
         Self::Pink,
     ];
 
-    pub fn label(self) -> &'static str {
+    pub fn label(self) -> Message {
         match self {
-            Self::Gray => english("Gray"),
-            Self::Red => english("Red"),
-            Self::Orange => english("Orange"),
-            Self::Yellow => english("Yellow"),
-            Self::Green => english("Green"),
-            Self::Teal => english("Teal"),
-            Self::Blue => english("Blue"),
-            Self::Purple => english("Purple"),
-            Self::Pink => english("Pink"),
+            Self::Gray => t!("Gray"),
+            Self::Red => t!("Red"),
+            Self::Orange => t!("Orange"),
+            Self::Yellow => t!("Yellow"),
+            Self::Green => t!("Green"),
+            Self::Teal => t!("Teal"),
+            Self::Blue => t!("Blue"),
+            Self::Purple => t!("Purple"),
+            Self::Pink => t!("Pink"),
         }
     }
 
@@ -130,11 +130,11 @@ async fn find(tx: &mut WorkspaceTx, id: TagId) -> Result<Tag> {
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or(Error::NotFound("the tag"))
+    .ok_or(Error::NotFound(t!("the tag")))
 }
 
 fn name_taken() -> Error {
-    Error::field("name", "there is a tag with this name already")
+    Error::field("name", t!("there is a tag with this name already"))
 }
 
 pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Tag> {
@@ -180,7 +180,7 @@ async fn refuse_too_many(tx: &mut WorkspaceTx) -> Result<()> {
         .require(
             count < COUNT_LIMIT,
             "name",
-            "a workspace has at most 500 tags: delete one that nobody needs",
+            t!("a workspace has at most 500 tags: delete one that nobody needs"),
         )
         .finish()
 }

@@ -10,7 +10,7 @@ use crate::db::{Db, WorkspaceTx};
 use crate::domain::string_enum;
 use crate::error::Result;
 use crate::ids::{ActivityId, ConversationId, UserId, WorkspaceId};
-use crate::language::{english, replace_placeholder, t};
+use crate::language::{Message, Value, t};
 use crate::listing::{Cursor, Page, Span, page};
 
 string_enum!(#[schema(as = ConversationEventKind)]
@@ -71,66 +71,86 @@ impl Activity {
         self.actor_id.is_some() && self.actor_id == self.assignee_id
     }
 
-    /// Who changed the assignment, and when, for a refusal. In English, because the refusal is translated where it is
-    /// shown. Words separate the placeholders, or the translation could not tell where a name ends.
-    pub(super) fn assignment_sentence(&self, ago: &str) -> String {
-        let sentence = match (self.kind, self.was_taken()) {
-            (Kind::Assigned, true) => english("{who} took it {ago}"),
-            (Kind::Assigned, false) => english("{ago}, {who} assigned it to {whom}"),
-            (_, true) => english("{who} let go of it {ago}"),
-            (_, false) => english("{ago}, {who} took it from {whom}"),
-        };
-        let sentence = replace_placeholder(sentence, "ago", ago);
-        let sentence = replace_placeholder(&sentence, "who", &self.actor_name);
-        replace_placeholder(
-            &sentence,
-            "whom",
-            self.assignee_name.as_deref().unwrap_or_default(),
-        )
+    /// Who changed the assignment, and when, for a refusal.
+    pub(super) fn assignment_sentence(&self, ago: Message) -> Message {
+        let who = &self.actor_name;
+        let whom = self.assignee_name.as_deref().unwrap_or_default();
+        match (self.kind, self.was_taken()) {
+            (Kind::Assigned, true) => t!("{who} took it {ago}", who = who, ago = ago),
+            (Kind::Assigned, false) => t!(
+                "{ago}, {who} assigned it to {whom}",
+                ago = ago,
+                who = who,
+                whom = whom,
+            ),
+            (_, true) => t!("{who} let go of it {ago}", who = who, ago = ago),
+            (_, false) => t!(
+                "{ago}, {who} took it from {whom}",
+                ago = ago,
+                who = who,
+                whom = whom,
+            ),
+        }
     }
 
-    /// What happened, in the viewer's language. The time of a snooze is left to the browser.
-    pub fn sentence(&self) -> String {
-        let who = match self.actor_name.as_str() {
-            "" => t("Somebody who left"),
+    /// What happened. The time of a snooze is left to the browser.
+    pub fn sentence(&self) -> Message {
+        let who: Value = match self.actor_name.as_str() {
+            "" => t!("Somebody who left").into(),
             name => name.into(),
         };
-        let whom = match &self.assignee_name {
+        let whom: Value = match &self.assignee_name {
             Some(name) => name.into(),
-            None => t("somebody"),
+            None => t!("somebody").into(),
         };
         let before = self.previous_name.as_deref();
-        let sentence = match (self.kind, self.cause) {
+        match (self.kind, self.cause) {
             (Kind::Assigned, _) => match (before, self.was_taken()) {
-                (None, true) => t("{who} took this"),
-                (Some(_), true) => t("{who} took this over from {before}"),
-                (None, false) => t("{who} assigned this to {whom}"),
-                (Some(_), false) => t("{who} reassigned this from {before} to {whom}"),
+                (None, true) => t!("{who} took this", who = who),
+                (Some(before), true) => {
+                    t!(
+                        "{who} took this over from {before}",
+                        who = who,
+                        before = before
+                    )
+                }
+                (None, false) => t!("{who} assigned this to {whom}", who = who, whom = whom),
+                (Some(before), false) => t!(
+                    "{who} reassigned this from {before} to {whom}",
+                    who = who,
+                    before = before,
+                    whom = whom,
+                ),
             },
-            (Kind::Unassigned, _) if self.was_taken() => t("{who} let go of this"),
-            (Kind::Unassigned, _) => t("{who} took this from {whom}: nobody has it"),
-            (Kind::Pending, _) => t("{who} marked this as pending"),
-            (Kind::Done, _) => t("{who} marked this as done"),
-            (Kind::Reopened, Some(Cause::Text)) => t("Reopened by a new text"),
-            (Kind::Reopened, _) => t("{who} reopened this"),
-            (Kind::Snoozed, _) => t("{who} snoozed this until"),
-            (Kind::Woken, Some(Cause::Text)) => t("Woken by a new text"),
-            (Kind::Woken, Some(_)) => t("Back from being snoozed"),
-            (Kind::Woken, None) => t("{who} woke this"),
-            (Kind::OptedOut, Some(Cause::Text)) => t("They opted out"),
-            (Kind::OptedOut, Some(Cause::Provider)) => t("The carrier says that they opted out"),
-            (Kind::OptedOut, Some(Cause::Import)) => t("{who} imported that they opted out"),
-            (Kind::OptedOut, _) => t("{who} opted them out"),
-            (Kind::OptedIn, Some(Cause::Text)) => t("They opted in again"),
-            (Kind::OptedIn, Some(Cause::Provider)) => {
-                t("The carrier says that they opted in again")
+            (Kind::Unassigned, _) if self.was_taken() => t!("{who} let go of this", who = who),
+            (Kind::Unassigned, _) => t!(
+                "{who} took this from {whom}: nobody has it",
+                who = who,
+                whom = whom,
+            ),
+            (Kind::Pending, _) => t!("{who} marked this as pending", who = who),
+            (Kind::Done, _) => t!("{who} marked this as done", who = who),
+            (Kind::Reopened, Some(Cause::Text)) => t!("Reopened by a new text"),
+            (Kind::Reopened, _) => t!("{who} reopened this", who = who),
+            (Kind::Snoozed, _) => t!("{who} snoozed this until", who = who),
+            (Kind::Woken, Some(Cause::Text)) => t!("Woken by a new text"),
+            (Kind::Woken, Some(_)) => t!("Back from being snoozed"),
+            (Kind::Woken, None) => t!("{who} woke this", who = who),
+            (Kind::OptedOut, Some(Cause::Text)) => t!("They opted out"),
+            (Kind::OptedOut, Some(Cause::Provider)) => t!("The carrier says that they opted out"),
+            (Kind::OptedOut, Some(Cause::Import)) => {
+                t!("{who} imported that they opted out", who = who)
             }
-            (Kind::OptedIn, Some(Cause::Import)) => t("{who} imported that they opted in again"),
-            (Kind::OptedIn, _) => t("{who} opted them in again"),
-        };
-        let sentence = replace_placeholder(&sentence, "who", who);
-        let sentence = replace_placeholder(&sentence, "whom", whom);
-        replace_placeholder(&sentence, "before", before.unwrap_or_default())
+            (Kind::OptedOut, _) => t!("{who} opted them out", who = who),
+            (Kind::OptedIn, Some(Cause::Text)) => t!("They opted in again"),
+            (Kind::OptedIn, Some(Cause::Provider)) => {
+                t!("The carrier says that they opted in again")
+            }
+            (Kind::OptedIn, Some(Cause::Import)) => {
+                t!("{who} imported that they opted in again", who = who)
+            }
+            (Kind::OptedIn, _) => t!("{who} opted them in again", who = who),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::domain::members::Admin;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{IntegrationId, WorkspaceId};
+use crate::language::t;
 use crate::providers::Provider;
 
 /// How long replaced credentials verify webhooks.
@@ -52,7 +53,7 @@ pub async fn update(
                 (1..=80).contains(&name.chars().count()) && !name.contains('\0')
             }),
             "name",
-            "1 to 80 characters",
+            t!("1 to 80 characters"),
         )
         .finish()?;
     let fresh = match &change.credentials {
@@ -72,7 +73,7 @@ pub async fn update(
     .on_constraint("integrations_account_once", || {
         Error::field(
             "is_active",
-            "this account is connected a second time and in use there: switch that one off first",
+            t!("this account is connected a second time and in use there: switch that one off first"),
         )
     })?;
     if let Some(provider) = &fresh {
@@ -123,7 +124,7 @@ async fn checked(
     if provider.account() != known.account {
         return Err(Error::field(
             "credentials",
-            "these are of another account: connect that one by itself",
+            t!("these are of another account: connect that one by itself"),
         ));
     }
     provider.validate().await?;

@@ -19,6 +19,7 @@ use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId, WorkspaceId};
 use crate::keys::MasterKeys;
+use crate::language::t;
 use crate::providers::{self, Provider, RemoteNumber};
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -94,13 +95,13 @@ fn open(app: &App, form: &Connect) -> Result<Box<dyn Provider>> {
     let kind: providers::Kind = form
         .provider
         .parse()
-        .map_err(|wrong: providers::UnknownKind| Error::field("provider", wrong.to_string()))?;
+        .map_err(|wrong: providers::UnknownKind| Error::field("provider", wrong.message()))?;
     let is_name = |name: &str| name.trim().chars().count() <= 80 && !name.contains('\0');
     Check::default()
         .require(
             form.name.as_deref().is_none_or(is_name),
             "name",
-            "at most 80 characters",
+            t!("at most 80 characters"),
         )
         .finish()?;
     let credentials = match &form.credentials {
@@ -140,7 +141,7 @@ pub(crate) async fn insert(
     .on_constraint("integrations_account_once", || {
         Error::field(
             "credentials",
-            "this account is connected already: see the list of integrations",
+            t!("this account is connected already: see the list of integrations"),
         )
     })?;
     Ok(())
@@ -225,7 +226,7 @@ async fn configure(
                   where id = $1",
                 number as _,
                 delivery.state as _,
-                delivery.detail,
+                delivery.detail as _,
                 delivery.previous,
             )
             .execute(tx.conn())
@@ -274,7 +275,7 @@ pub async fn import(
         .ok_or_else(|| {
             Error::field(
                 "TWILIO_PHONE_NUMBER",
-                "this account has no such number; write it as +15105550100",
+                t!("this account has no such number; write it as +15105550100"),
             )
         })?;
     let default = numbers::NumberChange {

@@ -6,6 +6,7 @@ use futures_util::{Stream, StreamExt, stream};
 
 use crate::app::App;
 use crate::domain::numbers::WebhookState;
+use crate::language::{Message, t};
 use crate::providers::{self, Provider, RemoteNumber, Webhook, WebhookUrls};
 
 pub(super) const CONCURRENCY: usize = 6;
@@ -15,7 +16,7 @@ pub(super) const CONCURRENCY: usize = 6;
 pub(super) struct Delivery {
     pub state: WebhookState,
     /// What overrides it, or why it could not be set.
-    pub detail: Option<String>,
+    pub detail: Option<Message>,
     /// The webhook before ours.
     pub previous: Option<String>,
     /// Whether anything at the provider was changed.
@@ -86,7 +87,7 @@ pub(super) async fn deliver_to_us(
         Ok(Webhook::Configured { previous }) => (WebhookState::Configured, None, previous, true),
         Ok(Webhook::Unchanged) => (WebhookState::Configured, None, None, false),
         Ok(Webhook::Shadowed { by }) => (WebhookState::Shadowed, Some(by), None, false),
-        Err(error) => (WebhookState::Failed, Some(error.to_string()), None, false),
+        Err(error) => (WebhookState::Failed, Some(error.message()), None, false),
     };
     Some(Delivery {
         state,
@@ -103,9 +104,9 @@ pub(super) fn unreachable_url(
     urls: &WebhookUrls,
 ) -> Option<providers::Error> {
     (!provider.reaches(&urls.inbound)).then(|| {
-        providers::Error::Unreachable(format!(
-            "The provider cannot reach {}: set BASE_URL to a public address.",
-            app.config.public("")
+        providers::Error::Unreachable(t!(
+            "The provider cannot reach {url}: set BASE_URL to a public address.",
+            url = app.config.public(""),
         ))
     })
 }

@@ -17,6 +17,7 @@ use crate::domain::string_enum;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::NumberId;
+use crate::language::{Message, t};
 use crate::providers::{self, RemoteNumber, Route, Shadow};
 
 string_enum!(
@@ -57,7 +58,8 @@ pub struct Finding {
     pub subject: Subject,
     pub state: State,
     /// What was found, and how to fix it.
-    pub sentence: String,
+    #[schema(value_type = String)]
+    pub sentence: Message,
     /// When it was last observed.
     pub at: Option<DateTime<Utc>>,
 }
@@ -86,7 +88,7 @@ pub async fn examine(
         findings.push(finding(
             Subject::Number,
             State::Broken,
-            "The account has no such number any more. What was said through it stays. If it is back, sync.",
+            t!("The account has no such number any more. What was said through it stays. If it is back, sync."),
         ));
     } else {
         let integration = find(&mut tx, &app.config, number.integration_id).await?;
@@ -96,20 +98,20 @@ pub async fn examine(
             _ if is_well => finding(
                 Subject::Account,
                 State::Good,
-                "The provider takes our texts.",
+                t!("The provider takes our texts."),
             ),
             (true, reason) => finding(
                 Subject::Account,
                 State::Broken,
-                format!(
-                    "{} Mend it, then press “Check now” under Integrations.",
-                    reason.unwrap_or_default()
+                t!(
+                    "{reason} Mend it, then press “Check now” under Integrations.",
+                    reason = reason.unwrap_or_else(|| Message::verbatim("")),
                 ),
             ),
             (false, _) => finding(
                 Subject::Account,
                 State::Broken,
-                "The integration is switched off. Switch it on under Integrations.",
+                t!("The integration is switched off. Switch it on under Integrations."),
             ),
         });
         if integration.is_active {
@@ -149,11 +151,11 @@ async fn provider_number_id(tx: &mut WorkspaceTx, id: NumberId) -> Result<String
     .await?)
 }
 
-fn finding(subject: Subject, state: State, sentence: impl Into<String>) -> Finding {
+fn finding(subject: Subject, state: State, sentence: Message) -> Finding {
     Finding {
         subject,
         state,
-        sentence: sentence.into(),
+        sentence,
         at: None,
     }
 }
@@ -163,16 +165,19 @@ fn route_findings(answer: providers::Result<Option<Route>>, number: &Number) -> 
     let route = match answer {
         Ok(Some(route)) => route,
         Ok(None) if number.status == numbers::Status::Pending => {
-            let waits = "The provider is still setting it up. Sync in a few minutes.";
+            let waits = t!("The provider is still setting it up. Sync in a few minutes.");
             return vec![finding(Subject::Number, State::Attention, waits)];
         }
         Ok(None) => {
             let gone =
-                "The account has no such number any more. Sync, so that nobody sends from it.";
+                t!("The account has no such number any more. Sync, so that nobody sends from it.");
             return vec![finding(Subject::Number, State::Broken, gone)];
         }
         Err(error) => {
-            let unknown = format!("Where its texts go is not known now: {error}");
+            let unknown = t!(
+                "Where its texts go is not known now: {error}",
+                error = error.message(),
+            );
             return vec![finding(Subject::Webhook, State::Attention, unknown)];
         }
     };
@@ -181,20 +186,28 @@ fn route_findings(answer: providers::Result<Option<Route>>, number: &Number) -> 
         (_, Some(by)) => finding(
             Subject::Override,
             State::Broken,
-            format!(
-                "Texts are taken before they come to us: {by}. Change that in the provider's console, then press “Set the webhook”."
+            t!(
+                "Texts are taken before they come to us: {by}. Change that in the provider's console, then press “Set the webhook”.",
+                by = by,
             ),
         ),
-        _ if route.is_ours => finding(Subject::Webhook, State::Good, "Its texts are sent to us."),
+        _ if route.is_ours => finding(
+            Subject::Webhook,
+            State::Good,
+            t!("Its texts are sent to us."),
+        ),
         (Some(url), None) => finding(
             Subject::Webhook,
             State::Broken,
-            format!("Its texts go to {url}. Press “Set the webhook” to have them here."),
+            t!(
+                "Its texts go to {url}. Press “Set the webhook” to have them here.",
+                url = url
+            ),
         ),
         (None, None) => finding(
             Subject::Webhook,
             State::Broken,
-            "Its texts go nowhere. Press “Set the webhook” to have them here.",
+            t!("Its texts go nowhere. Press “Set the webhook” to have them here."),
         ),
     };
     let mut findings = vec![webhook];
@@ -202,39 +215,40 @@ fn route_findings(answer: providers::Result<Option<Route>>, number: &Number) -> 
         findings.push(finding(
             Subject::Override,
             State::Good,
-            "Nothing takes them on the way.",
+            t!("Nothing takes them on the way."),
         ));
     }
     findings.push(match route.fallback {
         Some(url) => finding(
             Subject::Fallback,
             State::Attention,
-            format!(
+            t!(
                 "When we do not answer, texts go to {url}: somebody there may answer them. Take it out in the provider's console \
-                 if nobody should."
+                 if nobody should.",
+                url = url,
             ),
         ),
         None => finding(
             Subject::Fallback,
             State::Good,
-            "No fallback is set: what we miss is brought in when we are back.",
+            t!("No fallback is set: what we miss is brought in when we are back."),
         ),
     });
     findings.push(match route.member_of {
         Some(of) if route.overridden_by.is_some() => finding(
             Subject::Membership,
             State::Attention,
-            format!("It is in {of}."),
+            t!("It is in {of}.", of = of),
         ),
         Some(of) => finding(
             Subject::Membership,
             State::Good,
-            format!("It is in {of}, which sends its texts here."),
+            t!("It is in {of}, which sends its texts here.", of = of),
         ),
         None => finding(
             Subject::Membership,
             State::Good,
-            "It is in no messaging service.",
+            t!("It is in no messaging service."),
         ),
     });
     findings
@@ -304,25 +318,27 @@ impl Traffic {
             (Some(at), _) => Finding {
                 state: State::Attention,
                 ..dated(
-                    "The last text did not come by webhook: it was found by comparing with the provider's list. If this server was \
-                     up at that time, the webhook does not work. Text the number to see.",
+                    t!(
+                        "The last text did not come by webhook: it was found by comparing with the provider's list. If this server was \
+                     up at that time, the webhook does not work. Text the number to see."
+                    ),
                     at,
                     Subject::Inbound,
                 )
             },
-            (None, Some(at)) => dated("The last text came", at, Subject::Inbound),
+            (None, Some(at)) => dated(t!("The last text came"), at, Subject::Inbound),
             (None, None) => finding(
                 Subject::Inbound,
                 State::Attention,
-                "No text has come yet. Text it from your phone to see that it works.",
+                t!("No text has come yet. Text it from your phone to see that it works."),
             ),
         };
         let outbound = match self.sent_at {
-            Some(at) => dated("The last text went out", at, Subject::Outbound),
+            Some(at) => dated(t!("The last text went out"), at, Subject::Outbound),
             None => finding(
                 Subject::Outbound,
                 State::Good,
-                "No text went out in the last seven days.",
+                t!("No text went out in the last seven days."),
             ),
         };
         [inbound, outbound, self.callbacks(), self.errors()]
@@ -330,17 +346,25 @@ impl Traffic {
 
     fn callbacks(&self) -> Finding {
         match self.reported_at {
-            Some(at) => dated("The last report of a delivery came", at, Subject::Callbacks),
+            Some(at) => dated(
+                t!("The last report of a delivery came"),
+                at,
+                Subject::Callbacks,
+            ),
             None if self.taken > 0 => finding(
                 Subject::Callbacks,
                 State::Attention,
-                format!(
-                    "{} went out in the last seven days, and nothing came back about them. If that stays so, check that the \
+                t!(
+                    "{texts} went out in the last seven days, and nothing came back about them. If that stays so, check that the \
                      provider reaches BASE_URL.",
-                    counted(self.taken)
+                    texts = counted(self.taken),
                 ),
             ),
-            None => finding(Subject::Callbacks, State::Good, "No report is waited for."),
+            None => finding(
+                Subject::Callbacks,
+                State::Good,
+                t!("No report is waited for."),
+            ),
         }
     }
 
@@ -354,24 +378,31 @@ impl Traffic {
             _ => State::Good,
         };
         let mut sentence = match self.failed {
-            0 => "No text failed in the last seven days.".to_owned(),
-            failed => format!("{} failed in the last seven days.", counted(failed)),
+            0 => t!("No text failed in the last seven days."),
+            failed => t!(
+                "{texts} failed in the last seven days.",
+                texts = counted(failed)
+            ),
         };
         if let (State::Attention | State::Broken, Some(reason)) = (state, &self.reason) {
-            sentence = format!("{sentence} Most often: {reason}");
+            sentence = t!(
+                "{sentence} Most often: {reason}",
+                sentence = sentence,
+                reason = Message::from_stored(reason),
+            );
         }
         finding(Subject::Errors, state, sentence)
     }
 }
 
-fn counted(texts: i64) -> String {
+fn counted(texts: i64) -> Message {
     match texts {
-        1 => "One text".into(),
-        texts => format!("{texts} texts"),
+        1 => t!("One text"),
+        texts => t!("{texts} texts", texts = texts),
     }
 }
 
-fn dated(what: &str, at: DateTime<Utc>, subject: Subject) -> Finding {
+fn dated(what: Message, at: DateTime<Utc>, subject: Subject) -> Finding {
     Finding {
         at: Some(at),
         ..finding(subject, State::Good, what)
@@ -390,7 +421,7 @@ pub async fn set_webhook(
     let provider_id = provider_number_id(&mut tx, id).await?;
     drop(tx);
     if number.gone_at.is_some() {
-        let gone = "the account at the provider has no such number any more";
+        let gone = t!("the account at the provider has no such number any more");
         return Err(Error::field("number_id", gone));
     }
     let account = account(app, admin, directory, number.integration_id).await?;
@@ -407,7 +438,7 @@ async fn point_here(
     provider_id: String,
 ) -> Result<Number> {
     let Some(route) = route(app, admin, account, &provider_id).await? else {
-        let gone = "the account at the provider has no such number any more: sync";
+        let gone = t!("the account at the provider has no such number any more: sync");
         return Err(Error::field("number_id", gone));
     };
     let remote = RemoteNumber {
@@ -432,7 +463,7 @@ async fn point_here(
     let provider = account.provider.as_ref();
     let urls = webhook_urls(&app.config, provider.kind(), account.integration);
     let Some(delivery) = deliver_to_us(app, provider, &urls, &remote).await else {
-        let mute = "this number cannot text: it has no webhook for texts";
+        let mute = t!("this number cannot text: it has no webhook for texts");
         return Err(Error::field("number_id", mute));
     };
     store_delivery(app, admin, number, delivery).await
@@ -451,7 +482,7 @@ async fn store_delivery(
           where id = $1",
         number.id as _,
         delivery.state as _,
-        delivery.detail,
+        delivery.detail as _,
         delivery.previous,
     )
     .execute(tx.conn())

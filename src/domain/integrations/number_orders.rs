@@ -15,6 +15,7 @@ use crate::domain::workspaces;
 use crate::error::{Check, Error, Result};
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId};
+use crate::language::t;
 use crate::phone::{Phone, Region};
 use crate::providers::{self, Bought, NumberCapabilities, NumberSearch, Offer, RemoteNumber};
 
@@ -73,14 +74,14 @@ fn number_search(asked: &Search, home: String) -> Result<NumberSearch> {
         .require(
             country.parse::<Region>().is_ok(),
             "country",
-            "two letters, such as US or DE",
+            t!("two letters, such as US or DE"),
         )
         .require(
             area_code
                 .as_deref()
                 .is_none_or(|area| area.len() <= 5 && is_number(area)),
             "area_code",
-            "one to five digits",
+            t!("one to five digits"),
         )
         .require(
             contains.as_deref().is_none_or(|part| {
@@ -88,7 +89,7 @@ fn number_search(asked: &Search, home: String) -> Result<NumberSearch> {
                 (2..=16).contains(&part.len()) && is_typed
             }),
             "contains",
-            "2 to 16 digits or letters",
+            t!("2 to 16 digits or letters"),
         )
         .finish()?;
     Ok(NumberSearch {
@@ -131,13 +132,13 @@ pub async fn buy(
     let region = workspaces::current(&mut tx).await?.default_region;
     let phone = region
         .parse::<Region>()
-        .map_err(|wrong| wrong.to_string())
+        .map_err(|wrong| wrong.message())
         .and_then(|region| {
             let phone = Phone::parse(&purchase.phone_number, &region);
             // Stored in the form in which the provider offers it.
             phone
                 .map(|phone| purchase.phone_number.parse().unwrap_or(phone))
-                .map_err(|wrong| wrong.to_string())
+                .map_err(|wrong| wrong.message())
         })
         .map_err(|wrong| Error::field("phone_number", wrong))?;
     let integration = purchase.integration_id;
@@ -148,7 +149,10 @@ pub async fn buy(
     drop(tx);
     let is_here = |number: &Number| number.gone_at.is_none() && number.status != PENDING;
     if known.iter().any(is_here) {
-        return Err(Error::field("phone_number", "this number is yours already"));
+        return Err(Error::field(
+            "phone_number",
+            t!("this number is yours already"),
+        ));
     }
     let account = account(app, admin, directory, integration).await?;
     let admin = admin.clone();
@@ -296,7 +300,7 @@ pub async fn release(app: &App, admin: &Admin, directory: &Directory, id: Number
         .require(
             number.status != PENDING,
             "number_id",
-            "the provider is still setting it up: sync, then release it",
+            t!("the provider is still setting it up: sync, then release it"),
         )
         .finish()?;
     let account = account(app, admin, directory, number.integration_id).await?;

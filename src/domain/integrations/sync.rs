@@ -19,6 +19,7 @@ use crate::domain::numbers::{self, Number};
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId};
+use crate::language::Message;
 use crate::providers::RemoteNumber;
 
 /// The result of a sync.
@@ -178,7 +179,7 @@ pub(super) async fn keep(
         &capability(|number| number.capabilities.mms),
         &capability(|number| number.capabilities.voice),
         &delivery(|delivery| Some(delivery.state.as_str().to_owned())) as _,
-        &delivery(|delivery| delivery.detail.clone()) as _,
+        &delivery(|delivery| delivery.detail.as_ref().map(Message::stored)) as _,
         &delivery(|delivery| delivery.previous.clone()) as _,
         &found.iter().map(|found| found.delivery.as_ref().is_some_and(|delivery| delivery.written)).collect::<Vec<_>>(),
     )

@@ -14,6 +14,7 @@ use crate::db::{Db, WorkspaceTx};
 use crate::domain::string_enum;
 use crate::error::Result;
 use crate::ids::{IntegrationId, UserId, WorkspaceId};
+use crate::language::{Message, t};
 use crate::listing::{Cursor, Page, Span, page, unless_empty};
 
 /// A crash loses at most this much.
@@ -57,17 +58,17 @@ impl Purpose {
         Self::Usage,
     ];
 
-    pub fn sentence(self) -> &'static str {
+    pub fn sentence(self) -> Message {
         match self {
-            Self::Connect => "Connected the account",
-            Self::Check => "Checked the credentials",
-            Self::Send => "Sent texts",
-            Self::LookUp => "Asked what became of texts",
-            Self::Verify => "Checked signatures of webhooks",
-            Self::Media => "Fetched pictures and files",
-            Self::CatchUp => "Compared numbers with the provider",
-            Self::Numbers => "Managed numbers",
-            Self::Usage => "Read what the provider charges",
+            Self::Connect => t!("Connected the account"),
+            Self::Check => t!("Checked the credentials"),
+            Self::Send => t!("Sent texts"),
+            Self::LookUp => t!("Asked what became of texts"),
+            Self::Verify => t!("Checked signatures of webhooks"),
+            Self::Media => t!("Fetched pictures and files"),
+            Self::CatchUp => t!("Compared numbers with the provider"),
+            Self::Numbers => t!("Managed numbers"),
+            Self::Usage => t!("Read what the provider charges"),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::domain::{messages, opt_outs};
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{IntegrationId, MediaId, MessageId, NumberId, WorkspaceId};
+use crate::language::{Message, t};
 
 /// Longer than fetching and storing can take (`WAIT_TIMEOUT`).
 const LEASE: Duration = Duration::from_secs(180);
@@ -106,10 +107,13 @@ pub async fn release(db: &Db, files: &[(WorkspaceId, MediaId)]) -> Result<()> {
 /// Fetches a file and records the result. Returns whether it is stored.
 pub async fn fetch(app: &App, directory: &Directory, due: &Due) -> Result<bool> {
     let fetched = tokio::time::timeout(WAIT_TIMEOUT, fetch_and_store(app, directory, due));
-    match fetched.await.unwrap_or(Err(Missing::for_now("timed out"))) {
+    match fetched
+        .await
+        .unwrap_or(Err(Missing::for_now(t!("timed out"))))
+    {
         Ok(stored) => settle(&app.db, due, &stored).await,
         Err(missing) => {
-            tracing::info!(media.id = %due.id, why = missing.why, attempt = due.attempt, "media file is not available yet");
+            tracing::info!(media.id = %due.id, why = missing.why.english(), attempt = due.attempt, "media file is not available yet");
             postpone(&app.db, due, &missing).await?;
             Ok(false)
         }
@@ -117,16 +121,16 @@ pub async fn fetch(app: &App, directory: &Directory, due: &Due) -> Result<bool> 
 }
 
 struct Missing {
-    why: String,
+    why: Message,
     is_transient: bool,
     /// The failure is not the file's, so this attempt does not count.
     is_uncounted: bool,
 }
 
 impl Missing {
-    fn for_now(why: impl Into<String>) -> Self {
+    fn for_now(why: Message) -> Self {
         Self {
-            why: why.into(),
+            why,
             is_transient: true,
             is_uncounted: true,
         }
@@ -137,10 +141,10 @@ async fn fetch_and_store(app: &App, directory: &Directory, due: &Due) -> Result<
     let account = directory
         .integration(due.integration)
         .await
-        .map_err(|error| Missing::for_now(error.to_string()))?
+        .map_err(|error| Missing::for_now(error.message()))?
         .filter(|account| account.workspace == due.workspace)
         .ok_or_else(|| Missing {
-            why: "This file cannot be shown: its integration is gone.".into(),
+            why: t!("This file cannot be shown: its integration is gone."),
             is_transient: true,
             is_uncounted: false,
         })?;
@@ -149,13 +153,13 @@ async fn fetch_and_store(app: &App, directory: &Directory, due: &Due) -> Result<
         .fetch_media(account.provider.as_ref(), &due.url, &due.provider_sid)
         .await
         .map_err(|error| Missing {
-            why: error.to_string(),
+            why: error.message(),
             is_transient: error.is_retryable,
             is_uncounted: false,
         })?;
     store(app, due.workspace, due.id, bytes, due.claimed.clone())
         .await
-        .map_err(|error| Missing::for_now(error.to_string()))
+        .map_err(|error| Missing::for_now(error.message()))
 }
 
 /// Phones send the text beside a picture as a part of its own. It is appended to the content of the message, where
@@ -275,7 +279,7 @@ async fn postpone(db: &Db, due: &Due, missing: &Missing) -> Result<()> {
         due.id as _,
         pause,
         i16::from(missing.is_uncounted),
-        missing.why,
+        missing.why.stored(),
     )
     .fetch_optional(tx.conn())
     .await?;

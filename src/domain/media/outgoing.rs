@@ -7,6 +7,7 @@ use crate::db::purpose::Delivery;
 use crate::error::{Error, Result};
 use crate::ids::MediaId;
 use crate::keys::OutgoingLink;
+use crate::language::t;
 
 pub async fn open(app: &App, link: OutgoingLink) -> Result<File> {
     let row = sqlx::query!(
@@ -21,7 +22,7 @@ pub async fn open(app: &App, link: OutgoingLink) -> Result<File> {
     )
     .fetch_optional(app.db.system_pool(Delivery))
     .await?
-    .ok_or(Error::NotFound("the file"))?;
+    .ok_or(Error::NotFound(t!("the file")))?;
     let location = FileLocation {
         file: row.file,
         content_type: row.content_type,
@@ -32,5 +33,5 @@ pub async fn open(app: &App, link: OutgoingLink) -> Result<File> {
     };
     stored(app, link.workspace, &location, Size::Whole)
         .await?
-        .ok_or(Error::NotFound("the file"))
+        .ok_or(Error::NotFound(t!("the file")))
 }

@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::db::{TenantContext, WorkspaceTx};
 use crate::error::{Check, Error, Result};
 use crate::ids::{MediaId, MessageId};
+use crate::language::{Message, t};
 use crate::pictures;
 use crate::providers::{Kind, LARGEST_MEDIA};
 
@@ -52,12 +53,12 @@ pub async fn add(app: &App, tenant: TenantContext, name: &str, bytes: Bytes) -> 
         return Err(Error::TooLarge);
     }
     Check::default()
-        .require(!bytes.is_empty(), "file", "choose a file: this one is empty")
+        .require(!bytes.is_empty(), "file", t!("choose a file: this one is empty"))
         .require(
             bytes.is_empty() || SENDABLE.contains(&pictures::kind(&bytes)),
             "file",
-            "phones do not take this kind of file: send a picture (JPEG, PNG, GIF, WebP), a film (MP4), a recording (MP3), a \
-             PDF or a vCard",
+            t!("phones do not take this kind of file: send a picture (JPEG, PNG, GIF, WebP), a film (MP4), a recording (MP3), a \
+             PDF or a vCard"),
         )
         .finish()?;
     let id = MediaId::new();
@@ -67,7 +68,7 @@ pub async fn add(app: &App, tenant: TenantContext, name: &str, bytes: Bytes) -> 
         forget(app, tenant, id).await?;
         return Err(Error::field(
             "file",
-            "this picture is damaged: open it in a program for pictures and save it anew",
+            t!("this picture is damaged: open it in a program for pictures and save it anew"),
         ));
     }
     let name = pictures::file_name(name, stored.content_type);
@@ -94,7 +95,9 @@ async fn announce(app: &App, tenant: TenantContext, id: MediaId) -> Result<()> {
     if added.rows_affected() == 0 {
         return Err(Error::field(
             "file",
-            "50 files of yours wait to be sent already: send some of them, or try again tomorrow",
+            t!(
+                "50 files of yours wait to be sent already: send some of them, or try again tomorrow"
+            ),
         ));
     }
     tx.commit().await
@@ -172,13 +175,13 @@ pub fn check(ids: &[MediaId], urls: &[String]) -> Result<()> {
         .require(
             ids.len() + urls.len() <= COUNT_LIMIT,
             if ids.is_empty() { "media_urls" } else { "media_ids" },
-            "at most 10 files go with one text",
+            t!("at most 10 files go with one text"),
         )
-        .require(unique.len() == ids.len(), "media_ids", "name each file once")
+        .require(unique.len() == ids.len(), "media_ids", t!("name each file once"))
         .require(
             urls.iter().all(|url| is_public(url)),
             "media_urls",
-            "public addresses such as https://example.com/picture.jpg, where the provider gets the file",
+            t!("public addresses such as https://example.com/picture.jpg, where the provider gets the file"),
         )
         .finish()
 }
@@ -196,20 +199,22 @@ pub fn check_weight(files: &[Attachment], provider: Kind) -> Result<()> {
     check.require(
         total <= limits.together,
         "media_ids",
-        format!(
-            "{name} carries {} with one text, and these files have {}: send fewer, or smaller ones",
-            weight(limits.together),
-            weight(total)
-        ),
+        t!(
+"{name} carries {most} with one text, and these files have {total}: send fewer, or smaller ones",
+name = name,
+most = weight(limits.together),
+total = weight(total),
+),
     );
     if let Some(size) = heavy.and_then(|file| file.size) {
         check.require(
             total > limits.together,
             "media_ids",
-            format!(
-                "{name} carries {} of such a file, and this one has {}: send a smaller one",
-                weight(limits.other),
-                weight(size)
+            t!(
+                "{name} carries {most} of such a file, and this one has {size}: send a smaller one",
+                name = name,
+                most = weight(limits.other),
+                size = weight(size),
             ),
         );
     }
@@ -304,15 +309,16 @@ async fn uploaded(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachmen
         .require(
             usize::try_from(total).is_ok_and(|total| total <= LARGEST_MEDIA),
             "media_ids",
-            "together these files are larger than 5 MB, which is what one text carries",
+            t!("together these files are larger than 5 MB, which is what one text carries"),
         )
         .finish()?;
     Ok(files)
 }
 
-fn foreign_upload(id: MediaId) -> String {
-    format!(
-        "{id} is no upload of yours that waits to be sent: it was sent or removed, or never was here. Upload the file again"
+fn foreign_upload(id: MediaId) -> Message {
+    t!(
+        "{id} is no upload of yours that waits to be sent: it was sent or removed, or never was here. Upload the file again",
+        id = id.to_string(),
     )
 }
 

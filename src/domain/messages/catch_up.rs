@@ -22,6 +22,7 @@ use crate::domain::webhooks::Via;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId, WorkspaceId};
+use crate::language::t;
 use crate::phone::Address;
 use crate::providers::{Inbound, ListedText, Provider};
 
@@ -124,7 +125,7 @@ pub async fn now(
     let brought_in = compare(app, directory, ingest, &due)
         .await?
         .ok_or_else(|| {
-            Error::ProviderUnavailable("This provider keeps no list of what it received.".into())
+            Error::ProviderUnavailable(t!("This provider keeps no list of what it received."))
         })?;
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let audit_record = AuditRecord {
@@ -164,7 +165,7 @@ pub async fn compare(
     let account = directory
         .integration(due.integration)
         .await?
-        .ok_or(Error::NotFound("the integration"))?;
+        .ok_or(Error::NotFound(t!("the integration")))?;
     let address: Address = due
         .phone_number
         .parse()

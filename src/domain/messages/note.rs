@@ -10,6 +10,7 @@ use crate::domain::numbers::{self, Viewer};
 use crate::error::{Check, Error, Result};
 use crate::events::Event;
 use crate::ids::{ConversationId, MessageId, NumberId, UserId};
+use crate::language::t;
 use crate::unicode::composed;
 
 const LENGTH_LIMIT: usize = 5000;
@@ -51,7 +52,7 @@ pub async fn add(
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or(Error::NotFound("the conversation"))?;
+    .ok_or(Error::NotFound(t!("the conversation")))?;
     if let Some((first, request)) = target.first.zip(target.request) {
         return previous_note(tx, first, &request, &draft_hash).await;
     }
@@ -150,19 +151,19 @@ fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
         .require(
             (1..=LENGTH_LIMIT).contains(&content.trim().chars().count()),
             "content",
-            "write something: 1 to 5,000 characters",
+            t!("write something: 1 to 5,000 characters"),
         )
         .require(
             draft.mentions.len() <= 50,
             "mentions",
-            "at most 50 colleagues",
+            t!("at most 50 colleagues"),
         )
         .require(
             key.is_none_or(|key| {
                 (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
             }),
             "Idempotency-Key",
-            "1 to 255 visible ASCII characters, such as a UUID",
+            t!("1 to 255 visible ASCII characters, such as a UUID"),
         )
         .finish()
 }
@@ -178,9 +179,9 @@ fn parse_mentions(
         if !viewer.sees {
             return Err(Error::field(
                 "mentions",
-                format!(
-                    "{} does not see this number: leave them out, or have an admin assign it to them",
-                    viewer.name
+                t!(
+                    "{name} does not see this number: leave them out, or have an admin assign it to them",
+                    name = &viewer.name,
                 ),
             ));
         }
@@ -197,7 +198,7 @@ fn parse_mentions(
     };
     for user in listed {
         let viewer = colleagues.iter().find(|viewer| viewer.user_id == *user);
-        add(viewer.ok_or_else(|| Error::field("mentions", "not a member of this workspace"))?)?;
+        add(viewer.ok_or_else(|| Error::field("mentions", t!("not a member of this workspace")))?)?;
     }
     let mut stored = String::with_capacity(content.len());
     let mut rest = content;
@@ -212,7 +213,7 @@ fn parse_mentions(
                 let viewer = viewer.ok_or_else(|| {
                     Error::field(
                         "content",
-                        "nobody here has the id after this name: take it out",
+                        t!("nobody here has the id after this name: take it out"),
                     )
                 })?;
                 Some((viewer, length))
@@ -284,9 +285,9 @@ fn match_by_name<'a>(
             [viewer] => Ok(Some(**viewer)),
             _ => Err(Error::field(
                 "mentions",
-                format!(
-                    "more than one is called {}: write the whole name, or choose from the list",
-                    text[..several[0].1].trim()
+                t!(
+                    "more than one is called {name}: write the whole name, or choose from the list",
+                    name = text[..several[0].1].trim(),
                 ),
             )),
         },

@@ -337,7 +337,7 @@ async fn change(
         change.price.map(|(amount, _)| amount),
         change.price.map(|(_, unit)| unit),
         change.error.map(|refusal| refusal.code.as_str()),
-        change.error.map(|refusal| refusal.text.as_str()),
+        change.error.map(|refusal| &refusal.text) as _,
         change.due.map(|due| due.as_secs_f64()),
         change.attempts,
         text.attempt,
@@ -393,7 +393,7 @@ pub async fn pause(db: &Db, text: &Leased, refusal: &Refusal) -> Result<()> {
           where workspace_id = $1 and id = $2 and status <> 'unhealthy'",
         text.workspace as _,
         text.integration as _,
-        refusal.text,
+        refusal.text.stored(),
     )
     .execute(tx.conn())
     .await?;

@@ -21,6 +21,7 @@ use crate::events::Event;
 use crate::ids::{
     ContactId, ConversationId, IntegrationId, MediaId, MessageId, NumberId, WorkspaceId,
 };
+use crate::language::t;
 use crate::providers::{self, Inbound};
 
 #[derive(Clone, Debug)]
@@ -244,7 +245,7 @@ fn workspace_deleted(error: sqlx::Error) -> Error {
                 .constraint()
                 .is_some_and(|name| name.ends_with("_workspace_id_fkey")) =>
         {
-            Error::NotFound("a number like this")
+            Error::NotFound(t!("a number like this"))
         }
         _ => error.into(),
     }

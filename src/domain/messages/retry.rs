@@ -8,6 +8,7 @@ use crate::domain::members::Member;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::MessageId;
+use crate::language::t;
 
 /// Queues a new text with the same content, because a status never moves back. The checks of any text apply. A second
 /// retry returns the first one's text.
@@ -54,7 +55,7 @@ async fn lock(tx: &mut WorkspaceTx, id: MessageId) -> Result<(Message, Option<Me
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or(Error::NotFound("the message"))?;
+    .ok_or(Error::NotFound(t!("the message")))?;
     let message = find(tx, id).await?;
     if message.direction != Direction::Outbound {
         return Err(Error::TooLate);

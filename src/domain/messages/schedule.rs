@@ -11,6 +11,7 @@ use crate::domain::credits;
 use crate::error::{Check, Error, Result};
 use crate::events::Event;
 use crate::ids::{MessageId, NumberId, UserId, WorkspaceId};
+use crate::language::t;
 use crate::listing::{Cursor, Page, Span, page};
 use crate::unicode::composed;
 
@@ -24,7 +25,7 @@ pub(super) fn check(at: DateTime<Utc>) -> Result<()> {
         .require(
             (now..=latest).contains(&at),
             "scheduled_at",
-            "a time in the future, at most a year ahead, such as 2026-11-23T09:00:00Z",
+            t!("a time in the future, at most a year ahead, such as 2026-11-23T09:00:00Z"),
         )
         .finish()
 }
@@ -48,7 +49,7 @@ pub async fn change(tx: &mut WorkspaceTx, id: MessageId, change: MessageChange) 
                 .as_deref()
                 .is_none_or(|content| !content.trim().is_empty() && segments::fits(content)),
             "content",
-            "1 to 1,600 characters",
+            t!("1 to 1,600 characters"),
         )
         .finish()?;
     if let Some(at) = change.scheduled_at {

@@ -24,6 +24,7 @@ use crate::events::Event;
 use crate::ids::{
     ContactId, ConversationId, IntegrationId, MediaId, MessageId, NumberId, TemplateId,
 };
+use crate::language::{self, t};
 use crate::phone;
 use crate::providers;
 use crate::unicode::composed;
@@ -132,7 +133,7 @@ async fn write(
     {
         return Err(Error::field(
             "number_id",
-            "this conversation goes through another number: leave it out",
+            t!("this conversation goes through another number: leave it out"),
         ));
     }
     if target.opted_out {
@@ -159,7 +160,9 @@ async fn write(
         };
         return Err(Error::field(
             field,
-            "this number sends words only: leave the files out, or write from a number with MMS",
+            t!(
+                "this number sends words only: leave the files out, or write from a number with MMS"
+            ),
         ));
     }
     uploads::check_weight(&media, target.provider)?;
@@ -234,17 +237,17 @@ fn with_signature(content: &str, signature: &str) -> Result<String> {
     {
         return check_length(
             content,
-            "at most 1,600 characters; an emoji counts as two or more",
+            t!("at most 1,600 characters; an emoji counts as two or more"),
         );
     }
     let content = format!("{}\n{signature}", content.trim_end());
     check_length(
         content,
-        "at most 1,600 characters together with your signature",
+        t!("at most 1,600 characters together with your signature"),
     )
 }
 
-fn check_length(content: String, most: &str) -> Result<String> {
+fn check_length(content: String, most: language::Message) -> Result<String> {
     Check::default()
         .require(segments::fits(content.trim()), "content", most)
         .finish()?;
@@ -267,39 +270,39 @@ fn check(draft: &Draft, key: Option<&str>, is_repeat: bool) -> Result<()> {
         .require(
             targets.iter().filter(|given| **given).count() == 1,
             "conversation_id",
-            "exactly one of conversation_id, contact_id and to says where it goes",
+            t!("exactly one of conversation_id, contact_id and to says where it goes"),
         )
         .require(
             !draft.spread || (draft.number_id.is_none() && draft.conversation_id.is_none()),
             "spread",
-            "the server can choose the number only where neither number_id nor conversation_id names it",
+            t!("the server can choose the number only where neither number_id nor conversation_id names it"),
         )
         .require(
             draft.template_id.is_none() || content.is_empty(),
             "content",
-            "the template writes it: leave out one of content and template_id",
+            t!("the template writes it: leave out one of content and template_id"),
         )
         .require(
             draft.template_id.is_some() || draft.variables.is_empty(),
             "variables",
-            "they stand in a template: name it in template_id",
+            t!("they stand in a template: name it in template_id"),
         )
         .require(
             !needs_content || !content.replace('\0', "").is_empty(),
             "content",
-            "write something: 1 to 1,600 characters",
+            t!("write something: 1 to 1,600 characters"),
         )
         .require(
             segments::fits(content),
             "content",
-            "at most 1,600 characters; an emoji counts as two or more",
+            t!("at most 1,600 characters; an emoji counts as two or more"),
         )
         .require(
             key.is_none_or(|key| {
                 (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
             }),
             "Idempotency-Key",
-            "1 to 255 visible ASCII characters, such as a UUID",
+            t!("1 to 255 visible ASCII characters, such as a UUID"),
         )
         .finish()
 }
@@ -325,7 +328,7 @@ async fn find_or_create_conversation(
                 })?;
             contacts::find_or_create(tx, &phone).await?
         }
-        (None, None) => return Err(Error::field("conversation_id", "say where it goes")),
+        (None, None) => return Err(Error::field("conversation_id", t!("say where it goes"))),
     };
     let number = match requested {
         Some(number) => number,
@@ -395,7 +398,7 @@ async fn find_target(
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or(Error::NotFound("the conversation"))?;
+    .ok_or(Error::NotFound(t!("the conversation")))?;
     Ok(SendTarget {
         number: row.number_id,
         contact: row.contact_id,

@@ -104,7 +104,7 @@ async fn take(db: &Db, reports: &[&Report]) -> Result<Vec<bool>> {
             .map(|refusal| refusal.map(|refusal| refusal.code.as_str()))
             .collect::<Vec<_>>() as _,
         &refusals()
-            .map(|refusal| refusal.map(|refusal| refusal.text.as_str()))
+            .map(|refusal| refusal.map(|refusal| refusal.text.stored()))
             .collect::<Vec<_>>() as _,
         &refusals()
             .map(|refusal| refusal.is_some_and(|refusal| refusal.class == ErrorClass::OptedOut))

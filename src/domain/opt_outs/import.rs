@@ -16,7 +16,7 @@ use crate::domain::{numbers, workspaces};
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, ImportId, NumberId};
-use crate::language::english;
+use crate::language::{Message, t};
 use crate::phone::{Phone, PhoneError, Region};
 use crate::sheet::dates::{self, Order};
 use crate::sheet::heads::{self, Head};
@@ -50,7 +50,8 @@ pub struct Refused {
     pub line: u64,
     /// The column.
     pub field: &'static str,
-    pub message: String,
+    #[schema(value_type = String)]
+    pub message: Message,
 }
 
 struct Columns {
@@ -84,7 +85,7 @@ pub async fn import(
         region: Some(&region_code),
     };
     let sheet =
-        sheet::read(file, reading).map_err(|wrong| Error::field("file", wrong.to_string()))?;
+        sheet::read(file, reading).map_err(|wrong| Error::field("file", wrong.message()))?;
     let columns = Columns::of(&sheet, region)?;
     let numbers: Vec<(NumberId, String)> = numbers::list(tx)
         .await?
@@ -131,7 +132,7 @@ pub async fn import(
     Ok(report)
 }
 
-fn refused_rows<'s>(sheet: &'s Sheet, report: &Imported) -> Vec<(&'s sheet::SheetRow, String)> {
+fn refused_rows<'s>(sheet: &'s Sheet, report: &Imported) -> Vec<(&'s sheet::SheetRow, Message)> {
     let reasons: HashMap<u64, &Refused> = report
         .errors
         .iter()
@@ -140,7 +141,14 @@ fn refused_rows<'s>(sheet: &'s Sheet, report: &Imported) -> Vec<(&'s sheet::Shee
     let rows = sheet.rows.iter();
     rows.filter_map(|row| {
         let refused = reasons.get(&row.line)?;
-        Some((row, format!("{}: {}", refused.field, refused.message)))
+        Some((
+            row,
+            t!(
+                "{field}: {wrong}",
+                field = refused.field,
+                wrong = &refused.message,
+            ),
+        ))
     })
     .collect()
 }
@@ -174,7 +182,7 @@ async fn announce(tx: &mut WorkspaceTx, opted_out: &[ContactId]) -> Result<()> {
 }
 
 impl Imported {
-    fn refuse(&mut self, line: u64, field: &'static str, message: String) {
+    fn refuse(&mut self, line: u64, field: &'static str, message: Message) {
         self.refused += 1;
         self.errors.push(Refused {
             line,
@@ -220,7 +228,9 @@ impl Columns {
         if phones.is_empty() {
             return Err(Error::field(
                 "file",
-                "the first line must name the columns: phone_number (or as your program calls it, such as Mobile), and if you like number, reason and at",
+                t!(
+                    "the first line must name the columns: phone_number (or as your program calls it, such as Mobile), and if you like number, reason and at"
+                ),
             ));
         }
         Ok(Self {
@@ -258,7 +268,7 @@ impl Columns {
                 .find(|(_, text, _)| is_number(text))
                 .map(|(.., wrong)| wrong.clone()),
         };
-        let wrong = wrong.map(|wrong| ("phone_number", wrong.to_string()));
+        let wrong = wrong.map(|wrong| ("phone_number", wrong.message()));
         let scope = numbers_of(cell(self.number), region, ours)
             .and_then(|numbers| Ok((numbers, since(cell(self.since))?)));
         let (numbers, since) = match scope {
@@ -281,7 +291,7 @@ impl Columns {
     }
 }
 
-type ColumnError = (&'static str, String);
+type ColumnError = (&'static str, Message);
 
 fn numbers_of(
     text: &str,
@@ -296,13 +306,12 @@ fn numbers_of(
                 number == text || phone.as_ref().is_some_and(|phone| phone.as_str() == number)
             };
             let found = ours.iter().find(|(_, number)| is_it(number));
-            let missing =
-                || english("none of your numbers: leave it empty for all of them").to_owned();
+            let missing = || t!("none of your numbers: leave it empty for all of them");
             vec![found.ok_or_else(|| ("number", missing()))?.0]
         }
     };
     if numbers.is_empty() {
-        return Err(("number", english("connect a number first").into()));
+        return Err(("number", t!("connect a number first")));
     }
     Ok(numbers)
 }
@@ -323,9 +332,8 @@ fn since(text: &str) -> Result<Option<DateTime<Utc>>, ColumnError> {
         .filter(|at| past.contains(at))
         .map(Some)
         .ok_or_else(|| {
-            let message =
-                english("a moment of the past, such as 2026-11-01 or 2026-11-01T09:30:00Z");
-            ("at", message.into())
+            let message = t!("a moment of the past, such as 2026-11-01 or 2026-11-01T09:30:00Z");
+            ("at", message)
         })
 }
 
@@ -421,8 +429,8 @@ async fn write(
         match outcome {
             (true, _) => report.imported += 1,
             (false, true) => {
-                let message = "they have changed their mind since, by a text or an agent";
-                report.refuse(line, "at", message.into());
+                let message = t!("they have changed their mind since, by a text or an agent");
+                report.refuse(line, "at", message);
             }
             (false, false) => report.already += 1,
         }
@@ -441,7 +449,7 @@ mod tests {
             ..Reading::default()
         };
         let sheet =
-            sheet::read(file, reading).map_err(|wrong| Error::field("file", wrong.to_string()))?;
+            sheet::read(file, reading).map_err(|wrong| Error::field("file", wrong.message()))?;
         let columns = Columns::of(&sheet, Region::US)?;
         Ok((sheet, columns))
     }

@@ -12,6 +12,7 @@ use crate::domain::contacts;
 use crate::domain::members::Admin;
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, NumberId};
+use crate::language::t;
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
 use crate::phone::search::SearchInput;
@@ -157,9 +158,9 @@ pub async fn lift(tx: &mut WorkspaceTx, _: &Admin, lift: Lift) -> Result<()> {
     .await?
     .rows_affected();
     if lifted == 0 {
-        return Err(Error::NotFound(
-            "an opt-out that is remembered for this number",
-        ));
+        return Err(Error::NotFound(t!(
+            "an opt-out that is remembered for this number"
+        )));
     }
     let audit_record = AuditRecord {
         subject: &phone::display(phone_number),

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::errors::{self, Problem};
+use crate::language::t;
 use crate::providers::http::retry_after;
 use crate::providers::json::{self, Lenient, readable};
 use crate::providers::{Error, Refusal, Result};
@@ -119,8 +120,8 @@ impl Api {
     async fn fetch<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
         let response = self.authenticated(request).send().await.map_err(|error| {
             Error::Unreachable(match error.is_timeout() {
-                true => "Telnyx did not answer in time. Try again in a moment.".into(),
-                false => "Telnyx could not be reached. Check this server's connection.".into(),
+                true => t!("Telnyx did not answer in time. Try again in a moment."),
+                false => t!("Telnyx could not be reached. Check this server's connection."),
             })
         })?;
         let status = response.status();
@@ -130,7 +131,7 @@ impl Api {
             });
         }
         let body = response.bytes().await.map_err(|_| {
-            Error::Unreachable("The connection to Telnyx broke. Try again in a moment.".into())
+            Error::Unreachable(t!("The connection to Telnyx broke. Try again in a moment."))
         })?;
         if status.is_success() {
             return json::read(&body).map_err(|_| unexpected_response());
@@ -158,8 +159,7 @@ pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
 }
 
 fn unexpected_response() -> Error {
-    Error::Unreachable(
+    Error::Unreachable(t!(
         "The answer did not come from Telnyx. Check TELNYX_API_BASE_URL and this server's proxies."
-            .into(),
-    )
+    ))
 }

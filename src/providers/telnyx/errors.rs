@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::language::{Message, t};
 use crate::providers::http::shortened;
 use crate::providers::json::{Lenient, Text};
 use crate::providers::{ErrorClass, Refusal};
@@ -12,17 +13,20 @@ use ErrorClass::*;
 /// Rejected before processing, whatever the HTTP status is.
 pub const TOO_MANY_REQUESTS: &str = "10011";
 
-const WRONG_KEY: &str =
-    "Telnyx does not accept the API key. Make a new one in the Telnyx Portal under API Keys.";
-const BLOCKED: &str = "Telnyx has blocked this account. See the Telnyx Portal.";
-const NO_MONEY: &str =
-    "The balance at Telnyx is used up. Add to it in the Telnyx Portal under Billing.";
-const NOT_SET_UP: &str = "The sending number is not set up for texts. Give it a messaging profile in the Telnyx Portal under Numbers.";
-const BAD_SENDER: &str = "Telnyx does not accept the sending number.";
-const SPAM: &str = "This was blocked as spam. Reword it before trying again.";
-const UNDELIVERABLE: &str = "The carrier could not deliver this.";
-const OUR_FAULT: &str = "MessageHub asked Telnyx for something it does not do. Please report this.";
-const CARRIER_LIMIT: &str = "The carrier allows no more texts right now. Try again later.";
+const WRONG_KEY: Message =
+    t!("Telnyx does not accept the API key. Make a new one in the Telnyx Portal under API Keys.");
+const BLOCKED: Message = t!("Telnyx has blocked this account. See the Telnyx Portal.");
+const NO_MONEY: Message =
+    t!("The balance at Telnyx is used up. Add to it in the Telnyx Portal under Billing.");
+const NOT_SET_UP: Message = t!(
+    "The sending number is not set up for texts. Give it a messaging profile in the Telnyx Portal under Numbers."
+);
+const BAD_SENDER: Message = t!("Telnyx does not accept the sending number.");
+const SPAM: Message = t!("This was blocked as spam. Reword it before trying again.");
+const UNDELIVERABLE: Message = t!("The carrier could not deliver this.");
+const OUR_FAULT: Message =
+    t!("MessageHub asked Telnyx for something it does not do. Please report this.");
+const CARRIER_LIMIT: Message = t!("The carrier allows no more texts right now. Try again later.");
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -72,16 +76,16 @@ pub fn refusal(problem: &Problem, status: Option<u16>) -> Refusal {
         return Refusal {
             class: OptedOut,
             code,
-            text:
+            text: t!(
                 "This person texted STOP to one of your numbers. Only a START from them lifts it."
-                    .into(),
+            ),
         };
     }
     if let Some((class, sentence)) = explain(&code) {
         return Refusal {
             class,
             code,
-            text: sentence.into(),
+            text: sentence,
         };
     }
     let class = match status {
@@ -92,8 +96,11 @@ pub fn refusal(problem: &Problem, status: Option<u16>) -> Refusal {
         _ => Permanent,
     };
     let text = match problem.own_text() {
-        "" => format!("Telnyx could not deliver this (error {code})."),
-        own_text => format!("Telnyx says: {}", shortened(own_text)),
+        "" => t!(
+            "Telnyx could not deliver this (error {code}).",
+            code = &code
+        ),
+        own_text => t!("Telnyx says: {words}", words = shortened(own_text)),
     };
     Refusal { class, code, text }
 }
@@ -104,14 +111,16 @@ pub fn refusal_by_status(status: u16) -> Refusal {
         200..=299 => (Permanent, UNDELIVERABLE),
         300..=399 => (
             Auth,
-            "Something answers in Telnyx's place and points elsewhere. Check TELNYX_API_BASE_URL.",
+            t!(
+                "Something answers in Telnyx's place and points elsewhere. Check TELNYX_API_BASE_URL."
+            ),
         ),
         _ => (Request, OUR_FAULT),
     };
     Refusal {
         class,
         code: format!("http_{status}"),
-        text: text.into(),
+        text,
     }
 }
 
@@ -119,149 +128,168 @@ pub fn is_known(code: &str) -> bool {
     explain(code).is_some()
 }
 
-fn explain(code: &str) -> Option<(ErrorClass, &'static str)> {
+fn explain(code: &str) -> Option<(ErrorClass, Message)> {
     Some(match code.parse::<u32>().ok()? {
-        10005 => (Request, "Telnyx knows no such thing in this account."),
+        10005 => (Request, t!("Telnyx knows no such thing in this account.")),
         10016 => (
             Request,
-            "This is not a number that texts can be sent to. Check it.",
+            t!("This is not a number that texts can be sent to. Check it."),
         ),
         10001..=10004 | 10006..=10008 | 10012..=10015 | 10017 => (Request, OUR_FAULT),
         10009 => (Auth, WRONG_KEY),
         10010 => (
             Auth,
-            "This API key may not do that. Make one without restrictions in the Telnyx Portal under API Keys.",
+            t!(
+                "This API key may not do that. Make one without restrictions in the Telnyx Portal under API Keys."
+            ),
         ),
         10011 => (
             RateLimited,
-            "Telnyx is busy with too many requests at once.",
+            t!("Telnyx is busy with too many requests at once."),
         ),
         20002 => (
             Auth,
-            "This API key was revoked. Make a new one in the Telnyx Portal under API Keys.",
+            t!("This API key was revoked. Make a new one in the Telnyx Portal under API Keys."),
         ),
         20006 => (
             Auth,
-            "This API key has expired. Make a new one in the Telnyx Portal under API Keys.",
+            t!("This API key has expired. Make a new one in the Telnyx Portal under API Keys."),
         ),
         20012 => (
             Auth,
-            "This Telnyx account is not active, often because its balance ran out. See the Telnyx Portal.",
+            t!(
+                "This Telnyx account is not active, often because its balance ran out. See the Telnyx Portal."
+            ),
         ),
         20013..=20017 => (Auth, BLOCKED),
         20100 => (Funds, NO_MONEY),
 
         40001 => (
             Permanent,
-            "This number cannot receive texts: a landline, or it cannot be reached.",
+            t!("This number cannot receive texts: a landline, or it cannot be reached."),
         ),
         40002 => (
             RateLimited,
-            "This was taken for spam for the moment. Try again later, or reword it.",
+            t!("This was taken for spam for the moment. Try again later, or reword it."),
         ),
         40003 | 40017 => (Permanent, SPAM),
-        40004 => (Permanent, "The recipient's carrier refused this text."),
+        40004 => (Permanent, t!("The recipient's carrier refused this text.")),
         40005 => (
             Permanent,
-            "This could not be delivered in time. The phone may be switched off.",
+            t!("This could not be delivered in time. The phone may be switched off."),
         ),
         40006 => (
             Retryable,
-            "The recipient's carrier is out of order. Try again later.",
+            t!("The recipient's carrier is out of order. Try again later."),
         ),
-        40008 => (Retryable, "The carrier gave no reason. Try once more."),
+        40008 => (Retryable, t!("The carrier gave no reason. Try once more.")),
         40009 => (
             Permanent,
-            "Telnyx cannot send this text as it is. Reword it.",
+            t!("Telnyx cannot send this text as it is. Reword it."),
         ),
         40010 => (
             Sender,
-            "The carrier blocked this because the sending number is not registered for business texts (10DLC). Register it \
-             in the Telnyx Portal.",
+            t!(
+                "The carrier blocked this because the sending number is not registered for business texts (10DLC). Register it \
+             in the Telnyx Portal."
+            ),
         ),
         40011 | 40016 | 40018 => (RateLimited, CARRIER_LIMIT),
         40012 => (
             Permanent,
-            "This is not a number that texts can be sent to. Check it.",
+            t!("This is not a number that texts can be sent to. Check it."),
         ),
         40013 | 40305..=40307 => (Sender, BAD_SENDER),
         40014 => (
             RateLimited,
-            "This waited too long at Telnyx, behind other texts, and was not billed.",
+            t!("This waited too long at Telnyx, behind other texts, and was not billed."),
         ),
-        40015 | 40322 => (Permanent, "Telnyx may not send this text. Reword it."),
+        40015 | 40322 => (Permanent, t!("Telnyx may not send this text. Reword it.")),
         40020 => (
             RateLimited,
-            "Telnyx takes this for fraud (artificial inflation of traffic) and holds it for a day.",
+            t!(
+                "Telnyx takes this for fraud (artificial inflation of traffic) and holds it for a day."
+            ),
         ),
         40100 | 40150 | 40151 | 40155 => (Sender, NOT_SET_UP),
         // An opt-out if the text contains STOP: see `refusal`.
         40300 => (
             Permanent,
-            "Telnyx blocked this text. Its recipient may have opted out.",
+            t!("Telnyx blocked this text. Its recipient may have opted out."),
         ),
-        40301 => (Permanent, "Telnyx cannot send this kind of message."),
+        40301 => (Permanent, t!("Telnyx cannot send this kind of message.")),
         40302 => (
             Permanent,
-            "The attachments are too large: 1 MB in all is the most that every carrier takes.",
+            t!("The attachments are too large: 1 MB in all is the most that every carrier takes."),
         ),
         40304 => (
             Permanent,
-            "Telnyx has no way from this number to this recipient.",
+            t!("Telnyx has no way from this number to this recipient."),
         ),
         40308 => (
             Sender,
-            "This number cannot send pictures. Send the text without them.",
+            t!("This number cannot send pictures. Send the text without them."),
         ),
         // A per-country setting: must not pause the queue.
         40309 => (
             Permanent,
-            "Texts to this country are switched off. Switch it on in the Telnyx Portal under Messaging, in the number's \
-             messaging profile, Allowed destinations.",
+            t!(
+                "Texts to this country are switched off. Switch it on in the Telnyx Portal under Messaging, in the number's \
+             messaging profile, Allowed destinations."
+            ),
         ),
         40310 => (
             Permanent,
-            "This is not a number that texts can be sent to. Check it.",
+            t!("This is not a number that texts can be sent to. Check it."),
         ),
         40311 | 40313 | 40019 => (Request, OUR_FAULT),
         40312 => (
             Auth,
-            "The messaging profile of the sending number is switched off. Switch it on in the Telnyx Portal under Messaging.",
+            t!(
+                "The messaging profile of the sending number is switched off. Switch it on in the Telnyx Portal under Messaging."
+            ),
         ),
         40314 => (
             Auth,
-            "Messaging is switched off for this Telnyx account. See the Telnyx Portal.",
+            t!("Messaging is switched off for this Telnyx account. See the Telnyx Portal."),
         ),
         40315 => (
             Sender,
-            "Too many texts from this number were not delivered, and Telnyx has stopped it. See the Telnyx Portal.",
+            t!(
+                "Too many texts from this number were not delivered, and Telnyx has stopped it. See the Telnyx Portal."
+            ),
         ),
-        40316 => (Request, "There is nothing in this text to be sent."),
+        40316 => (Request, t!("There is nothing in this text to be sent.")),
         40317 => (
             Permanent,
-            "Telnyx could not use the attachment. Send the text without it.",
+            t!("Telnyx could not use the attachment. Send the text without it."),
         ),
         40318 => (
             RateLimited,
-            "Too many texts are waiting at Telnyx for this number.",
+            t!("Too many texts are waiting at Telnyx for this number."),
         ),
         40320 => (
             RateLimited,
-            "The sending number cannot be used for the moment. Try again later.",
+            t!("The sending number cannot be used for the moment. Try again later."),
         ),
         40321 => (
             Sender,
-            "The messaging profile has no number that can send this.",
+            t!("The messaging profile has no number that can send this."),
         ),
-        40328 => (Permanent, "This text is too long: ten parts are the most."),
+        40328 => (
+            Permanent,
+            t!("This text is too long: ten parts are the most."),
+        ),
         40329 => (
             Sender,
-            "This toll-free number is not verified. Verify it in the Telnyx Portal.",
+            t!("This toll-free number is not verified. Verify it in the Telnyx Portal."),
         ),
         40333 => (
             Auth,
-            "The messaging profile has spent what it may spend in a day. Raise its limit in the Telnyx Portal, or wait \
-             until midnight UTC.",
+            t!(
+                "The messaging profile has spent what it may spend in a day. Raise its limit in the Telnyx Portal, or wait \
+             until midnight UTC."
+            ),
         ),
         40319 | 40323 | 40325 | 40330 | 40331 => (Permanent, UNDELIVERABLE),
         _ => return None,
@@ -391,7 +419,7 @@ mod tests {
         assert_eq!(
             class(422),
             Request,
-            "such as a key with which something else was sent"
+            Message::new("such as a key with which something else was sent")
         );
     }
 

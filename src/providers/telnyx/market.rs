@@ -12,6 +12,7 @@ use serde_json::json;
 use super::api::Api;
 use super::numbers::{Messaging, Number, Profile, VERSION};
 use crate::clock;
+use crate::language::t;
 use crate::phone::Phone;
 use crate::providers::json::{Figure, Lenient, Text, readable};
 use crate::providers::{
@@ -94,10 +95,9 @@ impl Api {
             Err(refused @ Error::Refused { .. }) => Err(refused),
             Err(_) => match self.open_order(reference).await {
                 Ok(Some(order)) => Ok(order),
-                Ok(None) | Err(_) => Err(Error::Unreachable(
+                Ok(None) | Err(_) => Err(Error::Unreachable(t!(
                     "Telnyx did not say whether it took the order. Try again in a moment: it is never ordered twice."
-                        .into(),
-                )),
+                ))),
             },
         }
     }
@@ -122,8 +122,9 @@ impl Api {
             if order.is("failure") {
                 return Err(Error::Refused {
                     code: None,
-                    text: "Telnyx could not get this number. Search again and take another one."
-                        .into(),
+                    text: t!(
+                        "Telnyx could not get this number. Search again and take another one."
+                    ),
                 });
             }
             // The number is listed a little after its order succeeds.
@@ -174,9 +175,9 @@ impl Api {
         });
         let created: Profile = self.post("/messaging_profiles", &profile).await?;
         created.id.into_some().ok_or_else(|| {
-            Error::Unreachable(
-                "Telnyx did not say which messaging profile it made. Try again in a moment.".into(),
-            )
+            Error::Unreachable(t!(
+                "Telnyx did not say which messaging profile it made. Try again in a moment."
+            ))
         })
     }
 
@@ -206,7 +207,7 @@ impl Api {
         };
         let Some(id) = settings.profile() else {
             return Ok(Some(Route {
-                overridden_by: Some(super::numbers::NO_PROFILE.into()),
+                overridden_by: Some(super::numbers::NO_PROFILE),
                 ..Route::default()
             }));
         };
@@ -217,7 +218,7 @@ impl Api {
             is_ours: profile.delivers_to(&urls.inbound),
             overridden_by: profile.shadow(),
             fallback: some(&profile.webhook_failover_url),
-            member_of: Some(format!("the messaging profile “{}”", profile.name())),
+            member_of: Some(t!("the messaging profile “{name}”", name = profile.name())),
         }))
     }
 }

@@ -8,13 +8,16 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::api::Api;
+use crate::language::{Message, t};
 use crate::providers::json::{Lenient, Text};
 use crate::providers::{
     Error, NumberCapabilities, RemoteNumber, Result, Shadow, Webhook, WebhookUrls,
 };
 
-pub const NO_PROFILE: &str = "This number has no messaging profile, so its texts go nowhere. Give it one in the Telnyx Portal under \
-     Numbers, and connect again.";
+pub const NO_PROFILE: Message = t!(
+    "This number has no messaging profile, so its texts go nowhere. Give it one in the Telnyx Portal under \
+     Numbers, and connect again."
+);
 /// The webhook version that is signed with Ed25519.
 pub const VERSION: &str = "2";
 
@@ -87,9 +90,7 @@ impl Api {
             .get(&format!("/phone_numbers/{}/messaging", number.provider_id))
             .await?;
         let Some(profile) = settings.profile() else {
-            return Ok(Webhook::Shadowed {
-                by: NO_PROFILE.into(),
-            });
+            return Ok(Webhook::Shadowed { by: NO_PROFILE });
         };
         let profile = format!("/messaging_profiles/{profile}");
         let found: Profile = self.get(&profile).await?;
@@ -105,8 +106,9 @@ impl Api {
         if !written.delivers_to(&urls.inbound) {
             return Err(Error::Refused {
                 code: None,
-                text: "Telnyx did not keep the webhook's address. Is BASE_URL a public address?"
-                    .into(),
+                text: t!(
+                    "Telnyx did not keep the webhook's address. Is BASE_URL a public address?"
+                ),
             });
         }
         Ok(Webhook::Configured {
@@ -165,7 +167,7 @@ impl Number {
                 voice: self.connection_id.some().is_some(),
             },
             shadow: (!has_profile).then(|| Shadow {
-                by: NO_PROFILE.into(),
+                by: NO_PROFILE,
                 url: None,
             }),
             listed: None,
@@ -187,18 +189,22 @@ impl Profile {
     }
 
     /// Why our webhook would have no effect, or would break another application.
-    pub fn shadow(&self) -> Option<String> {
+    pub fn shadow(&self) -> Option<Message> {
         let name = self.name();
         if self.enabled.0 == Some(false) {
-            return Some(format!(
-                "The messaging profile “{name}” is switched off. Switch it on in the Telnyx Portal, and connect again."
+            return Some(t!(
+                "The messaging profile “{name}” is switched off. Switch it on in the Telnyx Portal, and connect again.",
+                name = name,
             ));
         }
         let other = self.webhook_api_version.some().unwrap_or(VERSION);
         match self.webhook_url.some() {
-            Some(url) if other != VERSION => Some(format!(
+            Some(url) if other != VERSION => Some(t!(
                 "The messaging profile “{name}” serves another application, {url}, in version {other} of the webhooks. Give \
-                 the number a profile of its own in the Telnyx Portal, and connect again."
+                 the number a profile of its own in the Telnyx Portal, and connect again.",
+                name = name,
+                url = url,
+                other = other,
             )),
             _ => None,
         }

@@ -5,6 +5,7 @@
 use serde::Deserialize;
 
 use super::messages::{Media, Message, Party, status};
+use crate::language::t;
 use crate::phone::Address;
 use crate::providers::calls::{MAX_MEDIA, MAX_TEXT_LENGTH};
 use crate::providers::json::{self, Lenient, Text};
@@ -26,7 +27,9 @@ struct EventData {
 
 pub fn read(request: &SignedRequest<'_>, account: &str) -> Result<WebhookEvent, Malformed> {
     let Event { data } = json::read(request.body).map_err(|_| {
-        Malformed("the body is not an event: Telnyx sends JSON with an object “data” here".into())
+        Malformed(t!(
+            "the body is not an event: Telnyx sends JSON with an object “data” here"
+        ))
     })?;
     let message = data.payload.0.unwrap_or_default();
     match data.event_type.as_str() {
@@ -42,8 +45,9 @@ pub fn read(request: &SignedRequest<'_>, account: &str) -> Result<WebhookEvent, 
 pub fn inbound(message: &Message, account: &str) -> Result<Inbound, Malformed> {
     let provider_sid = id(message)?;
     if let channel @ ("RCS" | "WHATSAPP" | "WhatsApp") = message.kind.as_str() {
-        return Err(Malformed(format!(
-            "this is a message of {channel}: only texts (SMS, MMS) are taken here"
+        return Err(Malformed(t!(
+            "this is a message of {channel}: only texts (SMS, MMS) are taken here",
+            channel = channel
         )));
     }
     let text = message.text.as_str();
@@ -115,8 +119,9 @@ fn number(party: Option<&Party>) -> Result<Address, Malformed> {
         return Err(missing(name));
     }
     text.parse().map_err(|_| {
-        Malformed(format!(
-            "the field {name} must be a number such as +14155550192 or a short code"
+        Malformed(t!(
+            "the field {name} must be a number such as +14155550192 or a short code",
+            name = name
         ))
     })
 }
@@ -134,8 +139,9 @@ fn media(message: &Message) -> Vec<RemoteMedia> {
 }
 
 fn missing(name: &str) -> Malformed {
-    Malformed(format!(
-        "the field {name} is missing or unreadable: Telnyx sends it with every event of this type"
+    Malformed(t!(
+        "the field {name} is missing or unreadable: Telnyx sends it with every event of this type",
+        name = name
     ))
 }
 

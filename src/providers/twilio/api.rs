@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::{API, Credentials, errors};
+use crate::language::t;
 use crate::providers::http::retry_after;
 use crate::providers::json::{self, Figure, Lenient, Text};
 use crate::providers::{Account, Error, MediaAccess, Refusal, Result};
@@ -49,7 +50,10 @@ impl Api {
         if status != "active" {
             return Err(Error::Refused {
                 code: None,
-                text: format!("This Twilio account is {status}. See the Twilio Console."),
+                text: t!(
+                    "This Twilio account is {status}. See the Twilio Console.",
+                    status = status,
+                ),
             });
         }
         let ours = &self.credentials.account_sid;
@@ -137,8 +141,8 @@ impl Api {
     async fn response_body(&self, request: RequestBuilder) -> Result<Bytes> {
         let response = self.authenticated(request).send().await.map_err(|error| {
             Error::Unreachable(match error.is_timeout() {
-                true => "Twilio did not answer in time. Try again in a moment.".into(),
-                false => "Twilio could not be reached. Check this server's connection.".into(),
+                true => t!("Twilio did not answer in time. Try again in a moment."),
+                false => t!("Twilio could not be reached. Check this server's connection."),
             })
         })?;
         let status = response.status();
@@ -148,7 +152,7 @@ impl Api {
             });
         }
         let body = response.bytes().await.map_err(|_| {
-            Error::Unreachable("The connection to Twilio broke. Try again in a moment.".into())
+            Error::Unreachable(t!("The connection to Twilio broke. Try again in a moment."))
         })?;
         if status.is_success() {
             return Ok(body);
@@ -178,10 +182,9 @@ pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
 }
 
 fn unexpected_response() -> Error {
-    Error::Unreachable(
+    Error::Unreachable(t!(
         "The answer did not come from Twilio. Check TWILIO_API_BASE_URL and this server's proxies."
-            .into(),
-    )
+    ))
 }
 
 /// Next pages are requested from the configured host, which may receive the credentials, whatever host the link names.

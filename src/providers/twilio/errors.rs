@@ -1,26 +1,33 @@
 //! Twilio's error codes: their class, and a text that says what to do.
 
+use crate::language::{Message, t};
 use crate::providers::http::shortened;
 use crate::providers::{ErrorClass, Refusal};
 
 use ErrorClass::*;
 
-const WRONG_CREDENTIALS: &str = "Twilio does not accept the Account SID and Auth Token. Copy both anew from the Twilio Console.";
-const SUSPENDED: &str =
-    "Twilio has suspended this account, often because its balance ran out. See the Twilio Console.";
-const UNREGISTERED: &str = "The carrier blocked this because the sending number is not registered for business texts (A2P). \
-     Register it in the Twilio Console.";
-const OUR_FAULT: &str = "MessageHub asked Twilio for something it does not do. Please report this.";
-const TWILIO_FAULT: &str = "Twilio had a fault of its own. Try again.";
-const UNDELIVERABLE: &str = "The carrier could not deliver this.";
+const WRONG_CREDENTIALS: Message = t!(
+    "Twilio does not accept the Account SID and Auth Token. Copy both anew from the Twilio Console."
+);
+const SUSPENDED: Message = t!(
+    "Twilio has suspended this account, often because its balance ran out. See the Twilio Console."
+);
+const UNREGISTERED: Message = t!(
+    "The carrier blocked this because the sending number is not registered for business texts (A2P). \
+     Register it in the Twilio Console."
+);
+const OUR_FAULT: Message =
+    t!("MessageHub asked Twilio for something it does not do. Please report this.");
+const TWILIO_FAULT: Message = t!("Twilio had a fault of its own. Try again.");
+const UNDELIVERABLE: Message = t!("The carrier could not deliver this.");
 
 /// Our text for `code`; Twilio's own text only for unknown codes.
 pub fn refusal(code: u32, twilio_text: Option<&str>) -> Refusal {
     let (class, known) = explain(code);
     let text = match (known, twilio_text) {
-        (Some(sentence), _) => sentence.to_owned(),
-        (None, Some(text)) => format!("Twilio says: {}", shortened(text)),
-        (None, None) => format!("Twilio could not deliver this (error {code})."),
+        (Some(sentence), _) => sentence,
+        (None, Some(text)) => t!("Twilio says: {words}", words = shortened(text)),
+        (None, None) => t!("Twilio could not deliver this (error {code}).", code = code),
     };
     Refusal {
         class,
@@ -35,127 +42,143 @@ pub fn refusal_by_status(status: u16) -> Refusal {
         409 => (Retryable, TWILIO_FAULT),
         300..=399 => (
             Auth,
-            "Something answers in Twilio's place and points elsewhere. Check TWILIO_API_BASE_URL.",
+            t!(
+                "Something answers in Twilio's place and points elsewhere. Check TWILIO_API_BASE_URL."
+            ),
         ),
         _ => (Request, OUR_FAULT),
     };
     Refusal {
         class,
         code: format!("http_{status}"),
-        text: text.into(),
+        text,
     }
 }
 
-fn explain(code: u32) -> (ErrorClass, Option<&'static str>) {
+fn explain(code: u32) -> (ErrorClass, Option<Message>) {
     let (class, sentence) = match code {
         20003 | 20006 | 20403 => (Auth, WRONG_CREDENTIALS),
         20005 | 20010 => (Auth, SUSPENDED),
         20008 => (
             Auth,
-            "These are Twilio's test credentials, which send nothing. Use the live ones.",
+            t!("These are Twilio's test credentials, which send nothing. Use the live ones."),
         ),
-        20404 => (Request, "Twilio knows no such thing in this account."),
+        20404 => (Request, t!("Twilio knows no such thing in this account.")),
         20409 | 30020 | 30021 | 30500 => (Retryable, TWILIO_FAULT),
         20429 => (
             RateLimited,
-            "Twilio is busy with too many requests at once.",
+            t!("Twilio is busy with too many requests at once."),
         ),
 
         21211 | 21217 => (
             Permanent,
-            "This is not a number that texts can be sent to. Check it.",
+            t!("This is not a number that texts can be sent to. Check it."),
         ),
-        21212 => (Sender, "Twilio does not accept the sending number."),
+        21212 => (Sender, t!("Twilio does not accept the sending number.")),
         21264 | 21607 => (
             Sender,
-            "A Twilio trial account cannot send from this number. Upgrade the account, or use the \
-             number that Twilio gave it.",
+            t!(
+                "A Twilio trial account cannot send from this number. Upgrade the account, or use the \
+             number that Twilio gave it."
+            ),
         ),
-        21265 => (Permanent, "A short code cannot be answered."),
-        21266 => (Permanent, "The recipient is the sending number itself."),
+        21265 => (Permanent, t!("A short code cannot be answered.")),
+        21266 => (Permanent, t!("The recipient is the sending number itself.")),
         21267 => (
             Sender,
-            "A Twilio trial account cannot send under a name. Upgrade it, or send from a number.",
+            t!(
+                "A Twilio trial account cannot send under a name. Upgrade it, or send from a number."
+            ),
         ),
         21268 => (
             Permanent,
-            "This is a premium-rate number. Twilio does not text those.",
+            t!("This is a premium-rate number. Twilio does not text those."),
         ),
         // A per-country setting: must not pause the queue.
         21404 => (
             Request,
-            "A trial account buys one number. Upgrade it in the Twilio Console.",
+            t!("A trial account buys one number. Upgrade it in the Twilio Console."),
         ),
         21421 | 21422 | 21452 => (
             Request,
-            "This number is not for sale any more. Search again and take another one.",
+            t!("This number is not for sale any more. Search again and take another one."),
         ),
         21615 | 21628 | 21631 | 21649 => (
             Request,
-            "This country wants papers or an address before it sells a number. Add them in the Twilio Console under \
-             Regulatory Compliance and buy it there: a sync brings it here.",
+            t!(
+                "This country wants papers or an address before it sells a number. Add them in the Twilio Console under \
+             Regulatory Compliance and buy it there: a sync brings it here."
+            ),
         ),
         21408 => (
             Permanent,
-            "Texts to this country are switched off. Switch it on in the Twilio Console under \
-             Messaging, Settings, Geo permissions.",
+            t!(
+                "Texts to this country are switched off. Switch it on in the Twilio Console under \
+             Messaging, Settings, Geo permissions."
+            ),
         ),
         21601 | 21606 | 21659 | 21661 => (
             Sender,
-            "The sending number does not belong to this Twilio account, or cannot send texts there.",
+            t!(
+                "The sending number does not belong to this Twilio account, or cannot send texts there."
+            ),
         ),
         21608 => (
             Permanent,
-            "A Twilio trial account can text only verified numbers. Verify this one in the Twilio \
-             Console, or upgrade the account.",
+            t!(
+                "A Twilio trial account can text only verified numbers. Verify this one in the Twilio \
+             Console, or upgrade the account."
+            ),
         ),
         21609 | 21626 => (
             Request,
-            "Twilio cannot reach this server for delivery reports. Set BASE_URL to its public address.",
+            t!(
+                "Twilio cannot reach this server for delivery reports. Set BASE_URL to its public address."
+            ),
         ),
         21610 | 30630 => (
             OptedOut,
-            "This person texted STOP to this number. Only a START from them lifts it.",
+            t!("This person texted STOP to this number. Only a START from them lifts it."),
         ),
         21611 => (
             RateLimited,
-            "Too many texts are waiting at Twilio for this number.",
+            t!("Too many texts are waiting at Twilio for this number."),
         ),
         21612 => (
             Permanent,
-            "Twilio has no way from this number to this recipient.",
+            t!("Twilio has no way from this number to this recipient."),
         ),
         21614 | 21635 => (
             Permanent,
-            "This number cannot receive texts. It may be a landline.",
+            t!("This number cannot receive texts. It may be a landline."),
         ),
         21616 => (
             Sender,
-            "Twilio cannot tell which of the account's numbers should send this.",
+            t!("Twilio cannot tell which of the account's numbers should send this."),
         ),
         21617 => (
             Permanent,
-            "This text is too long: 1600 characters are the most.",
+            t!("This text is too long: 1600 characters are the most."),
         ),
-        21618 => (Permanent, "Twilio may not send this text. Reword it."),
+        21618 => (Permanent, t!("Twilio may not send this text. Reword it.")),
         21620 => (
             Request,
-            "Twilio could not fetch the attachment. Its address must be open to the internet.",
+            t!("Twilio could not fetch the attachment. Its address must be open to the internet."),
         ),
         21621 | 21622 => (
             Sender,
-            "This number cannot send pictures. Send the text without them.",
+            t!("This number cannot send pictures. Send the text without them."),
         ),
-        21623 => (Request, "Ten attachments are the most."),
+        21623 => (Request, t!("Ten attachments are the most.")),
         21660 => (
             Sender,
-            "The sending number belongs to another Twilio account.",
+            t!("The sending number belongs to another Twilio account."),
         ),
-        21662 => (Auth, "This Twilio account cannot send from its region."),
-        21663 => (Sender, "Twilio does not let this number send this."),
+        21662 => (Auth, t!("This Twilio account cannot send from its region.")),
+        21663 => (Sender, t!("Twilio does not let this number send this.")),
         21701..=21712 => (
             Sender,
-            "Something is wrong with the number's messaging service at Twilio.",
+            t!("Something is wrong with the number's messaging service at Twilio."),
         ),
         20009 | 20422 | 21602..=21604 | 21619 | 21624 | 21654..=21658 | 21664..=21668 => {
             (Request, OUR_FAULT)
@@ -164,85 +187,97 @@ fn explain(code: u32) -> (ErrorClass, Option<&'static str>) {
 
         30001 => (
             RateLimited,
-            "This waited too long at Twilio, behind other texts.",
+            t!("This waited too long at Twilio, behind other texts."),
         ),
         30002 => (Auth, SUSPENDED),
         30003 => (
             Retryable,
-            "The phone is switched off or out of reach. Try again later.",
+            t!("The phone is switched off or out of reach. Try again later."),
         ),
         30004 => (
             Permanent,
-            "The recipient's phone or carrier blocks texts from this number. They may have texted STOP.",
+            t!(
+                "The recipient's phone or carrier blocks texts from this number. They may have texted STOP."
+            ),
         ),
         30005 => (
             Permanent,
-            "This number does not exist or is no longer in use.",
+            t!("This number does not exist or is no longer in use."),
         ),
         30006 => (
             Permanent,
-            "This number cannot receive texts: a landline, or its carrier is not reachable.",
+            t!("This number cannot receive texts: a landline, or its carrier is not reachable."),
         ),
         30007 => (
             Permanent,
-            "The carrier filtered this text as spam. Reword it before trying again.",
+            t!("The carrier filtered this text as spam. Reword it before trying again."),
         ),
-        30008 => (Retryable, "The carrier gave no reason. Try once more."),
+        30008 => (Retryable, t!("The carrier gave no reason. Try once more.")),
         30011 => (
             Permanent,
-            "Pictures cannot be sent there. Send the text without them.",
+            t!("Pictures cannot be sent there. Send the text without them."),
         ),
         30017 => (
             Retryable,
-            "The carrier's network is congested. Try again later.",
+            t!("The carrier's network is congested. Try again later."),
         ),
         30019 => (
             Permanent,
-            "The attachment is too large for the recipient's carrier.",
+            t!("The attachment is too large for the recipient's carrier."),
         ),
         30022 => (
             RateLimited,
-            "The carrier allows no more texts right now. Try again later.",
+            t!("The carrier allows no more texts right now. Try again later."),
         ),
         30023 | 30027 => (
             RateLimited,
-            "The carrier's daily limit for this sender is reached. It resets at midnight Pacific time.",
+            t!(
+                "The carrier's daily limit for this sender is reached. It resets at midnight Pacific time."
+            ),
         ),
         30018 | 30024 | 30034 | 30040..=30042 => (Sender, UNREGISTERED),
         30032 => (
             Sender,
-            "This toll-free number is not verified. Verify it in the Twilio Console.",
+            t!("This toll-free number is not verified. Verify it in the Twilio Console."),
         ),
         30033 => (
             Sender,
-            "The carrier suspended the campaign of this number (A2P 10DLC).",
+            t!("The carrier suspended the campaign of this number (A2P 10DLC)."),
         ),
         30035 => (
             Sender,
-            "This number is still being set up. Try again later.",
+            t!("This number is still being set up. Try again later."),
         ),
-        30036 => (Permanent, "This waited too long at Twilio and was dropped."),
-        30037 => (Auth, "Twilio has switched off sending for this account."),
+        30036 => (
+            Permanent,
+            t!("This waited too long at Twilio and was dropped."),
+        ),
+        30037 => (
+            Auth,
+            t!("Twilio has switched off sending for this account."),
+        ),
         30038 => (
             Permanent,
-            "The carrier filtered this text as a one-time password.",
+            t!("The carrier filtered this text as a one-time password."),
         ),
         30039 => (
             Permanent,
-            "Twilio stopped this because two numbers answered each other in a loop.",
+            t!("Twilio stopped this because two numbers answered each other in a loop."),
         ),
         30044 => (
             Permanent,
-            "This text is too long for a Twilio trial account.",
+            t!("This text is too long for a Twilio trial account."),
         ),
         // Twilio does not retry this either: it may have been delivered.
         30410 => (
             Permanent,
-            "The carrier did not answer in time. It may have been delivered.",
+            t!("The carrier did not answer in time. It may have been delivered."),
         ),
         30450 => (
             RateLimited,
-            "Twilio takes this for fraud (SMS pumping). It lifts by itself within half an hour.",
+            t!(
+                "Twilio takes this for fraud (SMS pumping). It lifts by itself within half an hour."
+            ),
         ),
         30485 | 30610 | 30615 | 30620 | 30640 => (Permanent, UNDELIVERABLE),
 

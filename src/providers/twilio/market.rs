@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::RETRIES;
 use super::api::Api;
 use super::numbers::{Abilities, Number, can, same_url};
+use crate::language::{Message, t};
 use crate::phone::Phone;
 use crate::providers::json::{Lenient, Text, readable};
 use crate::providers::{
@@ -86,17 +87,16 @@ impl Api {
             .await;
         let error = match response.map(|bought| bought.into_remote(None)) {
             Ok(Some(bought)) => return Ok(Bought::Ready(bought)),
-            Ok(None) => Error::Unreachable(String::new()),
+            Ok(None) => Error::Unreachable(Message::verbatim("")),
             Err(error) => error,
         };
         // The response was lost, or a concurrent request bought it: the list decides.
         match self.find_owned(number).await {
             Ok(Some(ours)) => Ok(Bought::Ready(ours)),
             Ok(None) if matches!(error, Error::Refused { .. }) => Err(error),
-            Ok(None) | Err(_) => Err(Error::Unreachable(
+            Ok(None) | Err(_) => Err(Error::Unreachable(t!(
                 "Twilio did not say whether it sold this number. Try again in a moment: it is never bought twice."
-                    .into(),
-            )),
+            ))),
         }
     }
 
@@ -149,7 +149,7 @@ impl Api {
         let by_studio = inbound
             .as_deref()
             .filter(|url| url.starts_with(STUDIO))
-            .map(|_| "a Studio flow".to_owned());
+            .map(|_| t!("a Studio flow"));
         Ok(Some(Route {
             overridden_by: number
                 .application()

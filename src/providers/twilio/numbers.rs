@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::RETRIES;
 use super::api::{Api, Page};
+use crate::language::t;
 use crate::providers::json::{Lenient, Text, readable};
 use crate::providers::{
     Error, ListedWebhook, NumberCapabilities, RemoteNumber, Result, Shadow, Webhook, WebhookUrls,
@@ -201,8 +202,9 @@ impl Api {
         if !written.listed().delivers_to(&webhook_url) {
             return Err(Error::Refused {
                 code: None,
-                text: "Twilio did not keep the webhook's address. Is BASE_URL a public address?"
-                    .into(),
+                text: t!(
+                    "Twilio did not keep the webhook's address. Is BASE_URL a public address?"
+                ),
             });
         }
         Ok(Webhook::Configured {
@@ -255,7 +257,7 @@ impl Number {
     pub fn application(&self) -> Option<Shadow> {
         let sid = self.sms_application_sid.some()?;
         Some(Shadow {
-            by: format!("the TwiML application {sid}"),
+            by: t!("the TwiML application {sid}", sid = sid),
             url: None,
         })
     }
@@ -294,8 +296,12 @@ impl Service {
         let sid = &self.sid;
         Shadow {
             by: match self.friendly_name.some() {
-                Some(name) => format!("the messaging service “{name}” ({sid})"),
-                None => format!("the messaging service {sid}"),
+                Some(name) => t!(
+                    "the messaging service “{name}” ({sid})",
+                    name = name,
+                    sid = sid
+                ),
+                None => t!("the messaging service {sid}", sid = sid),
             },
             url: self.inbound_url().map(str::to_owned),
         }

@@ -7,6 +7,7 @@ use reqwest::Method;
 use super::messages::status;
 use super::signature::is_form;
 use super::{errors, form};
+use crate::language::t;
 use crate::phone::Address;
 use crate::providers::calls::{MAX_ID_LENGTH, MAX_MEDIA, MAX_TEXT_LENGTH};
 use crate::providers::{Inbound, Malformed, OptOut, RemoteMedia, SignedRequest, StatusReport};
@@ -71,10 +72,9 @@ impl<'a> Fields<'a> {
             });
         }
         if !is_form(request) {
-            return Err(Malformed(
+            return Err(Malformed(t!(
                 "the body is not a form: Twilio sends application/x-www-form-urlencoded here"
-                    .into(),
-            ));
+            )));
         }
         Ok(Self { raw: request.body })
     }
@@ -95,8 +95,10 @@ impl<'a> Fields<'a> {
         };
         let id = id.trim();
         if id.len() > MAX_ID_LENGTH || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Malformed(format!(
-                "the field {name} is not one of Twilio's: at most {MAX_ID_LENGTH} plain characters"
+            return Err(Malformed(t!(
+                "the field {name} is not one of Twilio's: at most {most} plain characters",
+                name = name,
+                most = MAX_ID_LENGTH
             )));
         }
         Ok(id.to_owned())
@@ -114,13 +116,16 @@ impl<'a> Fields<'a> {
             return Err(missing(name));
         }
         if let Some((channel @ ("whatsapp" | "messenger" | "rcs"), _)) = text.split_once(':') {
-            return Err(Malformed(format!(
-                "the field {name} is an address of {channel}: only texts (SMS, MMS) are taken here"
+            return Err(Malformed(t!(
+                "the field {name} is an address of {channel}: only texts (SMS, MMS) are taken here",
+                name = name,
+                channel = channel
             )));
         }
         text.parse().map_err(|_| {
-            Malformed(format!(
-                "the field {name} must be a number such as +14155550192 or a short code"
+            Malformed(t!(
+                "the field {name} must be a number such as +14155550192 or a short code",
+                name = name
             ))
         })
     }
@@ -139,8 +144,9 @@ impl<'a> Fields<'a> {
 }
 
 fn missing(name: &str) -> Malformed {
-    Malformed(format!(
-        "the field {name} is missing: Twilio sends it with every call of this webhook"
+    Malformed(t!(
+        "the field {name} is missing: Twilio sends it with every call of this webhook",
+        name = name
     ))
 }
 

@@ -18,6 +18,7 @@ use crate::domain::members::Member;
 use crate::domain::opt_outs::{self, Consent};
 use crate::error::Error;
 use crate::ids::{ContactId, WorkspaceId};
+use crate::language::t;
 use crate::listing::{Page, Span};
 use crate::web::json::{Json, Path, Query};
 use crate::web::problem::Problem;
@@ -119,7 +120,7 @@ pub async fn show(
         found => return Ok(Json(found?).into_response()),
     }
     let survivor = contacts::merged_contact(&mut tx, id).await?;
-    let survivor = survivor.ok_or(Error::NotFound("the contact"))?;
+    let survivor = survivor.ok_or(Error::NotFound(t!("the contact")))?;
     let there = contacts::find(&mut tx, survivor).await?.id;
     let path = format!("/api/workspaces/{workspace}/contacts/{there}");
     Ok(Redirect::permanent(&path).into_response())

@@ -17,6 +17,7 @@ use crate::domain::messages::{self, Message};
 use crate::domain::opt_outs;
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, ConversationId, NumberId, TagId, WorkspaceId};
+use crate::language::t;
 use crate::listing::{Page, Span};
 use crate::web::api::messages::idempotency_key;
 use crate::web::json::{Json, Path, Query};
@@ -57,7 +58,7 @@ impl ConversationQuery {
                 Some(id) => {
                     let user = id
                         .parse()
-                        .map_err(|_| Error::field("assignee", "me, none or a user's id"))?;
+                        .map_err(|_| Error::field("assignee", t!("me, none or a user's id")))?;
                     Some(Assignee::User(user))
                 }
             },
@@ -106,7 +107,7 @@ pub async fn show(
         found => return Ok(Json(found?).into_response()),
     }
     let there = conversations::joined_to(&mut tx, id).await?;
-    let there = there.ok_or(Error::NotFound("the conversation"))?;
+    let there = there.ok_or(Error::NotFound(t!("the conversation")))?;
     let path = format!("/api/workspaces/{workspace}/conversations/{there}");
     Ok(Redirect::permanent(&path).into_response())
 }

@@ -4,12 +4,13 @@ use axum::extract::multipart::MultipartError;
 use axum::http::StatusCode;
 
 use crate::error::Error;
+use crate::language::t;
 use crate::web::problem::Problem;
 
 pub fn missing() -> Problem {
     Error::field(
         "file",
-        "send a CSV file in the field “file” of a form (multipart/form-data)",
+        t!("send a CSV file in the field “file” of a form (multipart/form-data)"),
     )
     .into()
 }
@@ -23,6 +24,9 @@ pub fn unreadable(error: &MultipartError, most: usize) -> Problem {
 }
 
 pub fn too_large(most: usize) -> Problem {
-    let detail = format!("a file of at most {} MB: split it", most / (1024 * 1024));
+    let detail = t!(
+        "a file of at most {most} MB: split it",
+        most = most / (1024 * 1024),
+    );
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
 }

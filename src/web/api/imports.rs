@@ -13,6 +13,7 @@ use crate::domain::contacts::import::{self, Duplicates, Import, Start};
 use crate::domain::members::Admin;
 use crate::error::Error;
 use crate::ids::{ImportId, WorkspaceId};
+use crate::language::{Message, t};
 use crate::listing::{Page, Span};
 use crate::web::json::{Json, Path, Query};
 use crate::web::problem::Problem;
@@ -81,15 +82,16 @@ impl Sent {
                 let wrong = |_| {
                     Error::field(
                         "mapping",
-                        "a JSON list of words, such as [\"name\", \"phone_number\"]",
+                        t!("a JSON list of words, such as [\"name\", \"phone_number\"]"),
                     )
                 };
                 self.start.mapping = Some(read.map_err(wrong)?);
             }
             "duplicates" if !text.is_empty() => {
                 let read = text.parse();
-                self.start.duplicates =
-                    Some(read.map_err(|wrong: String| Error::field("duplicates", wrong))?);
+                self.start.duplicates = Some(read.map_err(|wrong: String| {
+                    Error::field("duplicates", Message::verbatim(wrong))
+                })?);
             }
             "region" => self.start.region = Some(text),
             "encoding" if !text.trim().is_empty() => self.start.encoding = Some(text),

@@ -18,6 +18,7 @@ use crate::domain::members::{self, Member, WorkspaceRef};
 use crate::error::Error;
 use crate::ids::{MediaId, WorkspaceId};
 use crate::keys::MediaLink;
+use crate::language::t;
 use crate::web::json::{Json, Parts, Path, Query};
 use crate::web::problem::Problem;
 
@@ -37,7 +38,8 @@ pub async fn create(
     form: Parts,
 ) -> Result<(StatusCode, Json<Upload>), Problem> {
     let file = form.files.into_iter().zip(form.names).next();
-    let (file, name) = file.ok_or_else(|| Error::field("file", "send the file in this field"))?;
+    let (file, name) =
+        file.ok_or_else(|| Error::field("file", t!("send the file in this field")))?;
     let upload = uploads::add(&app, member.tenant(), &name, file).await?;
     Ok((StatusCode::CREATED, Json(upload)))
 }
@@ -134,7 +136,7 @@ pub async fn hand_over(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let link = app.tokens.read_outgoing_link(&token);
-    let link = link.ok_or(Error::NotFound("the file"))?;
+    let link = link.ok_or(Error::NotFound(t!("the file")))?;
     let file = outgoing::open(&app, link).await?;
     Ok(served(file, "inline", &method, &headers))
 }
@@ -179,7 +181,7 @@ fn served(file: File, otherwise: &str, method: &Method, asked: &HeaderMap) -> Re
         RangeResponse::NotModified => (StatusCode::NOT_MODIFIED, headers).into_response(),
         RangeResponse::Beyond => {
             let content_range = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
-            let detail = format!("the file has {size} bytes");
+            let detail = t!("the file has {size} bytes", size = size);
             let status = StatusCode::RANGE_NOT_SATISFIABLE;
             (
                 content_range,
@@ -190,7 +192,7 @@ fn served(file: File, otherwise: &str, method: &Method, asked: &HeaderMap) -> Re
         RangeResponse::PreconditionFailed => Problem::new(
             StatusCode::PRECONDITION_FAILED,
             "precondition_failed",
-            "the file is not the one that If-Match names",
+            t!("the file is not the one that If-Match names"),
         )
         .into_response(),
     }

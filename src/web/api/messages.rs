@@ -12,6 +12,7 @@ use crate::domain::messages::{self, Direction, Filter, Message, Status};
 use crate::domain::messages::{cancel, retry};
 use crate::error::{Error, Result};
 use crate::ids::{MessageId, WorkspaceId};
+use crate::language::t;
 use crate::listing::{Page, Span};
 use crate::web::json::{Json, Path, Query};
 use crate::web::problem::Problem;
@@ -46,7 +47,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
             key.to_str().map_err(|_| {
                 Error::field(
                     "Idempotency-Key",
-                    "1 to 255 visible ASCII characters, such as a UUID",
+                    t!("1 to 255 visible ASCII characters, such as a UUID"),
                 )
             })
         })

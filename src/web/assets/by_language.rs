@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::collection::Collection;
-use crate::language::{self, Language, english, t};
+use crate::language::{self, Language, Message, t};
 
 /// Vendored modules by their import name.
 pub const MODULES: &[(&str, &str)] = &[
@@ -19,7 +19,7 @@ pub struct LanguageFiles {
     pub manifest: String,
 }
 
-const SHORTCUTS: [(&str, &str); 2] = [(english("Inbox"), "/"), (english("My account"), "/account")];
+static SHORTCUTS: [(Message, &str); 2] = [(t!("Inbox"), "/"), (t!("My account"), "/account")];
 
 impl LanguageFiles {
     /// Adds the translated files to `files`, which holds all others.
@@ -75,16 +75,16 @@ fn add_manifest(files: &mut Collection, language: Language) -> String {
         serde_json::from_str(&text(files, "manifest.webmanifest")).expect("the manifest is JSON");
     language::in_language(language, || {
         manifest["lang"] = language.tag().into();
-        manifest["description"] = t("A shared inbox for text messages.").into();
+        manifest["description"] = t!("A shared inbox for text messages.").translated().into();
         manifest["shortcuts"] = SHORTCUTS.iter().map(shortcut).collect();
     });
     let name = format!("manifest/{}.webmanifest", language.tag());
     files.add(&name, manifest.to_string().into())
 }
 
-fn shortcut((name, url): &(&str, &str)) -> serde_json::Value {
+fn shortcut((name, url): &(Message, &str)) -> serde_json::Value {
     let icon = serde_json::json!({"src": "/icon-192.png", "sizes": "192x192", "type": "image/png"});
-    serde_json::json!({"name": t(name), "url": url, "icons": [icon]})
+    serde_json::json!({"name": name.translated(), "url": url, "icons": [icon]})
 }
 
 fn text(files: &Collection, name: &str) -> String {

@@ -14,6 +14,7 @@ use crate::domain::messages::send::{self, Draft, Sent};
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MediaId, WorkspaceId};
+use crate::language::t;
 use crate::web::AppState;
 use crate::web::json::objects;
 use crate::web::problem::Problem;
@@ -125,7 +126,7 @@ pub async fn answer(
         Ok(answer) => answer,
         Err(refusal) => {
             let problem = Problem::from(refusal);
-            Some(error(problem.code, &problem.detail))
+            Some(error(problem.code, &problem.detail.english()))
         }
     }
 }
@@ -256,7 +257,10 @@ async fn set_view(
         number,
     };
     if !connection.joined().contains(&workspace) {
-        return Err(Error::field("workspace_id", "join this workspace first"));
+        return Err(Error::field(
+            "workspace_id",
+            t!("join this workspace first"),
+        ));
     }
     presence.set_view(connection, view);
     // Access may have been revoked during the queries.
@@ -291,7 +295,7 @@ fn sent_or_not(client_ref: &str, sent: Result<Sent>) -> Utf8Bytes {
                 client_ref,
                 error: Refusal {
                     code: problem.code,
-                    detail: &problem.detail,
+                    detail: &problem.detail.english(),
                 },
             })
         }

@@ -18,7 +18,7 @@ use super::connection::{Client, Connection, Dialect};
 use super::frames::RESYNC;
 use crate::domain::accounts::{self, Caller};
 use crate::error::Error;
-use crate::language;
+use crate::language::{self, t};
 use crate::web::AppState;
 use crate::web::auth::{Claimed, TokenSource};
 use crate::web::guard;
@@ -55,17 +55,22 @@ pub async fn open(
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "cross_origin",
-            "this socket was opened by another site",
+            t!("this socket was opened by another site"),
         ));
     }
     let user = accounts::of_session(&app_state.app.db, session).await?;
     if is_of_another_version(&headers) {
         return Ok(version_required());
     }
-    let upgrade = upgrade
-        .map_err(|wrong| Problem::new(StatusCode::BAD_REQUEST, "malformed", wrong.to_string()))?;
+    let upgrade = upgrade.map_err(|wrong| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "malformed",
+            language::Message::verbatim(wrong.to_string()),
+        )
+    })?;
     if !has_a_key(&headers) {
-        let detail = "Sec-WebSocket-Key is 16 bytes in base64, once";
+        let detail = t!("Sec-WebSocket-Key is 16 bytes in base64, once");
         return Err(Problem::new(StatusCode::BAD_REQUEST, "malformed", detail));
     }
     let upgrade = upgrade
@@ -114,7 +119,7 @@ fn is_of_another_version(headers: &HeaderMap) -> bool {
 }
 
 fn version_required() -> Response {
-    let detail = "WebSockets are spoken in version 13 here";
+    let detail = t!("WebSockets are spoken in version 13 here");
     let status = StatusCode::UPGRADE_REQUIRED;
     let headers = [
         (

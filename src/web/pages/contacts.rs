@@ -24,7 +24,7 @@ use crate::domain::conversations;
 use crate::domain::members::Member;
 use crate::error::Result;
 use crate::ids::TagId;
-use crate::language::{t, t_in_context};
+use crate::language::{t, t_context};
 use crate::listing::Span;
 use crate::web::api::contacts::table;
 use crate::web::language::filters;
@@ -140,9 +140,9 @@ impl Table {
     /// A link that sorts by its column under the same filters; it reverses the current order.
     fn heading(&self, sort: Sort) -> HtmlSafeOutput<Heading> {
         let label = match sort {
-            Sort::Name => t("Name"),
-            Sort::LastText => t("Last text"),
-            Sort::Added => t_in_context("Added", "date"),
+            Sort::Name => t!("Name").translated(),
+            Sort::LastText => t!("Last text").translated(),
+            Sort::Added => t_context!("date", "Added").translated(),
         };
         let order = self.list_query.order();
         let is_current = order.sort == sort;
@@ -154,7 +154,7 @@ impl Table {
         let query = self.list_query.query(&format!("{turned}{sort}"), None);
         let is_upwards = (sort == Sort::Name) != order.is_reversed;
         HtmlSafeOutput(Heading::new(
-            label.into_owned(),
+            label,
             format!("/w/{}/contacts?{query}", self.slug),
             is_current.then_some(is_upwards),
         ))

@@ -1,6 +1,7 @@
 //! Forms that are shown again with the submitted values and an error beside each field.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::Duration;
 
 use askama::Template;
@@ -9,9 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 
 use crate::error::{Error, Field, Result};
-use crate::language::t;
 use crate::web::assets;
-use crate::web::language::filters;
 
 #[derive(Default)]
 pub struct Form {
@@ -52,7 +51,7 @@ impl Form {
             | Error::ContactChanged { .. }
             | Error::IntegrationOff
             | Error::IntegrationNotConfigured => {
-                self.notice = Some(capitalized(&t(&error.to_string())))
+                self.notice = Some(capitalized(&error.message().translated()))
             }
             other => return Err(other),
         }
@@ -82,7 +81,8 @@ impl Form {
             .partition(|error| known.contains(&error.field));
         self.errors = beside;
         if let Some(error) = above.into_iter().next() {
-            self.notice.get_or_insert(capitalized(&t(&error.message)));
+            self.notice
+                .get_or_insert(capitalized(&error.message.translated()));
         }
         self
     }
@@ -95,23 +95,23 @@ impl Form {
         self.errors
             .iter()
             .find(|error| error.field == name)
-            .map(|error| capitalized(&t(&error.message)))
+            .map(|error| capitalized(&error.message.translated()))
     }
 
     pub fn field<'a>(
         &'a self,
         name: &'a str,
-        label: &'a str,
+        label: impl Display,
         kind: &'a str,
         autocomplete: &'a str,
-        hint: &'a str,
+        hint: impl Display,
     ) -> HtmlSafeOutput<Input<'a>> {
         HtmlSafeOutput(Input {
             name,
-            label,
+            label: label.to_string(),
             kind,
             autocomplete,
-            hint,
+            hint: hint.to_string(),
             value: self.value(name),
             error: self.error(name),
             required: true,
@@ -123,7 +123,7 @@ impl Form {
     pub fn wide<'a>(
         &'a self,
         name: &'a str,
-        label: &'a str,
+        label: impl Display,
         kind: &'a str,
         autocomplete: &'a str,
     ) -> HtmlSafeOutput<Input<'a>> {
@@ -137,7 +137,7 @@ impl Form {
     pub fn wide_optional<'a>(
         &'a self,
         name: &'a str,
-        label: &'a str,
+        label: impl Display,
         kind: &'a str,
         autocomplete: &'a str,
     ) -> HtmlSafeOutput<Input<'a>> {
@@ -152,8 +152,8 @@ impl Form {
     pub fn figure<'a>(
         &'a self,
         name: &'a str,
-        label: &'a str,
-        hint: &'a str,
+        label: impl Display,
+        hint: impl Display,
     ) -> HtmlSafeOutput<Input<'a>> {
         let HtmlSafeOutput(input) = self.field(name, label, "text", "off", hint);
         HtmlSafeOutput(Input {
@@ -165,10 +165,10 @@ impl Form {
     pub fn optional<'a>(
         &'a self,
         name: &'a str,
-        label: &'a str,
+        label: impl Display,
         kind: &'a str,
         autocomplete: &'a str,
-        hint: &'a str,
+        hint: impl Display,
     ) -> HtmlSafeOutput<Input<'a>> {
         let HtmlSafeOutput(input) = self.field(name, label, kind, autocomplete, hint);
         HtmlSafeOutput(Input {
@@ -198,10 +198,10 @@ impl FormResponse {
 #[template(path = "_field.html")]
 pub struct Input<'a> {
     name: &'a str,
-    label: &'a str,
+    label: String,
     kind: &'a str,
     autocomplete: &'a str,
-    hint: &'a str,
+    hint: String,
     value: &'a str,
     error: Option<String>,
     required: bool,
@@ -219,12 +219,13 @@ pub(super) fn capitalized(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::Message;
 
     #[test]
     fn form_keeps_input_and_shows_errors_beside_fields() {
         let form = Form::default()
             .with("email", "maya@")
-            .refused(Error::field("email", "an address"))
+            .refused(Error::field("email", Message::new("an address")))
             .expect("can be corrected");
         let html = form
             .field("email", "E-mail", "email", "username", "")
@@ -241,7 +242,10 @@ mod tests {
     #[test]
     fn error_without_field_is_shown_above() {
         let form = Form::default()
-            .refused(Error::field("credentials", "connected already"))
+            .refused(Error::field(
+                "credentials",
+                Message::new("connected already"),
+            ))
             .expect("can be corrected")
             .gather(&["name"]);
         assert_eq!(form.notice.as_deref(), Some("Connected already"));

@@ -13,7 +13,7 @@ use crate::domain::credits::Balance;
 use crate::domain::messages::Message;
 use crate::domain::numbers::Number;
 use crate::ids::{ContactId, ConversationId, UserId};
-use crate::language::{replace_placeholder, t};
+use crate::language::t;
 use crate::web::language::filters;
 use crate::web::pages;
 use crate::web::pages::admin::number_row::NumberRow;
@@ -153,7 +153,7 @@ pub fn happened(one: &Activity) -> Result<String, Error> {
 }
 
 pub fn mentioned(message: &Message, conversation: &Conversation) -> Result<String, Error> {
-    let default_name = t("Somebody");
+    let default_name = t!("Somebody").translated();
     let by = message.created_by_name.as_deref().unwrap_or(&default_name);
     let (id, by, title) = (
         conversation.id,
@@ -163,8 +163,7 @@ pub fn mentioned(message: &Message, conversation: &Conversation) -> Result<Strin
         }
         .render()?,
     );
-    let sentence = replace_placeholder(&t("<b>{by}</b> mentioned you: {whom}"), "by", by);
-    let sentence = replace_placeholder(&sentence, "whom", title);
+    let sentence = t!("<b>{by}</b> mentioned you: {whom}", by = by, whom = title).translated();
     Ok(format!(
         r#"<turbo-stream action="mentioned" target="{id}" message="{}"><template>{sentence}</template></turbo-stream>"#,
         message.id

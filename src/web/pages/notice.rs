@@ -1,5 +1,6 @@
 //! Success messages shown after a redirect. The URL carries a code; the sentence comes from here.
 
+use crate::language::{Message, t};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::{Deserialize, Deserializer};
 
@@ -79,72 +80,82 @@ impl Notice {
         Self::OptOutLifted,
     ];
 
-    fn code_and_text(self) -> (&'static str, &'static str) {
+    fn code_and_text(self) -> (&'static str, Message) {
         match self {
-            Self::Saved => ("saved", "Saved"),
-            Self::Invited => ("invited", "Invited. The link also went out by mail"),
-            Self::InvitationWithdrawn => {
-                ("withdrawn", "The invitation is withdrawn: its link is dead")
-            }
-            Self::RoleChanged => ("role", "The role is changed, and holds at once"),
+            Self::Saved => ("saved", t!("Saved")),
+            Self::Invited => ("invited", t!("Invited. The link also went out by mail")),
+            Self::InvitationWithdrawn => (
+                "withdrawn",
+                t!("The invitation is withdrawn: its link is dead"),
+            ),
+            Self::RoleChanged => ("role", t!("The role is changed, and holds at once")),
             Self::MemberRemoved => (
                 "removed",
-                "Removed. They see nothing of this workspace any more",
+                t!("Removed. They see nothing of this workspace any more"),
             ),
-            Self::Left => ("left", "You have left the workspace"),
-            Self::CreditsChanged => ("credits", "The credits are changed"),
-            Self::AccessChanged => ("access", "Saved, and in force at once"),
-            Self::WorkspaceDeleted => ("deleted", "The workspace is gone, with everything in it"),
+            Self::Left => ("left", t!("You have left the workspace")),
+            Self::CreditsChanged => ("credits", t!("The credits are changed")),
+            Self::AccessChanged => ("access", t!("Saved, and in force at once")),
+            Self::WorkspaceDeleted => (
+                "deleted",
+                t!("The workspace is gone, with everything in it"),
+            ),
             Self::Disconnected => (
                 "disconnected",
-                "Disconnected. Its credentials are destroyed, its conversations stay",
+                t!("Disconnected. Its credentials are destroyed, its conversations stay"),
             ),
             Self::Checked => (
                 "checked",
-                "Checked: the provider takes our texts. What waited goes out",
+                t!("Checked: the provider takes our texts. What waited goes out"),
             ),
             Self::StillUnhealthy => (
                 "unhealthy",
-                "Checked: the provider refuses. It says why below",
+                t!("Checked: the provider refuses. It says why below"),
             ),
-            Self::NumberBought => ("bought", "The number is yours"),
+            Self::NumberBought => ("bought", t!("The number is yours")),
             Self::NumberOrdered => (
                 "ordered",
-                "Ordered. The provider sets it up: sync in a few minutes",
+                t!("Ordered. The provider sets it up: sync in a few minutes"),
             ),
-            Self::NumberReleased => ("released", "Released. Its conversations stay"),
-            Self::WebhookSet => ("webhook", "Its texts come here now"),
+            Self::NumberReleased => ("released", t!("Released. Its conversations stay")),
+            Self::WebhookSet => ("webhook", t!("Its texts come here now")),
             Self::WebhookNotSet => (
                 "no-webhook",
-                "Nothing was changed, because it would have no effect",
+                t!("Nothing was changed, because it would have no effect"),
             ),
             Self::PasswordChanged => (
                 "password",
-                "Your password is changed. Other sessions are signed out",
+                t!("Your password is changed. Other sessions are signed out"),
             ),
-            Self::PasswordReset => ("reset", "Your new password is set. Sign in with it"),
-            Self::TwoFactorOff => ("two_factor_off", "Two-factor sign-in is off"),
-            Self::SessionEnded => ("session_ended", "Signed out there"),
-            Self::MailSent => ("mail", "The link is on its way to your inbox"),
-            Self::EmailVerified => ("verified", "Your address is verified"),
-            Self::Released => ("let-in", "Released: it is where it belongs now"),
-            Self::Discarded => ("discarded", "Discarded"),
-            Self::TemplateRemoved => ("template-removed", "The template is deleted"),
-            Self::Rescheduled => ("rescheduled", "Saved. It goes at its time"),
-            Self::SentNow => ("sent-now", "It is on its way"),
-            Self::CalledOff => ("called-off", "Called off: it is not sent"),
-            Self::Merged => ("merged", "Merged. The other number leads here, too"),
-            Self::ContactDeleted => ("contact-deleted", "The contact is gone, with what was said"),
-            Self::TagDeleted => ("tag-deleted", "The tag is gone"),
-            Self::FieldDeleted => ("field-deleted", "The field is gone, with what was in it"),
+            Self::PasswordReset => ("reset", t!("Your new password is set. Sign in with it")),
+            Self::TwoFactorOff => ("two_factor_off", t!("Two-factor sign-in is off")),
+            Self::SessionEnded => ("session_ended", t!("Signed out there")),
+            Self::MailSent => ("mail", t!("The link is on its way to your inbox")),
+            Self::EmailVerified => ("verified", t!("Your address is verified")),
+            Self::Released => ("let-in", t!("Released: it is where it belongs now")),
+            Self::Discarded => ("discarded", t!("Discarded")),
+            Self::TemplateRemoved => ("template-removed", t!("The template is deleted")),
+            Self::Rescheduled => ("rescheduled", t!("Saved. It goes at its time")),
+            Self::SentNow => ("sent-now", t!("It is on its way")),
+            Self::CalledOff => ("called-off", t!("Called off: it is not sent")),
+            Self::Merged => ("merged", t!("Merged. The other number leads here, too")),
+            Self::ContactDeleted => (
+                "contact-deleted",
+                t!("The contact is gone, with what was said"),
+            ),
+            Self::TagDeleted => ("tag-deleted", t!("The tag is gone")),
+            Self::FieldDeleted => (
+                "field-deleted",
+                t!("The field is gone, with what was in it"),
+            ),
             Self::OptOutLifted => (
                 "opt-out-lifted",
-                "Lifted. Whoever has this number may be texted again",
+                t!("Lifted. Whoever has this number may be texted again"),
             ),
         }
     }
 
-    pub fn sentence(self) -> &'static str {
+    pub fn sentence(self) -> Message {
         self.code_and_text().1
     }
 

@@ -4,9 +4,10 @@ use askama::Template;
 use axum::http::StatusCode;
 
 use super::form::capitalized;
-use crate::language::{english, t};
+use crate::language::t;
 use crate::web::assets;
 use crate::web::language::filters;
+use crate::web::problem::Shown;
 
 #[derive(Template)]
 #[template(path = "problem.html")]
@@ -19,55 +20,53 @@ struct Page<'a> {
     locked_out: bool,
 }
 
-pub fn page(status: StatusCode, code: &str, detail: &str) -> String {
-    let locked_out = code == "two_factor_required";
-    let capital = capitalized(&t(detail));
+pub fn page(status: StatusCode, shown: &Shown) -> String {
+    let locked_out = shown.code == "two_factor_required";
     let (title, detail) = match status {
         StatusCode::NOT_FOUND => (
-            english("There is nothing here"),
-            english("The address may be mistyped, or what it led to is gone."),
+            t!("There is nothing here"),
+            t!("The address may be mistyped, or what it led to is gone."),
         ),
         StatusCode::FORBIDDEN if locked_out => {
-            (english("One more step to come in"), capital.as_str())
+            (t!("One more step to come in"), shown.detail.clone())
         }
-        StatusCode::FORBIDDEN if code == "signups_closed" => {
-            (english("Sign-up is closed here"), capital.as_str())
+        StatusCode::FORBIDDEN if shown.code == "signups_closed" => {
+            (t!("Sign-up is closed here"), shown.detail.clone())
         }
-        StatusCode::FORBIDDEN => (english("This is not yours to see"), capital.as_str()),
+        StatusCode::FORBIDDEN => (t!("This is not yours to see"), shown.detail.clone()),
         StatusCode::SERVICE_UNAVAILABLE => (
-            english("The database is away"),
-            english(
-                "It usually is back within moments. What you have written is kept in this browser.",
-            ),
+            t!("The database is away"),
+            t!("It usually is back within moments. What you have written is kept in this browser."),
         ),
         status if status.is_server_error() => (
-            english("Something went wrong here"),
-            english("It has been logged, and nothing was lost. Try once more."),
+            t!("Something went wrong here"),
+            t!("It has been logged, and nothing was lost. Try once more."),
         ),
-        _ => (english("That did not work"), capital.as_str()),
+        _ => (t!("That did not work"), shown.detail.clone()),
     };
-    let (title, detail) = (t(title), t(detail));
+    let title = title.translated();
     let page = Page {
         status: status.as_u16(),
         title: &title,
-        detail: &detail,
+        detail: &capitalized(&detail.translated()),
         retry: status.is_server_error(),
         locked_out,
     };
-    page.render().unwrap_or_else(|_| title.into_owned())
+    page.render().unwrap_or(title)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::Message;
 
     #[test]
     fn internal_error_page_discloses_nothing() {
-        let page = page(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "relation \"users\" does not exist",
-        );
+        let shown = Shown {
+            code: "internal",
+            detail: Message::verbatim("relation \"users\" does not exist"),
+        };
+        let page = page(StatusCode::INTERNAL_SERVER_ERROR, &shown);
         assert!(page.contains("Something went wrong here") && !page.contains("relation"));
     }
 }

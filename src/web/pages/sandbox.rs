@@ -19,6 +19,7 @@ use crate::domain::numbers::{self, Number};
 use crate::domain::workspaces;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, NumberId};
+use crate::language::t;
 use crate::listing::Span;
 use crate::phone::{Phone, Region};
 use crate::providers::{Inbound, Kind};
@@ -143,7 +144,7 @@ pub async fn text(
         let account = directory
             .integration(number.integration_id)
             .await?
-            .ok_or(Error::NotFound("the number"))?;
+            .ok_or(Error::NotFound(t!("the number")))?;
         ingest
             .store(Arrival {
                 workspace: account.workspace,
@@ -185,5 +186,5 @@ async fn find(app: &App, Claimed(session): Claimed, id: NumberId) -> Result<(Mem
             Err(error) => return Err(error),
         }
     }
-    Err(Error::NotFound("the sandbox number"))
+    Err(Error::NotFound(t!("the sandbox number")))
 }

@@ -30,7 +30,7 @@ use crate::domain::templates::{self, Template as Saved};
 use crate::error::{Error, Result};
 use crate::fold;
 use crate::ids::{ContactId, ConversationId, NumberId, WorkspaceId};
-use crate::language::{english, t};
+use crate::language::{Message, t};
 use crate::listing::Span;
 use crate::web::language::filters;
 use crate::web::problem::Problem;
@@ -230,7 +230,7 @@ async fn recipient(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Resu
     }
     let to = reply.to.trim();
     if to.is_empty() {
-        return Err(Error::field("to", "say to whom: a name or a number"));
+        return Err(Error::field("to", t!("say to whom: a name or a number")));
     }
     let wrong = match contacts::parse_phone(tx, to).await {
         Ok(_) => return Ok(Recipient::Number(to.to_owned())),
@@ -257,7 +257,7 @@ async fn recipient(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Resu
         ([one], _) => Ok(Recipient::Contact(one.id)),
         ([], []) => Err(Error::field(
             "to",
-            format!("nobody here is called “{to}”: write their number"),
+            t!("nobody here is called “{to}”: write their number", to = to),
         )),
         ([], _) => Ok(Recipient::Several(found)),
         _ => Ok(Recipient::Several(exactly)),
@@ -304,7 +304,10 @@ pub async fn send(
             ..draft
         },
         Ok(Recipient::Several(_)) => {
-            let error = Error::field("to", "choose who is meant: a part of a name is not enough");
+            let error = Error::field(
+                "to",
+                t!("choose who is meant: a part of a name is not enough"),
+            );
             return refuse(&app, &member, &headers, reply, error).await;
         }
         Err(error) => return refuse(&app, &member, &headers, reply, error).await,
@@ -333,8 +336,8 @@ pub async fn send(
 }
 
 /// A queued offline text was edited, but the server had already received the first version.
-const ALREADY_SENT: &str = english(
-    "this text went out as it was before you changed it: send it again if this one is to go as well",
+const ALREADY_SENT: Message = t!(
+    "this text went out as it was before you changed it: send it again if this one is to go as well"
 );
 
 const FIELDS: [&str; 5] = ["to", "number_id", "content", "media_ids", "scheduled_at"];
@@ -348,7 +351,7 @@ async fn refuse(
 ) -> Result<Response, Problem> {
     let mut problem = correctable(error)?;
     if problem.code == "idempotency_key_reused" {
-        problem.detail = ALREADY_SENT.into();
+        problem.detail = ALREADY_SENT;
     }
     if wants_only_streams(headers) {
         let reason = reason(&problem);
@@ -358,7 +361,7 @@ async fn refuse(
     }
     let mut form = Form::default();
     if problem.errors.is_empty() {
-        form.notice = Some(capitalized(&t(&problem.detail)));
+        form.notice = Some(capitalized(&problem.detail.translated()));
     } else {
         form = form
             .refused(Error::Invalid(problem.errors))?

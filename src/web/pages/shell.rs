@@ -1,12 +1,10 @@
 //! The page layout for signed-in members.
 
-use std::borrow::Cow;
-
 use super::Notice;
 use crate::domain::conversations::Counts;
 use crate::domain::members::Member;
 use crate::ids::{UserId, WorkspaceId};
-use crate::language::{english, t};
+use crate::language::{Message, t};
 
 pub struct Shell {
     pub user: UserId,
@@ -25,18 +23,18 @@ pub struct Shell {
 }
 
 /// The admin pages, by the last path segment.
-const SECTIONS: [(&str, &str); 11] = [
-    ("members", english("Members")),
-    ("access", english("Access")),
-    ("numbers", english("Numbers")),
-    ("credits", english("Credits")),
-    ("integrations", english("Integrations")),
-    ("fields", english("Tags and fields")),
-    ("opt-outs", english("Opt-outs")),
-    ("usage", english("Usage")),
-    ("webhooks", english("Webhooks")),
-    ("workspace", english("Workspace")),
-    ("audit", english("Audit")),
+static SECTIONS: [(&str, Message); 11] = [
+    ("members", t!("Members")),
+    ("access", t!("Access")),
+    ("numbers", t!("Numbers")),
+    ("credits", t!("Credits")),
+    ("integrations", t!("Integrations")),
+    ("fields", t!("Tags and fields")),
+    ("opt-outs", t!("Opt-outs")),
+    ("usage", t!("Usage")),
+    ("webhooks", t!("Webhooks")),
+    ("workspace", t!("Workspace")),
+    ("audit", t!("Audit")),
 ];
 
 impl Shell {
@@ -61,15 +59,15 @@ impl Shell {
         Self { notice, ..self }
     }
 
-    pub fn sections(&self) -> &'static [(&'static str, &'static str)] {
+    pub fn sections(&self) -> &'static [(&'static str, Message)] {
         &SECTIONS
     }
 
     /// The count query stops at 100.
-    pub fn quarantined_shown(&self) -> Cow<'static, str> {
+    pub fn quarantined_shown(&self) -> String {
         match self.quarantined {
-            count @ ..100 => count.to_string().into(),
-            _ => t("100 or more"),
+            count @ ..100 => count.to_string(),
+            _ => t!("100 or more").translated(),
         }
     }
 

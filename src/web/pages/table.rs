@@ -1,5 +1,7 @@
 //! Tables with sortable columns.
 
+use std::fmt::Display;
+
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
 
@@ -52,19 +54,19 @@ impl Sort {
         format!("{}{}", if self.descending { "-" } else { "" }, self.column)
     }
 
-    pub fn heading(&self, column: &str, label: &str) -> HtmlSafeOutput<Heading> {
+    pub fn heading(&self, column: &str, label: impl Display) -> HtmlSafeOutput<Heading> {
         HtmlSafeOutput(self.cell(column, label))
     }
 
     /// The heading of a right-aligned numeric column.
-    pub fn figures(&self, column: &str, label: &str) -> HtmlSafeOutput<Heading> {
+    pub fn figures(&self, column: &str, label: impl Display) -> HtmlSafeOutput<Heading> {
         HtmlSafeOutput(Heading {
             figures: true,
             ..self.cell(column, label)
         })
     }
 
-    fn cell(&self, column: &str, label: &str) -> Heading {
+    fn cell(&self, column: &str, label: impl Display) -> Heading {
         let is_current = column == self.column;
         let turned = if is_current && !self.descending {
             "-"
@@ -76,7 +78,7 @@ impl Sort {
             .append_pair("sort", &format!("{turned}{column}"))
             .finish();
         Heading::new(
-            language::t(label).into_owned(),
+            label.to_string(),
             format!("{}?{query}", self.path),
             is_current.then_some(!self.descending),
         )

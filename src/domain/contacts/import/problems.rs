@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::domain::string_enum;
+use crate::language::Message;
 use crate::sheet::Sheet;
 
 string_enum!(#[schema(as = ContactImportProblemKind)]
@@ -42,7 +44,8 @@ pub struct Problem {
     /// The name of the column.
     pub column: Option<String>,
     /// How to correct it.
-    pub reason: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub reason: Option<Message>,
     /// Up to three values as they are in the file.
     #[serde(default)]
     pub examples: Vec<String>,
@@ -83,8 +86,9 @@ impl Problem {
         self.column.as_deref().unwrap_or_default()
     }
 
-    pub fn shown_reason(&self) -> &str {
-        self.reason.as_deref().unwrap_or_default()
+    pub fn shown_reason(&self) -> Message {
+        let none = || Message::verbatim("");
+        self.reason.clone().unwrap_or_else(none)
     }
 
     pub fn shown_line(&self) -> i64 {
@@ -99,7 +103,7 @@ impl Problem {
         let (n, line, reason, column) = (
             self.count,
             self.shown_line(),
-            self.shown_reason(),
+            self.shown_reason().english(),
             self.shown_column(),
         );
         let counted = |one: &str, many: &str| match n {
@@ -151,6 +155,16 @@ impl Problem {
     }
 }
 
+/// As they are kept with the import.
+pub fn stored(problems: &[Problem]) -> serde_json::Value {
+    let stored = |problem: &Problem| {
+        let mut json = json!(problem);
+        json["reason"] = json!(problem.reason.as_ref().map(Message::stored));
+        json
+    };
+    problems.iter().map(stored).collect()
+}
+
 pub fn of_sheet(sheet: &Sheet) -> Vec<Problem> {
     let mut problems = Vec::new();
     let (first, more) = sheet
@@ -184,8 +198,8 @@ pub fn of_sheet(sheet: &Sheet) -> Vec<Problem> {
 
 #[derive(Debug, Default)]
 pub struct Tally {
-    cells: BTreeMap<(usize, String), Count>,
-    rows: BTreeMap<String, Count>,
+    cells: BTreeMap<(usize, Message), Count>,
+    rows: BTreeMap<Message, Count>,
     pub numbers: usize,
 }
 
@@ -222,18 +236,15 @@ fn shortened(text: &str) -> String {
 }
 
 impl Tally {
-    pub fn cell(&mut self, index: usize, line: u64, text: &str, reason: &str) {
+    pub fn cell(&mut self, index: usize, line: u64, text: &str, reason: Message) {
         self.cells
-            .entry((index, reason.to_owned()))
+            .entry((index, reason))
             .or_default()
             .add(line, text);
     }
 
-    pub fn row(&mut self, line: u64, reason: &str) {
-        self.rows
-            .entry(reason.to_owned())
-            .or_default()
-            .add(line, "");
+    pub fn row(&mut self, line: u64, reason: Message) {
+        self.rows.entry(reason).or_default().add(line, "");
     }
 
     pub fn left_out(&self) -> i32 {
@@ -268,9 +279,9 @@ mod tests {
     fn losses_are_counted_by_column_and_reason() {
         let mut tally = Tally::default();
         for (line, text) in [(2, "none"), (3, "n/a"), (4, "none")] {
-            tally.cell(1, line, text, "no e-mail address");
+            tally.cell(1, line, text, Message::new("no e-mail address"));
         }
-        tally.row(9, "phone number: this is none");
+        tally.row(9, Message::new("phone number: this is none"));
         assert_eq!(tally.left_out(), 3);
         let problems = tally.problems(&["Name".into(), "E-mail".into()]);
         let messages: Vec<_> = problems

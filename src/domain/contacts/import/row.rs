@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::numbers::PhoneColumns;
 use crate::domain::contacts::fields::Field;
 use crate::domain::contacts::is_email;
-use crate::language::{english, replace_placeholder};
+use crate::language::{Message, t};
 use crate::phone::{Phone, Region};
 use crate::sheet::dates::Order;
 use crate::sheet::unguarded;
@@ -75,7 +75,7 @@ pub struct ContactRow {
 pub struct SkippedCell {
     pub index: usize,
     pub text: String,
-    pub reason: String,
+    pub reason: Message,
 }
 
 impl<'a> Plan<'a> {
@@ -125,7 +125,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Parses a row, or says why it is refused; also returns the skipped cells.
-    pub fn read(&self, cells: &[String]) -> (Result<ContactRow, String>, Vec<SkippedCell>) {
+    pub fn read(&self, cells: &[String]) -> (Result<ContactRow, Message>, Vec<SkippedCell>) {
         let mut skipped = Vec::new();
         let cell = |index: usize| unguarded(cells.get(index).map_or("", String::as_str)).trim();
         let mut found = self.phones.read(cells);
@@ -135,11 +135,7 @@ impl<'a> Plan<'a> {
                 None => crate::phone::PhoneError::Empty,
             };
             return (
-                Err(replace_placeholder(
-                    english("phone number: {wrong}"),
-                    "wrong",
-                    wrong,
-                )),
+                Err(t!("phone number: {wrong}", wrong = wrong.message())),
                 skipped,
             );
         }
@@ -152,7 +148,7 @@ impl<'a> Plan<'a> {
                 .map(|(index, text, wrong)| SkippedCell {
                     index,
                     text,
-                    reason: wrong.to_string(),
+                    reason: wrong.message(),
                 }),
         );
         let mut numbers = found.phones.into_iter();
@@ -245,21 +241,21 @@ impl<'a> Plan<'a> {
             }
             let mut addresses = addresses(text);
             let reason = match (&first, addresses.is_empty()) {
-                (_, true) => english("this is not an e-mail address"),
+                (_, true) => t!("this is not an e-mail address"),
                 (None, false) => {
                     first = Some(addresses.remove(0));
                     if addresses.is_empty() {
                         continue;
                     }
-                    english("a contact has one e-mail address: the first is taken")
+                    t!("a contact has one e-mail address: the first is taken")
                 }
                 (Some(known), false) if addresses.iter().all(|other| other == known) => continue,
-                (Some(_), false) => english("a contact has one e-mail address: the first is taken"),
+                (Some(_), false) => t!("a contact has one e-mail address: the first is taken"),
             };
             skipped.push(SkippedCell {
                 index: *index,
                 text: text.to_owned(),
-                reason: reason.into(),
+                reason,
             });
         }
         first
@@ -277,7 +273,7 @@ impl<'a> Plan<'a> {
                     skipped.push(SkippedCell {
                         index: *index,
                         text: tag,
-                        reason: english("a tag has at most 40 characters").into(),
+                        reason: t!("a tag has at most 40 characters"),
                     });
                 } else if tags
                     .iter()
@@ -311,7 +307,7 @@ fn truncate(text: &str, most: usize, index: usize, skipped: &mut Vec<SkippedCell
             skipped.push(SkippedCell {
                 index,
                 text: text.to_owned(),
-                reason: replace_placeholder(english("cut after {most} characters"), "most", most),
+                reason: t!("cut after {most} characters", most = most),
             });
             text[..end].trim_end().to_owned()
         }
@@ -404,7 +400,7 @@ mod tests {
         texts.iter().map(|text| (*text).to_owned()).collect()
     }
 
-    fn read(mapping: &[&str], cells: &[&str]) -> (Result<ContactRow, String>, Vec<SkippedCell>) {
+    fn read(mapping: &[&str], cells: &[&str]) -> (Result<ContactRow, Message>, Vec<SkippedCell>) {
         let mapping = strings(mapping);
         let forms: Vec<_> = cells
             .iter()

@@ -190,7 +190,7 @@ async fn import_rows(
         // Skipped cells were counted before the import started.
         match plan.read(&raw.cells).0 {
             Ok(row) => good.push((raw.line, row)),
-            Err(reason) => row_outcomes.push((raw.line, "refused", Some(reason))),
+            Err(reason) => row_outcomes.push((raw.line, "refused", Some(reason.stored()))),
         }
     }
     let mut contacts_by_number = existing(tx, &good).await?;

@@ -1,6 +1,6 @@
 //! Describes a session's device from its user agent.
 
-use crate::language::{replace_placeholder, t};
+use crate::language::t;
 
 /// `Chrome on Windows`. More specific names come first: a browser's user agent also names the browsers it derives from.
 pub fn description(agent: &str) -> String {
@@ -31,13 +31,11 @@ pub fn description(agent: &str) -> String {
         ("Linux", "Linux"),
     ]);
     match (browser, system) {
-        (Some(browser), Some(system)) => replace_placeholder(
-            &replace_placeholder(&t("{browser} on {system}"), "browser", browser),
-            "system",
-            system,
-        ),
+        (Some(browser), Some(system)) => {
+            t!("{browser} on {system}", browser = browser, system = system).translated()
+        }
         (Some(one), None) | (None, Some(one)) => one.into(),
-        (None, None) if agent.is_empty() => t("Unknown program").into(),
+        (None, None) if agent.is_empty() => t!("Unknown program").translated(),
         (None, None) => agent.chars().take(40).collect(),
     }
 }
@@ -69,6 +67,6 @@ mod tests {
         );
         assert_eq!(described("curl/8.9.1"), ("curl".into(), false));
         assert_eq!(described("reqwest/0.13"), ("reqwest/0.13".into(), false));
-        assert_eq!(described(""), (t("Unknown program").into(), false));
+        assert_eq!(described(""), (t!("Unknown program").translated(), false));
     }
 }

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::domain::accounts::{self, Caller};
 use crate::domain::invitations::{self, Accept, Offer};
 use crate::error::Error;
+use crate::language::t;
 use crate::web::auth::{Claimed, cookies, known_browser};
 use crate::web::language::filters;
 use crate::web::pages::{Form, page};
@@ -104,7 +105,7 @@ pub async fn accept(
         .with("who", &typed.who)
         .with("name", &typed.name);
     if is_new && typed.name.trim().is_empty() {
-        let form = form.refused(Error::field("name", "1 to 120 characters"))?;
+        let form = form.refused(Error::field("name", t!("1 to 120 characters")))?;
         let status = form.status();
         let shown = invitation_page(&app, claimed, token, form, false).await?;
         return Ok((status, shown).into_response());

@@ -16,6 +16,7 @@ use crate::domain::numbers::{self, Number};
 use crate::domain::settings;
 use crate::error::Result;
 use crate::ids::{NumberId, UserId};
+use crate::language::t;
 use crate::web::language::filters;
 use crate::web::pages::{Notice, NoticeQuery, Shell, page, wants_streams};
 use crate::web::problem::Problem;
@@ -417,7 +418,7 @@ pub async fn change_person(
     let row = rows(&mut tx, &admin, vec![person], &shown, &all)
         .await?
         .pop()
-        .ok_or(crate::error::Error::NotFound("the member"))?;
+        .ok_or(crate::error::Error::NotFound(t!("the member")))?;
     if !row.is_admin() {
         for number in all.iter().filter(|number| shown.contains(&number.id)) {
             let should_see = checked.contains(&number.id);

@@ -14,7 +14,7 @@ use crate::domain::audit::{self, AuditAction, Entry, Filter};
 use crate::domain::members::{self, Admin, Colleague};
 use crate::error::Result;
 use crate::ids::UserId;
-use crate::language::t;
+use crate::language::{Message, t};
 use crate::listing::Span;
 use crate::phone;
 use crate::web::language::filters;
@@ -59,80 +59,95 @@ impl Page {
     }
 }
 
-const ACTIONS: &[(&str, &[(AuditAction, &str)])] = &[
+const ACTIONS: &[(Message, &[(AuditAction, Message)])] = &[
     (
-        "Signing in",
+        t!("Signing in"),
         &[
-            (AuditAction::SignedIn, "Signed in"),
-            (AuditAction::SignInFailed, "Sign-in failed"),
-            (AuditAction::SessionsEnded, "Signed out everywhere"),
-            (AuditAction::PasswordChanged, "Password changed"),
-            (AuditAction::PasswordReset, "Password reset"),
-            (AuditAction::TwoFactorEnabled, "Second factor on"),
-            (AuditAction::TwoFactorDisabled, "Second factor off"),
+            (AuditAction::SignedIn, t!("Signed in")),
+            (AuditAction::SignInFailed, t!("Sign-in failed")),
+            (AuditAction::SessionsEnded, t!("Signed out everywhere")),
+            (AuditAction::PasswordChanged, t!("Password changed")),
+            (AuditAction::PasswordReset, t!("Password reset")),
+            (AuditAction::TwoFactorEnabled, t!("Second factor on")),
+            (AuditAction::TwoFactorDisabled, t!("Second factor off")),
         ],
     ),
     (
-        "People",
+        t!("People"),
         &[
-            (AuditAction::MemberInvited, "Invited"),
-            (AuditAction::InvitationWithdrawn, "Invitation withdrawn"),
-            (AuditAction::MemberJoined, "Joined"),
-            (AuditAction::MemberRoleChanged, "Role changed"),
-            (AuditAction::MemberRemoved, "Removed"),
-            (AuditAction::MemberLeft, "Left"),
+            (AuditAction::MemberInvited, t!("Invited")),
+            (AuditAction::InvitationWithdrawn, t!("Invitation withdrawn")),
+            (AuditAction::MemberJoined, t!("Joined")),
+            (AuditAction::MemberRoleChanged, t!("Role changed")),
+            (AuditAction::MemberRemoved, t!("Removed")),
+            (AuditAction::MemberLeft, t!("Left")),
         ],
     ),
     (
-        "Access and credits",
+        t!("Access and credits"),
         &[
-            (AuditAction::NumberAssigned, "Access given"),
-            (AuditAction::NumberUnassigned, "Access taken"),
-            (AuditAction::DefaultNumberChanged, "Default number changed"),
-            (AuditAction::CreditsChanged, "Credits changed"),
+            (AuditAction::NumberAssigned, t!("Access given")),
+            (AuditAction::NumberUnassigned, t!("Access taken")),
+            (
+                AuditAction::DefaultNumberChanged,
+                t!("Default number changed"),
+            ),
+            (AuditAction::CreditsChanged, t!("Credits changed")),
         ],
     ),
     (
-        "Workspace",
+        t!("Workspace"),
         &[
-            (AuditAction::WorkspaceCreated, "Workspace created"),
-            (AuditAction::WorkspaceChanged, "Workspace changed"),
-            (AuditAction::NumberChanged, "Number changed"),
-            (AuditAction::NumberBought, "Number bought"),
-            (AuditAction::NumberReleased, "Number released"),
-            (AuditAction::IntegrationConnected, "Integration connected"),
-            (AuditAction::IntegrationChecked, "Credentials checked"),
-            (AuditAction::IntegrationChanged, "Integration changed"),
+            (AuditAction::WorkspaceCreated, t!("Workspace created")),
+            (AuditAction::WorkspaceChanged, t!("Workspace changed")),
+            (AuditAction::NumberChanged, t!("Number changed")),
+            (AuditAction::NumberBought, t!("Number bought")),
+            (AuditAction::NumberReleased, t!("Number released")),
+            (
+                AuditAction::IntegrationConnected,
+                t!("Integration connected"),
+            ),
+            (AuditAction::IntegrationChecked, t!("Credentials checked")),
+            (AuditAction::IntegrationChanged, t!("Integration changed")),
             (
                 AuditAction::IntegrationDisconnected,
-                "Integration disconnected",
+                t!("Integration disconnected"),
             ),
-            (AuditAction::IntegrationSynced, "Numbers synced"),
-            (AuditAction::CredentialsOpened, "Credentials used"),
-            (AuditAction::TextHandedOver, "Another number used"),
-            (AuditAction::QuarantineReleased, "Released from quarantine"),
+            (AuditAction::IntegrationSynced, t!("Numbers synced")),
+            (AuditAction::CredentialsOpened, t!("Credentials used")),
+            (AuditAction::TextHandedOver, t!("Another number used")),
+            (
+                AuditAction::QuarantineReleased,
+                t!("Released from quarantine"),
+            ),
             (
                 AuditAction::QuarantineDiscarded,
-                "Discarded from quarantine",
+                t!("Discarded from quarantine"),
             ),
         ],
     ),
     (
-        "Contacts",
+        t!("Contacts"),
         &[
-            (AuditAction::ContactNumberChanged, "Phone number changed"),
-            (AuditAction::ContactsMerged, "Contacts merged"),
-            (AuditAction::ContactDeleted, "Contact deleted"),
-            (AuditAction::ContactsImported, "Contacts imported"),
-            (AuditAction::ContactsExported, "Contacts exported"),
-            (AuditAction::TagChanged, "Tag changed"),
-            (AuditAction::ContactFieldChanged, "Contact field changed"),
-            (AuditAction::OptOutsImported, "Opt-outs imported"),
-            (AuditAction::OptOutLifted, "Opt-outs lifted"),
-            (AuditAction::TemplateShared, "Template shared"),
-            (AuditAction::TemplateChanged, "Template changed"),
-            (AuditAction::TemplateRemoved, "Template taken away"),
-            (AuditAction::OptOutsExported, "Opt-outs exported"),
+            (
+                AuditAction::ContactNumberChanged,
+                t!("Phone number changed"),
+            ),
+            (AuditAction::ContactsMerged, t!("Contacts merged")),
+            (AuditAction::ContactDeleted, t!("Contact deleted")),
+            (AuditAction::ContactsImported, t!("Contacts imported")),
+            (AuditAction::ContactsExported, t!("Contacts exported")),
+            (AuditAction::TagChanged, t!("Tag changed")),
+            (
+                AuditAction::ContactFieldChanged,
+                t!("Contact field changed"),
+            ),
+            (AuditAction::OptOutsImported, t!("Opt-outs imported")),
+            (AuditAction::OptOutLifted, t!("Opt-outs lifted")),
+            (AuditAction::TemplateShared, t!("Template shared")),
+            (AuditAction::TemplateChanged, t!("Template changed")),
+            (AuditAction::TemplateRemoved, t!("Template taken away")),
+            (AuditAction::OptOutsExported, t!("Opt-outs exported")),
         ],
     ),
 ];
@@ -144,7 +159,7 @@ struct Line {
 
 #[derive(Debug, PartialEq)]
 struct Changed {
-    what: String,
+    what: Message,
     before: Option<String>,
     after: Option<String>,
 }
@@ -193,56 +208,49 @@ fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Changed> {
         .collect()
 }
 
-/// The results of `key_label` for all keys in audit entries, as messages to translate.
-const _: &[&str] = &[
-    "Account",
-    "Added",
-    "Already",
-    "Auth token",
-    "Balance",
-    "Brought in",
-    "Calls",
-    "Default number",
-    "Default region",
-    "Failover",
-    "Friendly name",
-    "Imported",
-    "Is active",
-    "Is default",
-    "Low credits at",
-    "Messages per second",
-    "Name",
-    "Number",
-    "Numbers",
-    "Opt out for all",
-    "Phone number",
-    "Provider",
-    "Reason",
-    "Refused",
-    "Removed",
-    "Require two factor",
-    "Role",
-    "Starting credits",
-    "Status",
-    "Text validity minutes",
-    "Updated",
-    "Webhook",
-];
-
-/// `low_credits_at` → `Low credits at`
-fn key_label(key: &str) -> String {
-    let mut text = key.replace('_', " ");
-    if let Some(first) = text.get_mut(..1) {
-        first.make_ascii_uppercase();
+fn key_label(key: &str) -> Message {
+    match key {
+        "account" => t!("Account"),
+        "added" => t!("Added"),
+        "already" => t!("Already"),
+        "auth_token" => t!("Auth token"),
+        "balance" => t!("Balance"),
+        "brought_in" => t!("Brought in"),
+        "calls" => t!("Calls"),
+        "default_number" => t!("Default number"),
+        "default_region" => t!("Default region"),
+        "failover" => t!("Failover"),
+        "friendly_name" => t!("Friendly name"),
+        "imported" => t!("Imported"),
+        "is_active" => t!("Is active"),
+        "is_default" => t!("Is default"),
+        "low_credits_at" => t!("Low credits at"),
+        "messages_per_second" => t!("Messages per second"),
+        "name" => t!("Name"),
+        "number" => t!("Number"),
+        "numbers" => t!("Numbers"),
+        "opt_out_for_all" => t!("Opt out for all"),
+        "phone_number" => t!("Phone number"),
+        "provider" => t!("Provider"),
+        "reason" => t!("Reason"),
+        "refused" => t!("Refused"),
+        "removed" => t!("Removed"),
+        "require_two_factor" => t!("Require two factor"),
+        "role" => t!("Role"),
+        "starting_credits" => t!("Starting credits"),
+        "status" => t!("Status"),
+        "text_validity_minutes" => t!("Text validity minutes"),
+        "updated" => t!("Updated"),
+        "webhook" => t!("Webhook"),
+        other => Message::verbatim(other.replace('_', " ")),
     }
-    text
 }
 
 fn shown_value(value: &Value) -> Option<String> {
     Some(match value {
         Value::Null => return None,
-        Value::Bool(true) => t("yes").into(),
-        Value::Bool(false) => t("no").into(),
+        Value::Bool(true) => t!("yes").translated(),
+        Value::Bool(false) => t!("no").translated(),
         Value::String(text) if text.is_empty() => return None,
         Value::String(text) if text.starts_with('+') => phone::display(text),
         Value::String(text) => text.clone(),

@@ -13,6 +13,7 @@ use crate::domain::members::Admin;
 use crate::domain::workspaces;
 use crate::error::Result;
 use crate::ids::UserId;
+use crate::language::{Message, t};
 use crate::listing::Span;
 use crate::web::language::filters;
 use crate::web::pages::table::{Sort, format_number};
@@ -61,13 +62,13 @@ struct Ledger {
 }
 
 impl Ledger {
-    fn kind(&self, entry: &Entry) -> &'static str {
+    fn kind(&self, entry: &Entry) -> Message {
         match entry.kind {
-            Kind::Granted if entry.delta < 0 => "Taken away",
-            Kind::Granted if entry.actor_id.is_none() => "Begun with",
-            Kind::Granted => "Topped up",
-            Kind::Spent => "Sent a text",
-            Kind::Returned => "Given back: the text never went out",
+            Kind::Granted if entry.delta < 0 => t!("Taken away"),
+            Kind::Granted if entry.actor_id.is_none() => t!("Begun with"),
+            Kind::Granted => t!("Topped up"),
+            Kind::Spent => t!("Sent a text"),
+            Kind::Returned => t!("Given back: the text never went out"),
         }
     }
 }
@@ -225,7 +226,7 @@ async fn apply(
         .parse()
         .ok()
         .filter(|amount| *amount >= 0)
-        .ok_or_else(|| Error::field("amount", "a whole number, such as 100"))?;
+        .ok_or_else(|| Error::field("amount", t!("a whole number, such as 100")))?;
     let (delta, balance) = match typed.how.as_str() {
         "set" => (None, Some(amount)),
         "take" => (Some(-amount), None),

@@ -1,7 +1,5 @@
 //! Tags and custom contact fields of the workspace.
 
-use std::borrow::Cow;
-
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, State};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +13,7 @@ use crate::domain::contacts::tags::{self, Color, Tag};
 use crate::domain::members::Admin;
 use crate::error::{Error, Result};
 use crate::ids::{FieldId, TagId};
-use crate::language::{count, t, t_in_context};
+use crate::language::{t, t_context, t_plural};
 use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::{Form, Notice, NoticeQuery, Shell, page};
@@ -39,19 +37,19 @@ impl Page {
 }
 
 /// `Text` needs a context, because the message has another meaning elsewhere.
-fn kind(kind: &Kind) -> Cow<'static, str> {
+fn kind(kind: &Kind) -> String {
     match kind {
-        Kind::Text => t_in_context("Text", "field"),
-        kind => t(kind.label()),
+        Kind::Text => t_context!("field", "Text").translated(),
+        kind => kind.label().translated(),
     }
 }
 
 /// The count query stops at 1,000.
 fn counted(uses: i64) -> String {
     match uses {
-        0 => t("Nobody").into_owned(),
-        1..1_000 => count(uses, "{n} contact", "{n} contacts"),
-        _ => t("1,000 contacts or more").into_owned(),
+        0 => t!("Nobody").translated(),
+        1..1_000 => t_plural!(uses, "{n} contact", "{n} contacts").translated(),
+        _ => t!("1,000 contacts or more").translated(),
     }
 }
 

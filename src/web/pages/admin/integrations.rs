@@ -17,7 +17,7 @@ use crate::domain::members::Admin;
 use crate::domain::numbers;
 use crate::error::{Error, Result};
 use crate::ids::IntegrationId;
-use crate::language::{count, replace_placeholder, t};
+use crate::language::{Message, t, t_plural};
 use crate::providers;
 use crate::web::assets;
 use crate::web::language::filters;
@@ -57,7 +57,7 @@ impl Card<'_> {
     }
 
     /// The label of the credential that can be replaced.
-    fn secret(&self) -> Option<&'static str> {
+    fn secret(&self) -> Option<Message> {
         secret(self.integration.provider).map(|(_, label)| label)
     }
 
@@ -117,15 +117,22 @@ impl Counts {
     pub fn sentence(&self) -> Option<String> {
         let (added, updated, removed) = (self.added?, self.updated?, self.removed?);
         let feedback: Vec<String> = [
-            (added, count(added.into(), "{n} added", "{n} added")),
-            (updated, count(updated.into(), "{n} updated", "{n} updated")),
+            (
+                added,
+                t_plural!(added.into(), "{n} added", "{n} added").translated(),
+            ),
+            (
+                updated,
+                t_plural!(updated.into(), "{n} updated", "{n} updated").translated(),
+            ),
             (
                 removed,
-                count(
+                t_plural!(
                     removed.into(),
                     "{n} gone from the account",
                     "{n} gone from the account",
-                ),
+                )
+                .translated(),
             ),
         ]
         .into_iter()
@@ -133,8 +140,8 @@ impl Counts {
         .map(|(_, feedback)| feedback)
         .collect();
         Some(match feedback.is_empty() {
-            true => t("Synced: everything was in step already.").into(),
-            false => replace_placeholder(&t("Synced: {what}."), "what", feedback.join(", ")),
+            true => t!("Synced: everything was in step already.").translated(),
+            false => t!("Synced: {what}.", what = feedback.join(", ")).translated(),
         })
     }
 }
@@ -266,10 +273,10 @@ pub async fn sync(
 }
 
 /// The secret credential of a provider and its label. The other credentials identify the account and do not change.
-fn secret(provider: providers::Kind) -> Option<(&'static str, &'static str)> {
+fn secret(provider: providers::Kind) -> Option<(&'static str, Message)> {
     match provider {
-        providers::Kind::Twilio => Some(("auth_token", "Auth Token")),
-        providers::Kind::Telnyx => Some(("api_key", "API key")),
+        providers::Kind::Twilio => Some(("auth_token", t!("Auth Token"))),
+        providers::Kind::Telnyx => Some(("api_key", t!("API key"))),
         providers::Kind::Sandbox => None,
     }
 }
@@ -329,7 +336,10 @@ pub async fn disconnect(
     let known = integrations::find(&mut tx, &app.config, integration_id).await?;
     drop(tx);
     if typed_name.trim() != known.name {
-        let wrong = format!("To disconnect it, type its name: {}", known.name);
+        let wrong = t!(
+            "To disconnect it, type its name: {name}",
+            name = &known.name
+        );
         return refuse(&app, &admin, Error::field("typed_name", wrong)).await;
     }
     integrations::disconnect(&app, &admin, &directory, integration_id).await?;

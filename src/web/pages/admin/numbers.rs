@@ -24,6 +24,7 @@ use crate::domain::numbers::{self, Number, NumberChange, Status, WebhookState};
 use crate::domain::workspaces;
 use crate::error::{Error, Result};
 use crate::ids::{IntegrationId, NumberId};
+use crate::language::{Message, t};
 use crate::phone;
 use crate::providers::Offer;
 use crate::web::language::filters;
@@ -361,9 +362,9 @@ pub async fn release(
     let is_complete =
         typed == digits(&number.formatted_number()) || typed == digits(&number.phone_number);
     if !(is_suffix && is_complete) {
-        let wrong = format!(
-            "To release it, type its number: {}",
-            number.formatted_number()
+        let wrong = t!(
+            "To release it, type its number: {number}",
+            number = number.formatted_number(),
         );
         return refuse(&app, &admin, Error::field("typed_number", wrong)).await;
     }
@@ -410,18 +411,18 @@ impl Doctor {
     }
 }
 
-fn label(subject: &Subject) -> &'static str {
+fn label(subject: &Subject) -> Message {
     match subject {
-        Subject::Account => "Account",
-        Subject::Number => "Number",
-        Subject::Webhook => "Webhook",
-        Subject::Override => "On the way",
-        Subject::Fallback => "Fallback",
-        Subject::Membership => "Messaging service",
-        Subject::Inbound => "Texts in",
-        Subject::Outbound => "Texts out",
-        Subject::Callbacks => "Reports",
-        Subject::Errors => "Failures",
+        Subject::Account => t!("Account"),
+        Subject::Number => t!("Number"),
+        Subject::Webhook => t!("Webhook"),
+        Subject::Override => t!("On the way"),
+        Subject::Fallback => t!("Fallback"),
+        Subject::Membership => t!("Messaging service"),
+        Subject::Inbound => t!("Texts in"),
+        Subject::Outbound => t!("Texts out"),
+        Subject::Callbacks => t!("Reports"),
+        Subject::Errors => t!("Failures"),
     }
 }
 

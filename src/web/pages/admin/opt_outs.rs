@@ -14,6 +14,7 @@ use crate::domain::members::Admin;
 use crate::domain::opt_outs::import::{self, Imported, MAX_FILE_BYTES};
 use crate::domain::opt_outs::listed::{self, Lift, OptOut};
 use crate::error::{Error, Result};
+use crate::language::t;
 use crate::listing::Span;
 use crate::sheet::decode;
 use crate::web::api::{self, opt_outs::List};
@@ -96,9 +97,9 @@ pub async fn import(
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let taken = match List::read(form).await {
-        Ok(list) if list.file.is_empty() => Err(Error::field("file", "choose a file")),
+        Ok(list) if list.file.is_empty() => Err(Error::field("file", t!("choose a file"))),
         Ok(list) if list.file.len() > MAX_FILE_BYTES => {
-            Err(Error::field("file", "a file of at most 2 MB: split it"))
+            Err(Error::field("file", t!("a file of at most 2 MB: split it")))
         }
         Ok(list) => {
             let encoding = list.encoding.as_deref();

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::db::Load;
 use crate::domain::members::Admin;
 use crate::domain::usage::{self, IntegrationCharges, Money, Month, NumberUsage, Usage};
-use crate::language::{self, english, t};
+use crate::language::{self, Message, t};
 use crate::providers::Item;
 use crate::web::api::usage::UsageQuery;
 use crate::web::language::filters;
@@ -32,9 +32,12 @@ struct Page {
 impl Page {
     fn title(&self) -> String {
         let first = self.month.first_day();
-        t(english("{month} {year}"))
-            .replace("{month}", &language::month(first.month0()))
-            .replace("{year}", &first.year().to_string())
+        t!(
+            "{month} {year}",
+            month = language::month(first.month0()),
+            year = first.year(),
+        )
+        .translated()
     }
 
     fn has_next(&self) -> bool {
@@ -66,15 +69,15 @@ impl Page {
     }
 }
 
-fn label(item: &Item) -> &'static str {
+fn label(item: &Item) -> Message {
     match item {
-        Item::TextsSent => "Texts sent",
-        Item::TextsReceived => "Texts received",
-        Item::PicturesSent => "Picture texts sent",
-        Item::PicturesReceived => "Picture texts received",
-        Item::CarrierFees => "Carriers’ fees",
-        Item::Numbers => "Phone numbers",
-        Item::Total => "All that the account was charged",
+        Item::TextsSent => t!("Texts sent"),
+        Item::TextsReceived => t!("Texts received"),
+        Item::PicturesSent => t!("Picture texts sent"),
+        Item::PicturesReceived => t!("Picture texts received"),
+        Item::CarrierFees => t!("Carriers’ fees"),
+        Item::Numbers => t!("Phone numbers"),
+        Item::Total => t!("All that the account was charged"),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::domain::numbers::{self, Number};
 use crate::domain::quarantine::{self, QuarantinedCall};
 use crate::domain::webhooks::{self, Filter, Kind, Outcome, Via, Webhook};
 use crate::ids::{NumberId, QuarantineId};
+use crate::language::{Message, t};
 use crate::listing::Span;
 use crate::phone;
 use crate::web::AppState;
@@ -32,13 +33,13 @@ struct Page {
     is_first: bool,
 }
 
-const OUTCOMES: [(Outcome, &str); 6] = [
-    (Outcome::Stored, "Stored"),
-    (Outcome::Repeat, "A repeat"),
-    (Outcome::Applied, "Status written down"),
-    (Outcome::Ignored, "Ignored"),
-    (Outcome::Malformed, "Unreadable"),
-    (Outcome::Quarantined, "Quarantined"),
+static OUTCOMES: [(Outcome, Message); 6] = [
+    (Outcome::Stored, t!("Stored")),
+    (Outcome::Repeat, t!("A repeat")),
+    (Outcome::Applied, t!("Status written down")),
+    (Outcome::Ignored, t!("Ignored")),
+    (Outcome::Malformed, t!("Unreadable")),
+    (Outcome::Quarantined, t!("Quarantined")),
 ];
 
 impl Page {
@@ -58,10 +59,20 @@ impl Page {
         !query(&self.filter).is_empty()
     }
 
-    fn outcome(&self, line: &Webhook) -> &'static str {
+    fn outcome(&self, line: &Webhook) -> Message {
         let mut known = OUTCOMES.iter();
         let found = known.find(|(outcome, _)| *outcome == line.outcome);
-        found.map_or("", |(_, label)| label)
+        found.map_or_else(|| Message::verbatim(""), |(_, label)| label.clone())
+    }
+
+    /// A status that the provider reported is shown in its own words.
+    fn detail(&self, line: &Webhook) -> String {
+        match line.outcome {
+            Outcome::Ignored | Outcome::Malformed | Outcome::Quarantined => {
+                line.detail.translated()
+            }
+            Outcome::Stored | Outcome::Repeat | Outcome::Applied => line.detail.english(),
+        }
     }
 
     fn tone(&self, line: &Webhook) -> &'static str {
@@ -72,12 +83,12 @@ impl Page {
         }
     }
 
-    fn kind(&self, line: &Webhook) -> &'static str {
+    fn kind(&self, line: &Webhook) -> Message {
         match (line.kind, line.via) {
-            (Kind::Status, _) => "Status",
-            (Kind::Inbound, Via::Webhook) => "Text",
-            (Kind::Inbound, Via::CatchUp) => "Text, caught up",
-            (Kind::Inbound, Via::Release) => "Text, released",
+            (Kind::Status, _) => t!("Status"),
+            (Kind::Inbound, Via::Webhook) => t!("Text"),
+            (Kind::Inbound, Via::CatchUp) => t!("Text, caught up"),
+            (Kind::Inbound, Via::Release) => t!("Text, released"),
         }
     }
 

@@ -9,6 +9,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use crate::domain::contacts::Contact;
 use crate::domain::contacts::fields::{Field, Values};
 use crate::error::{Error, Result};
+use crate::language::{Message, t};
 use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::{Form, Partial};
@@ -108,7 +109,7 @@ impl Card {
             };
             let value = field
                 .read(text)
-                .map_err(|_| Error::field("custom_fields", "mend what is marked below"))?;
+                .map_err(|_| Error::field("custom_fields", t!("mend what is marked below")))?;
             values.insert(field.key.clone(), value);
         }
         Ok(values)
@@ -118,7 +119,7 @@ impl Card {
 struct Own {
     field: Field,
     value: String,
-    error: Option<String>,
+    error: Option<Message>,
 }
 
 impl Own {

@@ -1,7 +1,5 @@
 //! Import of contacts: upload a file, map its columns, follow the progress, download the refused rows.
 
-use std::borrow::Cow;
-
 use askama::Template;
 use axum::extract::multipart::{Multipart, MultipartRejection};
 use axum::extract::{Path, Query, RawForm, State};
@@ -17,7 +15,7 @@ use crate::domain::conversations;
 use crate::domain::members::Admin;
 use crate::error::{Error, Result};
 use crate::ids::ImportId;
-use crate::language::{t, t_in_context};
+use crate::language::{Message, t, t_context};
 use crate::listing::Span;
 use crate::sheet::decode;
 use crate::web::api::imports::{Sent, refused_rows};
@@ -53,7 +51,7 @@ struct Mapping {
     shell: Shell,
     import: Import,
     columns: Vec<Column>,
-    targets: Vec<(String, String)>,
+    targets: Vec<(String, Message)>,
     form: Form,
 }
 
@@ -117,12 +115,12 @@ fn count(rows: &i32) -> String {
     format_number(&i64::from(*rows))
 }
 
-fn stage(import: &Import) -> Cow<'static, str> {
+fn stage(import: &Import) -> String {
     match import.state {
-        Stage::Mapping => t("Not started"),
-        Stage::Running => t("Running"),
-        Stage::Done => t_in_context("Done", "import"),
-        Stage::Failed => t("Ended early"),
+        Stage::Mapping => t!("Not started").translated(),
+        Stage::Running => t!("Running").translated(),
+        Stage::Done => t_context!("import", "Done").translated(),
+        Stage::Failed => t!("Ended early").translated(),
     }
 }
 
@@ -178,7 +176,7 @@ pub async fn upload(
             let file = file.unwrap_or_default();
             let encoding = start.encoding.as_deref();
             match file.is_empty() {
-                true => Err(Error::field("file", "choose a file")),
+                true => Err(Error::field("file", t!("choose a file"))),
                 false => import::upload(&mut tx, &admin, &name, &file, encoding).await,
             }
         }

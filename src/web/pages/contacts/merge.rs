@@ -130,10 +130,15 @@ async fn choose(
         }
     };
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    choice("name", &t("Name"), &text(&contact.name), &text(&other.name));
+    choice(
+        "name",
+        &t!("Name").translated(),
+        &text(&contact.name),
+        &text(&other.name),
+    );
     choice(
         "email",
-        &t("E-mail"),
+        &t!("E-mail").translated(),
         &text(&contact.email),
         &text(&other.email),
     );
@@ -179,7 +184,8 @@ pub async fn merge(
         match &*key {
             "with" => {
                 let id = value.parse();
-                request.contact_id = id.map_err(|_| Error::NotFound("the contact who is to go"))?;
+                request.contact_id =
+                    id.map_err(|_| Error::NotFound(t!("the contact who is to go")))?;
             }
             "name" => request.name = Some(value),
             "email" => request.email = Some(value),
@@ -201,8 +207,8 @@ pub async fn merge(
             let why = problem
                 .errors
                 .first()
-                .map_or(t(&problem.detail).into_owned(), |field| {
-                    format!("{}: {}", field.field, t(&field.message))
+                .map_or(problem.detail.translated(), |field| {
+                    format!("{}: {}", field.field, field.message.translated())
                 });
             let mut tx = app.db.workspace(member.tenant()).await?;
             let contact = contacts::find(&mut tx, contact_id).await?;

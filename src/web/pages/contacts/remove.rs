@@ -13,7 +13,7 @@ use crate::domain::conversations;
 use crate::domain::members::Member;
 use crate::error::Result;
 use crate::ids::ContactId;
-use crate::language::{count, t};
+use crate::language::{t, t_plural};
 use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::{Notice, Shell, page, streams, wants_only_streams};
@@ -30,8 +30,8 @@ struct Page {
 /// The count query stops at 10,000.
 fn texts(n: &i64) -> String {
     match *n {
-        10_000 => t("10,000 or more texts").into_owned(),
-        n => count(n, "{n} text", "{n} texts"),
+        10_000 => t!("10,000 or more texts").translated(),
+        n => t_plural!(n, "{n} text", "{n} texts").translated(),
     }
 }
 

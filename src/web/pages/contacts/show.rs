@@ -1,6 +1,5 @@
 //! One contact: details, conversations, consent.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use askama::Template;
@@ -21,7 +20,7 @@ use crate::domain::numbers::{self, Number};
 use crate::domain::opt_outs::{self, Consent, ConsentKind};
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, NumberId, TagId};
-use crate::language::{t, t_in_context};
+use crate::language::{Message, t, t_context};
 use crate::listing::Span;
 use crate::web::language::filters;
 use crate::web::pages::{
@@ -56,12 +55,12 @@ struct Consents {
     form: Form,
 }
 
-fn status(conversation: &Conversation) -> Cow<'static, str> {
+fn status(conversation: &Conversation) -> String {
     match conversation.status {
-        conversations::Status::Open => t_in_context("Open", "conversation"),
-        conversations::Status::Pending => t_in_context("Pending", "conversation"),
-        conversations::Status::Snoozed => t("Snoozed"),
-        conversations::Status::Done => t_in_context("Done", "conversation"),
+        conversations::Status::Open => t_context!("conversation", "Open").translated(),
+        conversations::Status::Pending => t_context!("conversation", "Pending").translated(),
+        conversations::Status::Snoozed => t!("Snoozed").translated(),
+        conversations::Status::Done => t_context!("conversation", "Done").translated(),
     }
 }
 
@@ -102,7 +101,7 @@ async fn moved(
     tx: &mut WorkspaceTx,
     member: &Member,
     id: ContactId,
-    what: &'static str,
+    what: Message,
 ) -> Result<Response, Problem> {
     let survivor = contacts::merged_contact(tx, id).await?;
     let survivor = survivor.ok_or(Error::NotFound(what))?;

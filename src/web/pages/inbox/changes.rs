@@ -22,7 +22,7 @@ use crate::domain::conversations::{
 use crate::domain::members::Member;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
-use crate::language::{replace_placeholder, t, t_in_context};
+use crate::language::{t, t_context};
 use crate::web::language::filters;
 use crate::web::pages::{fragments, internal, streams, wants_streams};
 use crate::web::problem::Problem;
@@ -95,7 +95,7 @@ fn parse_assignee(id: &str, member: &Member) -> Result<Option<UserId>> {
         id => id
             .parse()
             .map(Some)
-            .map_err(|_| Error::field("assignee_id", "not a member of this workspace")),
+            .map_err(|_| Error::field("assignee_id", t!("not a member of this workspace"))),
     }
 }
 
@@ -116,7 +116,7 @@ impl Snooze {
         until
             .map(|until| until.to_utc())
             .or_else(|| at().map(|at| at.and_utc()))
-            .ok_or_else(|| Error::field("until", "say until when: a date and a time"))
+            .ok_or_else(|| Error::field("until", t!("say until when: a date and a time")))
     }
 }
 
@@ -162,7 +162,7 @@ pub async fn undo(
             tx.commit().await?;
             if wants_streams(&headers) {
                 let shown = fragments::conversation_changed(&conversation);
-                let toast = fragments::toast(&Toast::info(&t("Undone")));
+                let toast = fragments::toast(&Toast::info(&t!("Undone").translated()));
                 return Ok(streams(
                     shown
                         .and_then(|shown| Ok(shown + &toast?))
@@ -346,20 +346,20 @@ impl Undo {
         }
         let text = match is.status {
             _ if is.assignee != was.assignee => match &conversation.assignee_name {
-                Some(name) => replace_placeholder(&t("Assigned to {name}"), "name", name).into(),
-                None => t("Assigned to nobody"),
+                Some(name) => t!("Assigned to {name}", name = name).translated(),
+                None => t!("Assigned to nobody").translated(),
             },
-            Status::Open if was.status == Status::Snoozed => t("Woken"),
-            Status::Open => t("Reopened"),
-            Status::Pending => t_in_context("Pending", "conversation"),
-            Status::Snoozed => t("Snoozed until"),
-            Status::Done => t_in_context("Done", "conversation"),
+            Status::Open if was.status == Status::Snoozed => t!("Woken").translated(),
+            Status::Open => t!("Reopened").translated(),
+            Status::Pending => t_context!("conversation", "Pending").translated(),
+            Status::Snoozed => t!("Snoozed until").translated(),
+            Status::Done => t_context!("conversation", "Done").translated(),
         };
         Some(Self {
             until: is
                 .snoozed_until
                 .filter(|_| is.assignee == was.assignee && is.status == Status::Snoozed),
-            text: text.into_owned(),
+            text,
             action: format!("{base}/{}/undo", conversation.id),
             is: Mark(is),
             was: Mark(was),

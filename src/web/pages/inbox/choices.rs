@@ -37,7 +37,7 @@ impl Filters {
         let of_number = |number| choice_of(inbox_filter, |to| to.number = number);
         let of_assignee = |assignee| choice_of(inbox_filter, |to| to.assignee = assignee);
         let mut lines = vec![choice(
-            &t("All numbers"),
+            &t!("All numbers").translated(),
             of_number(None),
             inbox_filter.number.is_none(),
         )];
@@ -46,16 +46,16 @@ impl Filters {
             choice(&number.title(), of_number(id), inbox_filter.number == id)
         }));
         let mut people = vec![choice(
-            &t("Anyone"),
+            &t!("Anyone").translated(),
             of_assignee(None),
             inbox_filter.assignee.is_none(),
         )];
         for (label, who) in [
-            ("Me", AssigneeFilter::Me),
-            ("Nobody", AssigneeFilter::Nobody),
+            (t!("Me"), AssigneeFilter::Me),
+            (t!("Nobody"), AssigneeFilter::Nobody),
         ] {
             people.push(choice(
-                &t(label),
+                &label.translated(),
                 of_assignee(Some(who)),
                 inbox_filter.assignee == Some(who),
             ));
@@ -70,10 +70,11 @@ impl Filters {
                 }),
         );
         let is_unread = inbox_filter.unread == Some(true);
-        let unread = [("Read or not", None), ("Unread only", Some(true))].map(|(label, unread)| {
-            let to = choice_of(inbox_filter, |to| to.unread = unread);
-            choice(&t(label), to, is_unread == unread.is_some())
-        });
+        let unread =
+            [(t!("Read or not"), None), (t!("Unread only"), Some(true))].map(|(label, unread)| {
+                let to = choice_of(inbox_filter, |to| to.unread = unread);
+                choice(&label.translated(), to, is_unread == unread.is_some())
+            });
         let mut filters = Self {
             numbers: lines,
             people,

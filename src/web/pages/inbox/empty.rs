@@ -2,13 +2,13 @@
 
 use super::filter::{InboxFilter, Tab};
 use crate::domain::members::Member;
-use crate::language::{replace_placeholder, t};
+use crate::language::{Message, t};
 
 pub struct Empty {
     pub icon: &'static str,
-    pub title: String,
-    pub text: &'static str,
-    pub action: Option<(String, &'static str)>,
+    pub title: Message,
+    pub text: Message,
+    pub action: Option<(String, Message)>,
 }
 
 pub fn empty(
@@ -17,68 +17,72 @@ pub fn empty(
     connected: bool,
     member: &Member,
 ) -> Empty {
-    let message = |icon, title: &str, text| Empty {
+    let message = |icon, title, text| Empty {
         icon,
-        title: title.to_owned(),
+        title,
         text,
         action: None,
     };
     if is_empty && !inbox_filter.q().is_empty() {
         return message(
             "search",
-            &replace_placeholder(&t("Nothing found for “{q}”"), "q", inbox_filter.q()),
-            "Searched were any part of a name or number, and the words of all texts and notes that you may see.",
+            t!("Nothing found for “{q}”", q = inbox_filter.q()),
+            t!(
+                "Searched were any part of a name or number, and the words of all texts and notes that you may see."
+            ),
         );
     }
     if !connected {
         return message(
             "inbox",
-            "No texts yet",
-            "Once a number is connected, texts to it land here.",
+            t!("No texts yet"),
+            t!("Once a number is connected, texts to it land here."),
         );
     }
     if is_empty && inbox_filter.is_filtered() {
         let all = inbox_filter.widened();
         let href = format!("/w/{}/inbox{}", member.slug, all.query(all.tab, None));
         return Empty {
-            action: Some((href, "Show all")),
+            action: Some((href, t!("Show all"))),
             ..message(
                 "list-filter",
-                "Nothing like that here",
-                "No conversation of this tab fits what the list is narrowed to.",
+                t!("Nothing like that here"),
+                t!("No conversation of this tab fits what the list is narrowed to."),
             )
         };
     }
     match inbox_filter.tab {
         Tab::Snoozed => message(
             "alarm-clock",
-            "Nothing is snoozed",
-            "A snoozed conversation waits here and comes back at its time, or with a new text.",
+            t!("Nothing is snoozed"),
+            t!("A snoozed conversation waits here and comes back at its time, or with a new text."),
         ),
         Tab::Mentions => message(
             "at-sign",
-            "Nobody has mentioned you",
-            "When a colleague writes @ and your name in a note, the conversation is found here.",
+            t!("Nobody has mentioned you"),
+            t!(
+                "When a colleague writes @ and your name in a note, the conversation is found here."
+            ),
         ),
         Tab::Open => message(
             "check-check",
-            "All done",
-            "New texts land here by themselves.",
+            t!("All done"),
+            t!("New texts land here by themselves."),
         ),
         Tab::Mine => message(
             "user-round",
-            "Nothing assigned to you",
-            "Assign a conversation to yourself to keep it here.",
+            t!("Nothing assigned to you"),
+            t!("Assign a conversation to yourself to keep it here."),
         ),
         Tab::Pending => message(
             "clock",
-            "Nothing is waiting",
-            "Mark a conversation as pending while you wait for something.",
+            t!("Nothing is waiting"),
+            t!("Mark a conversation as pending while you wait for something."),
         ),
         Tab::Done => message(
             "check",
-            "Nothing done yet",
-            "Conversations that you finish are kept here.",
+            t!("Nothing done yet"),
+            t!("Conversations that you finish are kept here."),
         ),
     }
 }

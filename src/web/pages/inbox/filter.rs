@@ -11,6 +11,7 @@ use crate::domain::members::Member;
 use crate::domain::search::Kind;
 use crate::error::Result;
 use crate::ids::{NumberId, UserId};
+use crate::language::{Message, t};
 use crate::listing::{Span, unless_empty};
 
 pub const ROWS: i64 = 40;
@@ -105,14 +106,14 @@ impl Tab {
         }
     }
 
-    pub fn label(self) -> &'static str {
+    pub fn label(self) -> Message {
         match self {
-            Self::Open => "Open",
-            Self::Mine => "Mine",
-            Self::Pending => "Pending",
-            Self::Done => "Done",
-            Self::Snoozed => "Snoozed",
-            Self::Mentions => "Mentions",
+            Self::Open => t!("Open"),
+            Self::Mine => t!("Mine"),
+            Self::Pending => t!("Pending"),
+            Self::Done => t!("Done"),
+            Self::Snoozed => t!("Snoozed"),
+            Self::Mentions => t!("Mentions"),
         }
     }
 

@@ -20,6 +20,7 @@ use crate::domain::numbers;
 use crate::domain::settings::Notifications;
 use crate::error::{Error, Result};
 use crate::ids::ConversationId;
+use crate::language::{Message, t};
 use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::fragments;
@@ -61,11 +62,11 @@ pub struct List {
 }
 
 impl List {
-    fn groups(&self) -> [(&'static str, &[Choice]); 3] {
+    fn groups(&self) -> [(Message, &[Choice]); 3] {
         [
-            ("Number", &self.filters.numbers),
-            ("Assigned to", &self.filters.people),
-            ("Read", &self.filters.unread),
+            (t!("Number"), &self.filters.numbers),
+            (t!("Assigned to"), &self.filters.people),
+            (t!("Read"), &self.filters.unread),
         ]
     }
 }
@@ -79,7 +80,7 @@ struct Tabs {
 
 struct TabLink {
     href: String,
-    label: &'static str,
+    label: Message,
     icon: Option<&'static str>,
     count: Option<String>,
     current: bool,

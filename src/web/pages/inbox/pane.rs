@@ -22,6 +22,7 @@ use crate::domain::numbers::{self, Number, Viewer};
 use crate::domain::templates::Template as Saved;
 use crate::error::Result;
 use crate::ids::{MessageId, UserId};
+use crate::language::Message;
 use crate::phone;
 use crate::web::assets;
 use crate::web::language::filters;
@@ -53,7 +54,7 @@ pub struct Pane {
     others: Vec<Number>,
     /// Templates offered without scripts.
     templates: Vec<Saved>,
-    announcement: Option<&'static str>,
+    announcement: Option<Message>,
     mms: bool,
     notice: Option<String>,
     undo: Option<Partial>,
@@ -116,7 +117,7 @@ pub struct Answer {
     pub notice: Option<String>,
     pub note: NoteForm,
     pub undo: Option<Partial>,
-    pub announcement: Option<&'static str>,
+    pub announcement: Option<Message>,
 }
 
 #[derive(Default)]

@@ -46,7 +46,7 @@ pub struct Planned {
 }
 
 pub fn moment(scheduled_at: &str, at: &str) -> Result<Option<DateTime<Utc>>> {
-    let wrong = || Error::field("scheduled_at", "choose a day and a time to come");
+    let wrong = || Error::field("scheduled_at", t!("choose a day and a time to come"));
     if !scheduled_at.is_empty() {
         let at = DateTime::parse_from_rfc3339(scheduled_at).map_err(|_| wrong())?;
         return Ok(Some(at.to_utc()));
@@ -197,7 +197,8 @@ pub fn correctable(error: Error) -> Result<Problem, Problem> {
 
 pub fn reason(problem: &Problem) -> String {
     let first = problem.errors.first();
-    capitalized(&t(first.map_or(&problem.detail, |wrong| &wrong.message)))
+    let message = first.map_or(&problem.detail, |wrong| &wrong.message);
+    capitalized(&message.translated())
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use crate::domain::messages::send::{self, Draft};
 use crate::domain::numbers;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MediaId, TemplateId};
+use crate::language::t;
 use crate::web::json::Parts;
 use crate::web::pages::templates::{TemplateContext, filled_content};
 use crate::web::pages::{fragments, internal, streams, wants_streams};
@@ -130,7 +131,7 @@ impl Reply {
         if at.is_none() && !self.later.is_empty() {
             return Err(Error::field(
                 "scheduled_at",
-                "choose a day and a time to come",
+                t!("choose a day and a time to come"),
             ));
         }
         Ok(at)
@@ -167,7 +168,7 @@ impl Reply {
         let ids = self.media_ids.split(',').filter(|id| !id.is_empty());
         ids.map(|id| {
             id.parse()
-                .map_err(|_| Error::field("media_ids", "this is no file of yours"))
+                .map_err(|_| Error::field("media_ids", t!("this is no file of yours")))
         })
         .collect()
     }
@@ -256,7 +257,7 @@ pub async fn switch_number(
     let mut tx = app.db.workspace(member.tenant()).await?;
     let conversation = conversations::find(&mut tx, conversation_id).await?;
     let number = reply.number_id.parse();
-    let number = number.map_err(|_| Error::field("number_id", "choose one of your numbers"))?;
+    let number = number.map_err(|_| Error::field("number_id", t!("choose one of your numbers")))?;
     let number = numbers::find(&mut tx, number).await?;
     let target = conversations::between(&mut tx, conversation.contact_id, number.id).await?;
     let Some(target) = target else {

@@ -20,6 +20,7 @@ use crate::domain::inbox;
 use crate::domain::members::Member;
 use crate::domain::messages;
 use crate::error::{Error, Result};
+use crate::language::t;
 use crate::listing::Span;
 use crate::web::pages::{fragments, frame, internal, page, partial, streams, wants_only_streams};
 use crate::web::problem::Problem;
@@ -50,7 +51,9 @@ impl ThreadQuery {
     fn answer(&self) -> Answer {
         let switched = self.from.as_deref() == Some("switched");
         Answer {
-            announcement: switched.then_some("You write from another number now. What passes between it and them is a conversation of its own."),
+            announcement: switched.then(|| {
+                t!("You write from another number now. What passes between it and them is a conversation of its own.")
+            }),
             ..Answer::default()
         }
     }
