@@ -528,7 +528,7 @@ async fn posts_the_form(hub: &Hub, who: &Person, name: &str) -> Answer {
 }
 
 /// A server on the same database with another `SIGNUPS`; sessions stay valid.
-async fn with_signups(hub: &Hub, signups: &str) -> messagehub::Server {
+async fn with_signups(hub: &Hub, signups: &str) -> messagehub::server::Server {
     let settings = [
         ("SIGNUPS", signups),
         ("WORKSPACES_PER_PERSON", "3"),
