@@ -180,7 +180,23 @@ enum Caller {
 
 /// Refusals of callers who have the right: the form is invalid, or an earlier caller has done it. Route, and status
 /// for Lin, Sam and the admin; 0: success.
-const REFUSALS: &[(&str, [u16; 3])] = &[];
+const REFUSALS: &[(&str, [u16; 3])] = &[
+    ("POST ~/inbox/{conversation_id}/undo", [0, 409, 409]),
+    ("POST ~/inbox/{conversation_id}/contact", [0, 422, 422]),
+    (
+        "POST ~/inbox/{conversation_id}/messages/{message_id}/retry",
+        [0, 409, 409],
+    ),
+    ("POST ~/contacts", [0, 422, 422]),
+    ("POST ~/contacts/import", [0, 0, 422]),
+    ("POST ~/contacts/{contact_id}", [0, 422, 422]),
+    ("POST ~/contacts/{contact_id}/merge", [0, 422, 422]),
+    ("POST ~/admin/members/{user_id}/remove", [0, 0, 422]),
+    ("POST ~/admin/numbers", [0, 0, 422]),
+    ("POST ~/admin/opt-outs/lift", [0, 0, 422]),
+    ("POST ~/admin/opt-outs/import", [0, 0, 422]),
+    ("POST ~/leave", [0, 0, 422]),
+];
 
 /// Whether `answer` is the expected one for a caller who has the right.
 fn is_expected(answer: &Answer, route: &HtmlRoute, caller: Caller) -> bool {
