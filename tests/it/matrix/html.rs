@@ -270,11 +270,20 @@ fn name(method: &Method, path: &str) -> String {
 
 /// A name that no page has in its own texts.
 pub const NAME: &str = "Harbor Dental Annex";
+/// The contact's name; "Maya Okafor" is in the example of a template.
+pub const CONTACT: &str = "Maya Nkemelu";
 
 /// The fixture of the API's matrix, and what only pages need.
 pub async fn fixture(hub: &Hub) -> Fixture<'_> {
     let mut fixture = super::fixture(hub, NAME).await;
     let workspace = &fixture.workspace;
+    let contact = workspace.path(&fill("/contacts/{contact_id}", &fixture.ids));
+    let named = json!({"name": CONTACT});
+    workspace
+        .admin
+        .patch(&contact, named)
+        .await
+        .expect_status(200);
     let sandbox = json!({"provider": "sandbox", "credentials": {}});
     let sandbox = workspace
         .admin
