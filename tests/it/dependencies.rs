@@ -1,7 +1,12 @@
-//! The packages of the program follow `deny.toml`: licences, duplicates, banned packages.
+//! The packages of the program follow `deny.toml`: licences, duplicates, banned packages. Features that a build would
+//! not miss are there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
+
+use sqlx::{Connection, PgConnection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 struct Package {
     name: String,
@@ -78,4 +83,23 @@ fn duplicates_and_banned_packages_are_known() {
         .filter(|(_, versions)| versions.len() > 1)
         .map(|(name, _)| name.as_str());
     assert_eq!(duplicates.collect::<BTreeSet<_>>(), listed("skip"));
+}
+
+/// The feature is one of `sqlx-core`. Without it, sqlx connects in plain text unless the URL requires TLS.
+#[tokio::test]
+async fn database_connections_can_use_tls() {
+    const HANDSHAKE: u8 = 22;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let url = format!("postgres://127.0.0.1:{port}/?sslmode=require");
+    let server = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = [0; 8];
+        socket.read_exact(&mut request).await.unwrap();
+        socket.write_all(b"S").await.unwrap();
+        socket.read_u8().await.unwrap()
+    };
+    let (first, connected) = tokio::join!(server, PgConnection::connect(&url));
+    assert_eq!(first, HANDSHAKE);
+    assert!(connected.is_err(), "the server hung up");
 }
