@@ -350,10 +350,10 @@ fn problem_page(response: Response, back: Option<String>) -> Response {
             form_urlencoded::byte_serialize(back.as_deref().unwrap_or("/").as_bytes()).collect();
         return Redirect::to(&format!("/login?next={next}")).into_response();
     }
-    let (mut parts, _) = response.into_parts();
-    let Some(shown) = parts.extensions.remove::<Shown>() else {
-        return Response::from_parts(parts, Body::empty());
+    let Some(shown) = response.extensions().get::<Shown>().cloned() else {
+        return response;
     };
+    let (mut parts, _) = response.into_parts();
     let html = problem::page(parts.status, &shown);
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(

@@ -351,7 +351,9 @@ mod tests {
         ] {
             for &code in codes {
                 assert_eq!(class(code), expected, "{code}");
-                let text = refusal_of(json!({"code": code.to_string(), "title": "Theirs"})).text;
+                let text = refusal_of(json!({"code": code.to_string(), "title": "Theirs"}))
+                    .text
+                    .english();
                 assert!(
                     text.contains(' ') && !text.contains("Theirs"),
                     "{code}: {text}"
@@ -377,6 +379,7 @@ mod tests {
         assert!(
             refusal_of(json!({"code": "40309"}))
                 .text
+                .english()
                 .contains("Allowed destinations")
         );
     }
@@ -387,18 +390,21 @@ mod tests {
             json!({"code": "49999", "title": "Moon", "detail": "The moon is\u{0} full"}),
         );
         assert_eq!(unknown.class, Permanent);
-        assert_eq!(unknown.text, "Telnyx says: The moon is full");
+        assert_eq!(unknown.text.english(), "Telnyx says: The moon is full");
         assert_eq!(
-            refusal_of(json!({"code": "49999", "title": "Moon"})).text,
+            refusal_of(json!({"code": "49999", "title": "Moon"}))
+                .text
+                .english(),
             "Telnyx says: Moon"
         );
         assert_eq!(
-            refusal_of(json!({"code": 49999})).text,
+            refusal_of(json!({"code": 49999})).text.english(),
             "Telnyx could not deliver this (error 49999)."
         );
         assert!(
             refusal_of(json!({"code": "49999", "title": "x".repeat(5000)}))
                 .text
+                .english()
                 .len()
                 < 400
         );
@@ -419,7 +425,7 @@ mod tests {
         assert_eq!(
             class(422),
             Request,
-            Message::new("such as a key with which something else was sent")
+            "such as a key with which something else was sent"
         );
     }
 

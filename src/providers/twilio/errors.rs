@@ -340,7 +340,12 @@ mod tests {
     fn one_recipient_or_country_does_not_stop_the_queue() {
         assert_eq!(class(21408), Permanent);
         assert_eq!(class(21608), Permanent);
-        assert!(refusal(21408, None).text.contains("Geo permissions"));
+        assert!(
+            refusal(21408, None)
+                .text
+                .english()
+                .contains("Geo permissions")
+        );
     }
 
     #[test]
@@ -352,12 +357,12 @@ mod tests {
     fn unknown_codes_are_final_and_in_twilios_own_words() {
         let unknown = refusal(21999, Some("The moon is\0 full"));
         assert_eq!(unknown.class, Permanent);
-        assert_eq!(unknown.text, "Twilio says: The moon is full");
+        assert_eq!(unknown.text.english(), "Twilio says: The moon is full");
         assert_eq!(
-            refusal(30999, None).text,
+            refusal(30999, None).text.english(),
             "Twilio could not deliver this (error 30999)."
         );
-        assert!(refusal(63016, Some(&"x".repeat(5000))).text.len() < 400);
+        assert!(refusal(63016, Some(&"x".repeat(5000))).text.english().len() < 400);
         assert_eq!(class(20999), Request);
     }
 
@@ -366,6 +371,7 @@ mod tests {
         assert!(
             refusal(30007, Some("Carrier violation"))
                 .text
+                .english()
                 .contains("spam")
         );
     }

@@ -44,7 +44,10 @@ fn incomplete_credentials_are_reported_by_field() {
         open(json!({"account_sid": SID.replace("AC", "SK"), "auth_token": "t"}))
             .err()
             .unwrap();
-    assert!(errors[0].message.contains("API key"), "{errors:?}");
+    assert!(
+        errors[0].message.english().contains("API key"),
+        "{errors:?}"
+    );
     for token in [" ", "two words", "a\nb", "ü"] {
         let credentials = json!({"account_sid": SID, "auth_token": token});
         assert_eq!(fields_at_fault(credentials), ["auth_token"], "{token}");

@@ -337,7 +337,9 @@ mod tests {
             provider: providers::Kind::Sandbox,
             provider_sid: None,
             error_code: Some("30007".into()),
-            error_message: Some("The carrier <b>filtered</b> it".into()),
+            error_message: Some(crate::language::Message::new(
+                "The carrier <b>filtered</b> it",
+            )),
             segments: Some(1),
             price: None,
             sentiment: None,

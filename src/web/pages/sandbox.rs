@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::form::capitalized;
 use super::inbox::texts::Texts;
 use super::{Partial, page, partial};
 use crate::app::App;
@@ -21,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, NumberId};
 use crate::language::t;
 use crate::listing::Span;
-use crate::phone::{Phone, Region};
+use crate::phone::{Phone, PhoneError, Region};
 use crate::providers::{Inbound, Kind};
 use crate::web::assets;
 use crate::web::auth::Claimed;
@@ -58,7 +59,7 @@ pub async fn show(
     let typed = customer.from.unwrap_or_else(|| DEFAULT_SENDER.into());
     match Phone::parse(&typed, &Region::US) {
         Ok(from) => Ok(page(&handset(&app, &member, number, &from).await?)?.into_response()),
-        Err(wrong) => Ok(with_error(&member, number, typed, wrong.to_string())?.into_response()),
+        Err(wrong) => Ok(with_error(&member, number, typed, &wrong)?.into_response()),
     }
 }
 
@@ -102,16 +103,12 @@ fn with_error(
     member: &Member,
     number: Number,
     typed: String,
-    wrong: String,
+    wrong: &PhoneError,
 ) -> Result<Response, Problem> {
-    let mut wrong = wrong;
-    if let Some(first) = wrong.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
     let handset = Handset {
         slug: member.slug.clone(),
         from: typed,
-        error: Some(wrong),
+        error: Some(capitalized(&wrong.message().translated())),
         conversation: None,
         texts: partial(&Texts::new(&[], &[], 0, None)?)?,
         number,
@@ -137,7 +134,7 @@ pub async fn text(
     let (member, number) = find(&app, claimed, id).await?;
     let from = match Phone::parse(&text.from, &Region::US) {
         Ok(from) => from,
-        Err(wrong) => return with_error(&member, number, text.from, wrong.to_string()),
+        Err(wrong) => return with_error(&member, number, text.from, &wrong),
     };
     let body = text.body.replace("\r\n", "\n");
     if !body.trim().is_empty() {

@@ -18,6 +18,7 @@ use crate::language::{Message, t};
 use crate::listing::Span;
 use crate::phone;
 use crate::web::language::filters;
+use crate::web::pages::form::capitalized;
 use crate::web::pages::{Shell, page};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -242,7 +243,7 @@ fn key_label(key: &str) -> Message {
         "text_validity_minutes" => t!("Text validity minutes"),
         "updated" => t!("Updated"),
         "webhook" => t!("Webhook"),
-        other => Message::verbatim(other.replace('_', " ")),
+        other => Message::verbatim(capitalized(&other.replace('_', " "))),
     }
 }
 
@@ -306,16 +307,16 @@ mod tests {
     fn only_differences_are_shown() {
         let before = json!({"low_credits_at": 10, "name": "Harbor", "require_two_factor": false});
         let after = json!({"low_credits_at": 20, "name": "Harbor", "require_two_factor": true, "number_id": "x"});
-        let changed = |what: &str, before: &str, after: &str| Changed {
-            what: what.into(),
+        let changed = |what: Message, before: &str, after: &str| Changed {
+            what,
             before: Some(before.into()),
             after: Some(after.into()),
         };
         assert_eq!(
             changes(Some(&before), Some(&after)),
             [
-                changed("Low credits at", "10", "20"),
-                changed("Require two factor", "no", "yes"),
+                changed(t!("Low credits at"), "10", "20"),
+                changed(t!("Require two factor"), "no", "yes"),
             ]
         );
         assert_eq!(changes(None, Some(&json!({"reason": ""}))), []);
