@@ -261,7 +261,7 @@ fn as_text(error: messagehub::error::Error) -> anyhow::Error {
         messagehub::error::Error::Invalid(wrong) => {
             let wrong: Vec<_> = wrong
                 .iter()
-                .map(|wrong| format!("{}: {}", wrong.field, wrong.message))
+                .map(|wrong| format!("{}: {}", wrong.field, wrong.message.english()))
                 .collect();
             anyhow::anyhow!("{}", wrong.join("; "))
         }

@@ -93,6 +93,7 @@ pub struct Offer {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Bought {
     Ready(RemoteNumber),
     /// Ordered, but not active yet: it will appear in the list of numbers.

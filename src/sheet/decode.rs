@@ -11,7 +11,7 @@ use super::SheetError;
 use crate::language::{Message, t};
 
 /// The encodings offered to users, with their typical use.
-pub const CHOICES: [(&str, Message); 24] = [
+pub static CHOICES: [(&str, Message); 24] = [
     ("UTF-8", t!("Unicode")),
     ("UTF-16LE", t!("Unicode, as Excel’s “Unicode text”")),
     ("UTF-16BE", t!("Unicode, big-endian")),

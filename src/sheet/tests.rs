@@ -163,8 +163,8 @@ fn chosen_encoding_is_used() {
     assert_eq!(read_as("windows-1251").columns, ["Имя", "Телефон"]);
     assert_eq!(read_as("latin1").columns, ["Èìÿ", "Òåëåôîí"]);
     assert!(decode::named("x-user-defined").is_none() && decode::named("ebcdic").is_none());
-    for (name, _) in decode::CHOICES {
-        assert_eq!(decode::named(name).map(Encoding::name), Some(name));
+    for (name, _) in &decode::CHOICES {
+        assert_eq!(decode::named(name).map(Encoding::name), Some(*name));
     }
 }
 

@@ -196,11 +196,13 @@ impl<W: LeasedWork> LeasedCalls<W> {
     }
 }
 
+type Wakes = fn(&Event) -> bool;
+
 /// The events that wake a worker.
-struct WakeUps(Option<(Receiver<Event>, fn(&Event) -> bool)>);
+struct WakeUps(Option<(Receiver<Event>, Wakes)>);
 
 impl WakeUps {
-    fn new(woken_by: Option<fn(&Event) -> bool>, bus: &Bus) -> Self {
+    fn new(woken_by: Option<Wakes>, bus: &Bus) -> Self {
         Self(woken_by.map(|wakes| (bus.listen(), wakes)))
     }
 

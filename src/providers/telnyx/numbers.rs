@@ -166,7 +166,7 @@ impl Number {
                 mms: can(|features| &features.mms),
                 voice: self.connection_id.some().is_some(),
             },
-            shadow: (!has_profile).then(|| Shadow {
+            shadow: (!has_profile).then_some(Shadow {
                 by: NO_PROFILE,
                 url: None,
             }),
