@@ -2,35 +2,14 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use regex::Regex;
 
+use crate::source_tree::{files, root};
+
 /// Folders whose files are cited by their path from the root.
 const FOLDERS: &str = "src|tests|benches|bin|db|docs|locales|migrations|static|templates";
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn files(folder: &str, extensions: &[&str]) -> Vec<(PathBuf, String)> {
-    let (mut open, mut found) = (vec![root().join(folder)], Vec::new());
-    while let Some(path) = open.pop() {
-        if path.is_dir() {
-            if !path.ends_with("node_modules") {
-                let entries = fs::read_dir(&path).unwrap();
-                open.extend(entries.map(|entry| entry.unwrap().path()));
-            }
-        } else if extensions
-            .iter()
-            .any(|one| path.extension().is_some_and(|is| is == *one))
-        {
-            let text = fs::read_to_string(&path).unwrap();
-            found.push((path, text));
-        }
-    }
-    found
-}
 
 /// Every Markdown page with its text, without code blocks.
 fn pages() -> Vec<(PathBuf, String)> {

@@ -11,6 +11,7 @@ mod hub;
 mod matrix;
 mod numbers;
 mod process;
+mod source_tree;
 
 mod access;
 mod accounts;

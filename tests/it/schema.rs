@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use messagehub::db::embedded::programs;
 use messagehub::db::migrate;
+use regex::Regex;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use crate::hub::{bare_database, empty_database, superuser};
+use crate::source_tree::{self, root};
 
 /// Every function with its owner and rights, and every trigger, as text.
 async fn functions_and_triggers(database: &PgConnectOptions) -> BTreeSet<String> {
@@ -48,10 +49,6 @@ async fn count(database: &PgConnectOptions, sql: &str) -> i64 {
         .unwrap();
     owner.close().await.unwrap();
     count
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Name and text of each file of `db/functions/`.
@@ -298,4 +295,38 @@ fn similar(left: &str, right: &str) {
         assert_eq!(left, right);
     }
     assert_eq!(left.len(), right.len());
+}
+
+/// Rust tells violations apart by the names of constraints, which PostgreSQL makes up from tables and columns.
+#[tokio::test]
+async fn every_constraint_that_the_code_names_exists() {
+    let database = empty_database().await;
+    let mut owner = database.connect().await.unwrap();
+    let mut names: BTreeSet<String> = sqlx::query_scalar(
+        "select conname::text from pg_constraint union select indexrelid::regclass::text from pg_index",
+    )
+    .fetch_all(&mut owner)
+    .await
+    .unwrap()
+    .into_iter()
+    .collect();
+    // Raised by functions.
+    let raised = Regex::new("constraint = '([a-z_]+)'").unwrap();
+    for (_, text) in files() {
+        names.extend(raised.captures_iter(&text).map(|found| found[1].to_owned()));
+    }
+    let named = Regex::new(r#"on_constraint\(\s*"([a-z_]+)"|"([a-z][a-z_]+_fkey)""#).unwrap();
+    let mut count = 0;
+    for (file, text) in source_tree::files("src", &["rs"]) {
+        for found in named.captures_iter(&text) {
+            let name = found.get(1).or(found.get(2)).unwrap().as_str();
+            assert!(
+                names.contains(name),
+                "{}: there is no {name}",
+                file.display()
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 15, "found only {count}");
 }

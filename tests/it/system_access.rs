@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 use regex::Regex;
+
+use crate::source_tree::{files, root};
 
 /// Purpose → places.
 type Counts = BTreeMap<String, usize>;
@@ -22,26 +23,16 @@ fn counts(text: &str) -> Counts {
     counts
 }
 
-fn counts_in(folder: &Path, counts_by_purpose: &mut Counts) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            counts_in(&path, counts_by_purpose);
-        } else if path.extension().is_some_and(|is| is == "rs") {
-            for (purpose, places) in counts(&fs::read_to_string(&path).unwrap()) {
-                *counts_by_purpose.entry(purpose).or_default() += places;
-            }
-        }
-    }
-}
-
 #[test]
 fn documentation_counts_every_use_of_system_access() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Counts::new();
-    counts_in(&root.join("src"), &mut found);
+    for (_, text) in files("src", &["rs"]) {
+        for (purpose, places) in counts(&text) {
+            *found.entry(purpose).or_default() += places;
+        }
+    }
 
-    let page = fs::read_to_string(root.join("docs/ARCHITECTURE.md")).unwrap();
+    let page = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
     let (_, section) = page.split_once("## System access").unwrap();
     let section = section.split("\n## ").next().unwrap();
     let row = Regex::new(r"(?m)^\| `(\w+)` \| (\d+) \|").unwrap();

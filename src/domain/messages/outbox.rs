@@ -54,11 +54,14 @@ pub async fn lease(db: &Db, room: &CallCapacity) -> Result<Vec<Leased>> {
 /// Attempts while a number is deleted, alone or with its workspace, during the lease.
 const MAX_ATTEMPTS: usize = 3;
 
-/// The number was deleted, so its pace row violates a foreign key. The next attempt does not find its texts any more.
+/// The number was deleted, so its bucket violates a foreign key. The next attempt does not find its texts any more.
 fn is_missing_number(error: &sqlx::Error) -> bool {
     let database_error = error.as_database_error();
     let constraint = database_error.and_then(|database_error| database_error.constraint());
-    constraint.is_some_and(|name| name.starts_with("number_pace_"))
+    matches!(
+        constraint,
+        Some("number_buckets_workspace_id_fkey" | "number_buckets_workspace_id_number_id_fkey")
+    )
 }
 
 async fn try_to_lease(db: &Db, room: &CallCapacity) -> sqlx::Result<Vec<Leased>> {

@@ -19,6 +19,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("fsync", "off"),
     ("synchronous_commit", "off"),
     ("full_page_writes", "off"),
+    // A new database is logged page by page.
+    ("wal_compression", "off"),
     ("max_connections", "200"),
 ];
 
