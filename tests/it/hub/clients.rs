@@ -281,12 +281,16 @@ impl SocketClient {
 
     /// Waits for the next frame of this type; skips others.
     pub async fn wait_for(&mut self, kind: &str) -> Value {
-        loop {
-            let frame: Value = serde_json::from_str(&self.next_text().await).unwrap();
-            if frame["type"] == kind {
-                return frame;
+        let frame = tokio::time::timeout(WAIT_TIMEOUT, async {
+            loop {
+                let frame = self.next().await;
+                if frame["type"] == kind {
+                    return frame;
+                }
             }
-        }
+        });
+        let frame = frame.await;
+        frame.unwrap_or_else(|_| panic!("no {kind} within {WAIT_TIMEOUT:?}"))
     }
 
     pub async fn next(&mut self) -> Value {
