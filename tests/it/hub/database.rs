@@ -7,7 +7,6 @@ use std::os::unix::process::{CommandExt, parent_id};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use messagehub::db::embedded::Embedded;
 use messagehub::db::migrate;
@@ -130,11 +129,9 @@ pub async fn bare_database() -> PgConnectOptions {
 }
 
 async fn database_from(template: &str) -> PgConnectOptions {
-    static COUNT: AtomicU32 = AtomicU32::new(1);
     let cluster = tokio::task::spawn_blocking(|| CLUSTER.clone())
         .await
         .unwrap();
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("test_{}_{count}", std::process::id());
+    let name = format!("test_{}", uuid::Uuid::now_v7().simple());
     create(&cluster, &name, template).await
 }
