@@ -10,7 +10,7 @@ create table workspaces (
     updated_at     timestamptz not null default now(),
     require_two_factor    boolean not null default false,
     starting_credits      integer not null default 0 check (starting_credits between 0 and 1000000),  -- for each new agent
-    low_credits_at        integer not null default 10 check (low_credits_at between 0 and 1000000),   -- below, the agent is warned
+    low_credits_at        integer not null default 10 check (low_credits_at between 0 and 1000000),   -- at or below, the agent is warned
     text_validity_minutes integer not null default 240 check (text_validity_minutes between 5 and 1440),
     failover              boolean not null default false, -- messages of a failing number leave from another one
     opt_out_scope         text not null default 'number' check (opt_out_scope in ('number', 'workspace')),

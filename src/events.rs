@@ -23,7 +23,7 @@ pub enum Event {
         conversation: ConversationId,
         number: NumberId,
     },
-    /// An opt-out or opt-in, for one number or for all: scheduled messages may have been cancelled, and other
+    /// An opt-out or opt-in, for one number or for all: queued messages may have failed, and other
     /// conversations with the same address may have changed too.
     ConsentChanged {
         workspace: WorkspaceId,

@@ -19,7 +19,7 @@ pub mod web; //       every route; JSON, pages, the WebSocket, the providers' we
 pub mod workers; //   background jobs: sender, clock, outcome resolver, media fetcher, reconciler, notifiers, housekeeping
 
 // ── domain: nouns and verbs of the product ──
-pub mod domain; //    accounts ← workspaces ← members ← numbers, credits, contacts ← conversations ← messages
+pub mod domain; //    members ← workspaces ← numbers, credits, contacts ← accounts ← conversations ← messages
 
 pub mod app; //       handles shared by adapters, workers and verbs that call providers
 

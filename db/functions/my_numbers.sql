@@ -1,5 +1,5 @@
 -- needed by migrations
--- The numbers that the user may see: all for an admin, the assigned ones for an agent. Decided here and nowhere else.
+-- The numbers that the user may see: all for an admin, the assigned ones for an agent. For policies; queries of the system role join number_members.
 create or replace function my_numbers() returns uuid[]
     language plpgsql stable security definer set search_path = public, pg_temp
 as $$ begin

@@ -1,4 +1,5 @@
--- Queues the deletion of a file once no row refers to it. A file that is being stored at this moment is done by `fetch_at`.
+-- Queues the deletion of a file once no row refers to it. A file that is still being stored is
+-- written until `fetch_at`, so it is deleted after that.
 create or replace function queue_file_removal() returns trigger
     language plpgsql security definer set search_path = public, pg_temp
 as $$ begin

@@ -1,7 +1,8 @@
 //! Checks of unconfirmed texts: those whose response from the provider was lost.
 //!
-//! A status callback for a text settles it at any time. Until then the provider's message list is read at growing
-//! intervals. If the text is still missing after ten minutes, the provider never accepted it, and it is sent again.
+//! A status callback for a text settles it at any time. Until then the provider is asked at growing intervals: by its
+//! message list, where a text that is missing after ten minutes was never accepted and is sent again; or, if requests
+//! carry a key, by the same request again.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Events of an opt-out or opt-in: the changed conversations and the texts that it canceled.
+//! Events of an opt-out or opt-in: the changed conversations and the queued texts that failed.
 
 use std::collections::HashSet;
 
