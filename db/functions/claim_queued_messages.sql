@@ -42,7 +42,7 @@ begin
              where w.nth <= w.room
              order by w.bulk, w.due_at, w.id
              limit most) c;
-    -- A deletion has locked its workspace: whoever needs that workspace's rows would wait for it, and everybody's texts with it.
+    -- The rows of a workspace that is being deleted are locked. To wait for them would delay the messages of all workspaces.
     select array_agg(c.workspace), array_agg(c.number), array_agg(c.rate), array_agg(c.integration), array_agg(c.place_left)
       into workspaces, numbers, rates, integrations, lefts
       from unnest(workspaces, numbers, rates, integrations, lefts) as c (workspace, number, rate, integration, place_left)
