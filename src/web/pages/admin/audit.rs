@@ -263,6 +263,11 @@ fn shown_value(value: &Value) -> Option<String> {
         Value::String(text) if text.is_empty() => return None,
         Value::String(text) if text.starts_with('+') => phone::display(text),
         Value::String(text) => text.clone(),
+        Value::Array(values) if values.is_empty() => return None,
+        Value::Array(values) => {
+            let shown: Vec<_> = values.iter().filter_map(shown_value).collect();
+            shown.join(", ")
+        }
         other => other.to_string(),
     })
 }
@@ -327,6 +332,11 @@ mod tests {
                 changed(t!("Require two factor"), "no", "yes"),
             ]
         );
-        assert_eq!(changes(None, Some(&json!({"reason": ""}))), []);
+        assert_eq!(
+            changes(None, Some(&json!({"reason": "", "choices": []}))),
+            []
+        );
+        let added = changes(None, Some(&json!({"choices": ["Cash", "Card"]})));
+        assert_eq!(added[0].after.as_deref(), Some("Cash, Card"));
     }
 }
