@@ -1,30 +1,32 @@
 -- Messages; what members write before a message exists; and what is kept after one was deleted.
 
+-- The conversation's key proves the workspace, the contact and the number. Further foreign keys would make each message lock the rows
+-- of its workspace and integration, which are the same ones for many messages at once. Integrations are never deleted.
 create table messages (
-    workspace_id    uuid not null default current_workspace() references workspaces on delete cascade,
+    workspace_id    uuid not null default current_workspace(),
     id              uuid not null,                   -- UUIDv7: sorts by time
     conversation_id uuid not null,
     contact_id      uuid not null,
     number_id       uuid not null,
     integration_id  uuid not null,
-    direction       text not null check (direction in ('inbound', 'outbound', 'note')),
+    direction       text not null,                   -- inbound, outbound, note
     content         text not null default '',
-    message_type    text not null default 'text' check (message_type in ('text', 'media')),
-    status          text not null check (status in ('scheduled', 'queued', 'sending', 'unconfirmed', 'sent', 'delivered',
-                                                    'undelivered', 'failed', 'canceled', 'received')),
+    message_type    text not null default 'text',    -- text, media
+    status          text not null,                   -- scheduled, queued, sending, unconfirmed, sent, delivered, undelivered, failed,
+                                                     -- canceled; inbound and notes: received
     provider        text not null,
     provider_sid    text,
     provider_status text,                            -- as the provider reported it
     error_code      text,
     error_message   text,                            -- a sentence for users
-    segments        smallint check (segments > 0),
+    segments        smallint,
     price           numeric,
     price_unit      text,
-    sentiment       text check (sentiment in ('positive', 'neutral', 'negative')),
+    sentiment       text,                            -- positive, neutral, negative
     created_by      uuid references users on delete set null,
     scheduled_at    timestamptz,
     -- A repeated request gets the first one's answer instead of sending twice.
-    idempotency_key text check (length(idempotency_key) between 1 and 255),
+    idempotency_key text,
     request_hash    bytea,
     -- The table is the queue.
     attempts        smallint not null default 0,
@@ -37,16 +39,15 @@ create table messages (
     bulk            boolean not null default false,  -- single messages are sent before bulk
     expires_at      timestamptz,                     -- queued: not sent after this
     address         text,                            -- the contact's phone number at sending: contacts change and are merged
+    inserted_by     xid8 not null default pg_current_xact_id(), -- for workers that derive data from messages (search_progress)
     primary key (workspace_id, id),
     foreign key (workspace_id, conversation_id, contact_id, number_id)
         references conversations (workspace_id, id, contact_id, number_id) on update cascade on delete cascade,
-    foreign key (workspace_id, integration_id) references integrations,
     constraint messages_provider_sid_key unique (workspace_id, integration_id, provider_sid),
-    check (direction <> 'outbound' or status <> 'received'),
-    check (direction <> 'inbound' or (status = 'received' and provider_sid is not null)),
-    check (direction <> 'note' or (provider_sid is null and status = 'received'))
+    constraint messages_valid check (is_valid_message(direction, message_type, status, provider_sid, segments, sentiment, idempotency_key))
 );
 create index messages_of_conversation on messages (workspace_id, conversation_id, id desc);         -- thread
+create index messages_by_transaction on messages (inserted_by, workspace_id, id);                   -- those not yet indexed for search
 create unique index messages_idempotency on messages (workspace_id, created_by, idempotency_key)
     where idempotency_key is not null;
 create index messages_of_queue on messages (workspace_id, number_id, bulk, due_at, id) where status = 'queued'; -- the sender's claim
@@ -148,3 +149,27 @@ grant select, insert, update (conversation_id) on mentions to messagehub_system;
 grant select, insert, update, delete on templates, drafts to messagehub_people;
 grant insert on templates to messagehub_system;         -- the demo
 grant select, update on drafts to messagehub_system;    -- which uploads are still needed; merging contacts
+
+-- A text for `receive_texts`.
+create type inbound_text as (
+    workspace_id    uuid,
+    integration_id  uuid,
+    number_id       uuid,
+    provider        text,
+    provider_sid    text,
+    sender          text,
+    content         text,
+    preview         text,
+    segments        smallint,
+    media           jsonb,        -- [{id, content_type, url}], or null
+    keyword         text,         -- 'stop', 'start', 'yes', or null
+    near_stop       boolean,
+    is_reaction     boolean,
+    provider_time   timestamptz,  -- of a text that arrives late
+    via             text,         -- for the journal; null: it does not come from a provider
+    -- Ids for new rows.
+    message_id      uuid,
+    contact_id      uuid,
+    conversation_id uuid,
+    webhook_id      uuid
+);

@@ -4,6 +4,9 @@
 -- its indexes; here each message is written once. Tokens are made by `spaced_tokens`, not by a text search parser: they are the same in
 -- every database, and scripts without spaces are indexed by pairs of characters.
 --
+-- Messages are indexed by a worker, in batches and in the order of their transactions (`index_new_messages`): storing a text does not
+-- wait for it. `find_messages` reads those that are not indexed yet, too.
+--
 -- Each token is prefixed with its scope (`scope_of`, `part_scope`): a search reads only index entries of what its user may see, so
 -- neither its results nor its duration depend on anything else.
 
@@ -30,6 +33,19 @@ create index contact_tokens_search on contact_tokens using gin (words) with (gin
 create index message_tokens_parts on message_tokens (workspace_id, number_id, part, id);  -- the newest message of each part
 -- Rows are only inserted: with the default settings the first vacuum would come late.
 alter table message_tokens set (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_insert_threshold = 5000);
+
+-- Up to which message the index reaches, by transaction and key. One row.
+create table search_progress (
+    only_row     boolean primary key default true check (only_row),
+    indexed_by   xid8 not null,
+    workspace    uuid not null,                      -- no foreign key: the message may be deleted later
+    id           uuid not null
+);
+insert into search_progress values (true, '0', '00000000-0000-0000-0000-000000000000', '00000000-0000-0000-0000-000000000000');
+alter table search_progress enable row level security;
+alter table search_progress force row level security;
+create policy system on search_progress to messagehub_system using (true) with check (true);
+grant select, update on search_progress to messagehub_system;
 
 select confine_to_workspace('message_tokens', readers => 'number_id = any ((select my_numbers())::uuid[])', writers => 'false');
 select confine_to_workspace('contact_tokens', readers => '(select i_am_admin())', writers => 'false');

@@ -73,6 +73,7 @@ impl Server {
             directory: &directory,
             hub: &hub,
             ingest: &ingest_writer,
+            inbound: &ingest,
             reports: &report_writer,
             calling: &calling,
             stopping: &stopping,

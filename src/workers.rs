@@ -21,6 +21,7 @@ pub mod outcome_resolver;
 pub mod push_notifier;
 pub mod reconciler;
 pub mod runner;
+pub mod search_indexer;
 pub mod sender;
 pub mod supervisor;
 pub mod usage_sync;
@@ -39,6 +40,7 @@ pub struct Parts<'a> {
     pub directory: &'a Directory,
     pub hub: &'a Hub,
     pub ingest: &'a Writer<Arrival>,
+    pub inbound: &'a Ingest,
     pub reports: &'a Writer<Report>,
     pub calling: &'a Calling,
     pub stopping: &'a CancellationToken,
@@ -55,7 +57,7 @@ pub struct Workers {
 /// other servers, polls at least once per interval, and releases its leases when the server stops.
 #[rustfmt::skip] // a line per worker
 pub fn all(parts: &Parts) -> Workers {
-    let &Parts { app, directory, hub, ingest, reports, calling, stopping } = parts;
+    let &Parts { app, directory, hub, ingest, inbound, reports, calling, stopping } = parts;
     let (mail, push) = ((app.mail.clone(), stopping.clone()), (app.clone(), hub.clone()));
     Workers {
         from_start: vec![
@@ -68,6 +70,7 @@ pub fn all(parts: &Parts) -> Workers {
             Worker::continuous("push_notifier", &push, |(app, hub)| push_notifier::run(app, hub)),
             Worker::every("credential_use_flusher", uses::FLUSH_INTERVAL, directory, async |directory| directory.flush_uses().await),
             Worker::every("time", MEASURE_INTERVAL, app, async |app| measure(app.db.system_pool(Jobs)).await),
+            Worker::every("search_indexer", search_indexer::INTERVAL, &(app.clone(), inbound.clone()), async |(app, inbound)| search_indexer::run_once(&app, &inbound).await),
             Worker::every("housekeeping", housekeeping::INTERVAL, app, async |app| housekeeping::tidy(&app).await),
         ],
         from_send: vec![

@@ -92,6 +92,9 @@ select m.workspace_id, m.id, m.number_id, m.nth, scoped_tokens_of(part_scope(m.n
           from archive.plan p join messages m on m.workspace_id = p.workspace) m
  where m.content <> '' and not exists (select from message_tokens w where w.workspace_id = m.workspace_id and w.id = m.id);
 
+update search_progress set (indexed_by, workspace, id)
+     = (select inserted_by, workspace_id, id from messages order by inserted_by desc, workspace_id desc, id desc limit 1);
+
 do $$ declare definition text; begin
     for definition in select indexdef from archive.indexes loop
         execute definition;

@@ -34,8 +34,8 @@ begin
                   from unnest(statuses) as s (status)
                  cross join lateral (select v.id, v.last_message_at from conversations v
                                       where v.workspace_id = workspace and v.status = s.status
-                                        and (v.last_message_at, v.id) < (edge_at, edge_id)
-                                      order by v.last_message_at desc, v.id desc limit step) v
+                                        and v.listed_at <= list_step(edge_at) and (v.last_message_at, v.id) < (edge_at, edge_id)
+                                      order by v.listed_at desc, v.last_message_at desc, v.id desc limit step) v
                  order by v.last_message_at desc, v.id desc limit step);
         else
             newest := array(
@@ -43,8 +43,8 @@ begin
                   from unnest(numbers) as n (number) cross join unnest(statuses) as s (status)
                  cross join lateral (select v.id, v.last_message_at from conversations v
                                       where v.workspace_id = workspace and v.number_id = n.number and v.status = s.status
-                                        and (v.last_message_at, v.id) < (edge_at, edge_id)
-                                      order by v.last_message_at desc, v.id desc limit step) v
+                                        and v.listed_at <= list_step(edge_at) and (v.last_message_at, v.id) < (edge_at, edge_id)
+                                      order by v.listed_at desc, v.last_message_at desc, v.id desc limit step) v
                  order by v.last_message_at desc, v.id desc limit step);
         end if;
         return query

@@ -1,4 +1,4 @@
--- A page of the conversations that the caller may see, newest first. The statement is assembled from the conditions that are asked
+-- A page of the conversations that the caller may see, newest first: by the steps of the index, and exactly inside a step. The statement is assembled from the conditions that are asked
 -- for: each has an index of its own, of which one scan for each number and status reads no more than a page. Only an admin who
 -- filters by nothing else scans all numbers at once.
 create or replace function list_conversations(asked_status text, asked_number uuid, nobodys boolean, asked_assignee uuid, with_contacts uuid[],
@@ -29,7 +29,7 @@ begin
         conditions := conditions || ' and v.assignee_id = $4';
     end if;
     if only_unread then
-        conditions := conditions || ' and v.unread_count > 0';
+        conditions := conditions || ' and v.is_unread';
     end if;
     if asked_tag is not null then
         conditions := conditions || ' and has_tag(v.workspace_id, v.contact_id, $6)';
@@ -38,7 +38,7 @@ begin
         conditions := conditions || ' and contact_matches(v.workspace_id, v.contact_id, $7)';
     end if;
     if before_at is not null then
-        conditions := conditions || ' and (v.last_message_at, v.id) < ($8, $9)';
+        conditions := conditions || ' and v.listed_at <= list_step($8) and (v.last_message_at, v.id) < ($8, $9)';
     end if;
     found := case
         -- Few contacts: all their conversations, sorted.
@@ -52,12 +52,12 @@ begin
             'select t.id, t.last_message_at from unnest($3) as s (status)
               cross join lateral (select v.id, v.last_message_at from conversations v
                                    where v.workspace_id = $1 and v.status = s.status' || conditions || '
-                                   order by v.last_message_at desc, v.id desc limit $10) t'
+                                   order by v.listed_at desc, v.last_message_at desc, v.id desc limit $10) t'
         else
             'select t.id, t.last_message_at from unnest($2) as n (number) cross join unnest($3) as s (status)
               cross join lateral (select v.id, v.last_message_at from conversations v
                                    where v.workspace_id = $1 and v.number_id = n.number and v.status = s.status' || conditions || '
-                                   order by v.last_message_at desc, v.id desc limit $10) t'
+                                   order by v.listed_at desc, v.last_message_at desc, v.id desc limit $10) t'
         end;
     return query execute
         'select f.id, row_number() over (order by f.last_message_at desc, f.id desc) as place

@@ -25,4 +25,6 @@ begin
 end $$;
 alter function mark_contact_texted owner to messagehub_system;
 
-create or replace trigger conversations_before_insert_mark_contact before insert on conversations for each row execute function mark_contact_texted();
+-- Not for the rows that `receive_texts` only proposes, to update the one that exists.
+create or replace trigger conversations_before_insert_mark_contact before insert on conversations
+    for each row when (new.updated_at <> 'epoch') execute function mark_contact_texted();

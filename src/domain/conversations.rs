@@ -285,7 +285,7 @@ pub async fn counts(tx: &mut WorkspaceTx) -> Result<Counts> {
                   (select count(*) from (select distinct conversation_id from mentions
                                           where user_id = current_user_id() and seen_at is null limit 1000) t) as "mentions!",
                   (select count(*) from (select from conversations
-                                          where status = 'open' and unread_count > 0 limit 1000) t) as "unread!",
+                                          where status = 'open' and is_unread limit 1000) t) as "unread!",
                   -- Nothing, for whoever is no admin.
                   (select count(*) from (select from quarantine where state = 'waiting' limit 100) t) as "quarantined!""#
     )
@@ -515,7 +515,7 @@ async fn list_mentioning(
               and (not $3 or v.assignee_id is null)
               and ($4::uuid is null or v.assignee_id = $4)
               and ($5::uuid is null or v.contact_id = $5)
-              and (not $6 or v.unread_count > 0)
+              and (not $6 or v.is_unread)
               and ($7::text is null or contact_matches(v.workspace_id, v.contact_id, (select people_query($7, $11::text[]))))
               and ($8::timestamptz is null or (v.last_message_at, v.id) < ($8, $9::uuid))
             order by v.last_message_at desc, v.id desc

@@ -5,7 +5,8 @@
 
 use serde::Serialize;
 
-use crate::db::WorkspaceTx;
+use crate::db::purpose::Jobs;
+use crate::db::{Db, WorkspaceTx};
 use crate::domain::contacts::{self, Contact};
 use crate::domain::conversations::{self, Conversation};
 use crate::domain::messages::{self, Message};
@@ -86,6 +87,16 @@ pub struct FoundMessage {
     pub conversation: Conversation,
     /// The text around the matches, in order.
     pub excerpt: Vec<Piece>,
+}
+
+/// Adds the next messages to the index, and returns how many it read: 0 when all are indexed, or while another server
+/// indexes.
+pub async fn index_messages(db: &Db, most: i32) -> Result<i32> {
+    Ok(
+        sqlx::query_scalar!(r#"select index_new_messages($1) as "read!""#, most)
+            .fetch_one(db.system_pool(Jobs))
+            .await?,
+    )
 }
 
 /// One page of `kind`, or the first page of each. Each kind takes two or three round trips.

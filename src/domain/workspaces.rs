@@ -264,6 +264,13 @@ async fn try_delete(db: &Db, admin: &Admin, name: &str) -> Result<()> {
         ));
     }
     let workspace = admin.workspace();
+    // The journal has no foreign keys: each webhook would have to check them.
+    sqlx::query!(
+        "delete from webhooks where workspace_id = $1",
+        workspace as _
+    )
+    .execute(tx.conn())
+    .await?;
     tx.announce(Event::AccessChanged { workspace });
     tx.announce(Event::IntegrationChanged { workspace });
     tx.commit().await?;

@@ -107,7 +107,7 @@ impl Statement {
     fn is_receive_query(&self) -> bool {
         let text = self.0["Query Text"].as_str().unwrap_or_default();
         [
-            "unnest(workspaces",
+            "unnest(texts)",
             "into contacts",
             "into conversations",
             "into messages",
@@ -705,6 +705,7 @@ async fn search_for_a_frequent_old_word_is_bounded() {
         assert_eq!(answer.status(), 200);
     }
     run(&mut root, ZEPPELINS).await;
+    hub.wait_until_indexed().await;
 
     for (label, who) in [("an admin", &harbor.admin), ("an agent", &sam)] {
         for (q, found) in [

@@ -391,7 +391,7 @@ async fn texted(
     });
     let direction = Direction::descending_unless(parameters.is_reversed);
     let order = format!(
-        " order by v.last_message_at {0}, v.id {0} limit ",
+        " order by v.listed_at {0}, v.last_message_at {0}, v.id {0} limit ",
         direction.keyword()
     );
     let mut scan = Scan::new(
@@ -407,7 +407,12 @@ async fn texted(
     push_filter(&mut scan, parameters, "v.workspace_id", "v.contact_id");
     if let Some((at, id)) = after {
         scan.push(format_args!(
-            " and (v.last_message_at, v.id) {} (",
+            " and v.listed_at {}= list_step(",
+            direction.comparison()
+        ))
+        .push_bind(at)
+        .push(format_args!(
+            ") and (v.last_message_at, v.id) {} (",
             direction.comparison()
         ))
         .push_bind(at)

@@ -51,6 +51,11 @@ impl<T: Batched> BatchSender<T> {
         (Self(sender), Writer { db, tasks, queue })
     }
 
+    /// Whether items wait for a writer.
+    pub fn is_busy(&self) -> bool {
+        self.0.capacity() < self.0.max_capacity()
+    }
+
     /// Returns after the commit.
     pub async fn write(&self, item: T) -> Result<T::Written> {
         let (response, received) = oneshot::channel();

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use sqlx::postgres::{PgHasArrayType, PgTypeInfo, Postgres};
 
 use super::batch::{BatchSender, Batched, Writer};
 use super::{preview, reaction, segments};
@@ -19,7 +20,7 @@ use crate::domain::webhooks::Via;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{
-    ContactId, ConversationId, IntegrationId, MediaId, MessageId, NumberId, WorkspaceId,
+    ContactId, ConversationId, IntegrationId, MediaId, MessageId, NumberId, WebhookId, WorkspaceId,
 };
 use crate::language::t;
 use crate::providers::{self, Inbound};
@@ -52,6 +53,11 @@ impl Ingest {
     pub fn new(app: &App) -> (Self, Writer<Arrival>) {
         let (sender, writer) = BatchSender::new(app.db.clone(), app.background.clone());
         (Self(sender), writer)
+    }
+
+    /// Whether texts wait for a writer.
+    pub fn is_busy(&self) -> bool {
+        self.0.is_busy()
     }
 
     /// Returns after the commit.
@@ -120,62 +126,88 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
     stored.ok_or_else(|| Error::Internal("a contact was deleted while its text was stored".into()))
 }
 
+/// The argument of the SQL function `receive_texts`.
+#[derive(sqlx::Encode)]
+#[sqlx(type_name = "inbound_text")]
+struct InboundText<'a> {
+    workspace_id: WorkspaceId,
+    integration_id: IntegrationId,
+    number_id: NumberId,
+    provider: &'static str,
+    provider_sid: &'a str,
+    sender: &'a str,
+    content: &'a str,
+    preview: String,
+    segments: i16,
+    media: Option<serde_json::Value>,
+    keyword: Option<Keyword>,
+    near_stop: bool,
+    is_reaction: bool,
+    provider_time: Option<DateTime<Utc>>,
+    via: Option<Via>,
+    message_id: MessageId,
+    contact_id: ContactId,
+    conversation_id: ConversationId,
+    webhook_id: WebhookId,
+}
+
+impl sqlx::Type<Postgres> for InboundText<'_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("inbound_text")
+    }
+}
+
+impl PgHasArrayType for InboundText<'_> {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::array_of("inbound_text")
+    }
+}
+
+impl<'a> InboundText<'a> {
+    fn new(arrival: &'a Arrival, meaning: Meaning) -> Self {
+        let text = &arrival.text;
+        let provider_time = provider_time(text);
+        Self {
+            workspace_id: arrival.workspace,
+            integration_id: arrival.integration,
+            number_id: arrival.number,
+            provider: arrival.provider.as_str(),
+            provider_sid: &text.provider_sid,
+            sender: text.from.as_str(),
+            content: &text.text,
+            preview: preview_of(text),
+            segments: segments_of(text),
+            media: media(text),
+            keyword: meaning.keyword,
+            near_stop: meaning.near_stop,
+            is_reaction: meaning.reaction,
+            provider_time,
+            via: arrival.via,
+            // Ids sort by time: a late text gets an id of its own time.
+            message_id: provider_time.map_or_else(MessageId::new, MessageId::at),
+            contact_id: ContactId::new(),
+            conversation_id: ConversationId::new(),
+            webhook_id: WebhookId::new(),
+        }
+    }
+}
+
 /// Stores the texts and announces new ones after the commit. `None`: the contact was deleted during the statement.
 async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Stored>>> {
-    let each = || arrivals.iter();
-    let provider_time: Vec<_> = each().map(|arrival| provider_time(&arrival.text)).collect();
-    // Ids sort by time: a late text gets an id of its own time.
-    let messages: Vec<_> = provider_time
+    let meanings: Vec<_> = arrivals
         .iter()
-        .map(|at| at.map_or_else(MessageId::new, MessageId::at))
+        .map(|arrival| Meaning::of(arrival))
         .collect();
-    let media: Vec<_> = each().map(|arrival| media(&arrival.text)).collect();
-    let meanings: Vec<_> = each().map(|arrival| Meaning::of(arrival)).collect();
+    let texts: Vec<_> = arrivals
+        .iter()
+        .zip(&meanings)
+        .map(|(arrival, meaning)| InboundText::new(arrival, *meaning))
+        .collect();
     let rows = sqlx::query!(
         r#"select place as "place!", added as "added!", message_id as "message!: MessageId",
-                  conversation_id as "conversation!: ConversationId", woken as "woken!"
-             from receive_texts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"#,
-        &each().map(|arrival| arrival.workspace).collect::<Vec<_>>() as _,
-        &each()
-            .map(|arrival| arrival.integration)
-            .collect::<Vec<_>>() as _,
-        &each().map(|arrival| arrival.number).collect::<Vec<_>>() as _,
-        &each()
-            .map(|arrival| arrival.provider.as_str())
-            .collect::<Vec<_>>() as _,
-        &each()
-            .map(|arrival| arrival.text.provider_sid.as_str())
-            .collect::<Vec<_>>() as _,
-        &each()
-            .map(|arrival| arrival.text.from.as_str())
-            .collect::<Vec<_>>() as _,
-        &each()
-            .map(|arrival| arrival.text.text.as_str())
-            .collect::<Vec<_>>() as _,
-        &each()
-            .map(|arrival| preview_of(&arrival.text))
-            .collect::<Vec<_>>() as _,
-        &each()
-            .map(|arrival| segments_of(&arrival.text))
-            .collect::<Vec<_>>() as _,
-        &media as _,
-        &messages as _,
-        &each().map(|_| ConversationId::new()).collect::<Vec<_>>() as _,
-        &each().map(|_| ContactId::new()).collect::<Vec<_>>() as _,
-        &meanings
-            .iter()
-            .map(|meaning| meaning.keyword)
-            .collect::<Vec<_>>() as _,
-        &meanings
-            .iter()
-            .map(|meaning| meaning.near_stop)
-            .collect::<Vec<_>>(),
-        &provider_time as _,
-        &each().map(|arrival| arrival.via).collect::<Vec<_>>() as _,
-        &meanings
-            .iter()
-            .map(|meaning| meaning.reaction)
-            .collect::<Vec<_>>(),
+                  conversation_id as "conversation!: ConversationId", number_touched as "number_touched!"
+             from receive_texts($1)"#,
+        texts as _,
     )
     .fetch_all(db.ingest_pool())
     .await;
@@ -184,7 +216,7 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
         Err(error) if is_missing_conversation(&error) => return Ok(stored),
         rows => rows.map_err(workspace_deleted)?,
     };
-    let mut woken = HashSet::new();
+    let mut touched_numbers = HashSet::new();
     for row in rows {
         let place = usize::try_from(row.place - 1).unwrap_or(usize::MAX);
         let (Some(arrival), Some(stored)) = (arrivals.get(place), stored.get_mut(place)) else {
@@ -195,46 +227,51 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
             message: row.message,
             conversation: row.conversation,
         });
-        if row.woken {
-            woken.insert((arrival.workspace, arrival.number));
+        if row.number_touched {
+            touched_numbers.insert((arrival.workspace, arrival.number));
         }
     }
-    let added = each()
-        .zip(&meanings)
-        .zip(&stored)
-        .filter_map(|(text, stored)| Some((text, stored.filter(|stored| stored.added)?)));
-    for ((arrival, meaning), stored) in added {
-        db.bus().publish(Event::MessageAdded {
-            workspace: arrival.workspace,
-            message: stored.message,
-            number: arrival.number,
-        });
-        // The live hub finds out what else changed: the provider waits for the response.
-        if meaning.keyword.is_some() {
-            db.bus().publish(Event::ConsentChanged {
-                workspace: arrival.workspace,
-                conversation: stored.conversation,
-            });
-        } else if meaning.near_stop {
-            db.bus().publish(Event::ConversationChanged {
-                workspace: arrival.workspace,
-                conversation: stored.conversation,
-                number: arrival.number,
-            });
+    for ((arrival, meaning), stored) in arrivals.iter().zip(&meanings).zip(&stored) {
+        if let Some(stored) = stored.filter(|stored| stored.added) {
+            announce(db, arrival, *meaning, stored);
         }
     }
-    for (workspace, number) in woken {
+    for (workspace, number) in touched_numbers {
         db.bus()
             .publish(Event::NumberReceived { workspace, number });
     }
     Ok(stored)
 }
 
-/// The contact's conversation was deleted during the statement. Nothing of the batch is stored.
+/// The live hub finds out what else changed: the provider waits for the response.
+fn announce(db: &Db, arrival: &Arrival, meaning: Meaning, stored: Stored) {
+    let workspace = arrival.workspace;
+    db.bus().publish(Event::MessageAdded {
+        workspace,
+        message: stored.message,
+        number: arrival.number,
+    });
+    if meaning.keyword.is_some() {
+        db.bus().publish(Event::ConsentChanged {
+            workspace,
+            conversation: stored.conversation,
+        });
+    } else if meaning.near_stop {
+        db.bus().publish(Event::ConversationChanged {
+            workspace,
+            conversation: stored.conversation,
+            number: arrival.number,
+        });
+    }
+}
+
+/// A contact's conversation was deleted or moved during the statement. Nothing of the batch is stored.
 fn is_missing_conversation(error: &sqlx::Error) -> bool {
-    let database_error = error.as_database_error();
-    database_error.and_then(|database_error| database_error.constraint())
-        == Some("messages_workspace_id_conversation_id_contact_id_number_id_fkey")
+    error.as_database_error().is_some_and(|database_error| {
+        database_error.constraint()
+            == Some("messages_workspace_id_conversation_id_contact_id_number_id_fkey")
+            || database_error.code().as_deref() == Some("MH001") // raised by `receive_texts`
+    })
 }
 
 /// The workspace was deleted during the statement.
@@ -278,12 +315,14 @@ fn segments_of(text: &Inbound) -> i16 {
     .max(1)
 }
 
-fn media(text: &Inbound) -> serde_json::Value {
-    text.media
+fn media(text: &Inbound) -> Option<serde_json::Value> {
+    let media: Vec<_> = text
+        .media
         .iter()
         .filter(|media| !media.is_layout())
         .map(|media| serde_json::json!({"id": MediaId::new(), "url": media.url, "content_type": media.content_type}))
-        .collect()
+        .collect();
+    (!media.is_empty()).then_some(serde_json::Value::Array(media))
 }
 
 #[cfg(test)]

@@ -27,6 +27,13 @@ pub async fn until_some<T>(timeout: Duration, what: &str, value: impl AsyncFn() 
 }
 
 impl super::Hub {
+    /// Waits until the worker has indexed all messages for search.
+    pub async fn wait_until_indexed(&self) {
+        let missing = "select count(*) from messages m, search_progress p
+                        where (m.inserted_by, m.workspace_id, m.id) > (p.indexed_by, p.workspace, p.id)";
+        self.wait_for_count(missing, 0).await;
+    }
+
     /// Waits until the query, run as superuser, returns `count`.
     pub async fn wait_for_count(&self, sql: &'static str, count: i64) {
         until(&format!("{count} = {sql}"), async || {
