@@ -77,6 +77,10 @@ pub enum Event {
         user: UserId,
         low: bool,
     },
+    /// A browser was subscribed to push notifications.
+    PushesChanged {
+        workspace: WorkspaceId,
+    },
     Mentioned {
         workspace: WorkspaceId,
         message: MessageId,
@@ -118,6 +122,7 @@ impl Event {
             | Self::IntegrationFailed { workspace, .. }
             | Self::AccessChanged { workspace }
             | Self::CreditsChanged { workspace, .. }
+            | Self::PushesChanged { workspace }
             | Self::Mentioned { workspace, .. }
             | Self::MentionsSeen { workspace, .. }
             | Self::Typing { workspace, .. }
@@ -127,24 +132,54 @@ impl Event {
     }
 }
 
+impl Event {
+    /// Whether it is about texts and conversations, as most events are, and so of interest to those who show them only.
+    fn is_of_texts(&self) -> bool {
+        matches!(
+            self,
+            Self::MessageAdded { .. }
+                | Self::MessageChanged { .. }
+                | Self::ConversationChanged { .. }
+                | Self::Typing { .. }
+        )
+    }
+}
+
+/// Hands events to receivers in this process. Those that do not show texts are not woken for each of them.
 #[derive(Clone, Debug)]
-pub struct Bus(broadcast::Sender<Event>);
+pub struct Bus {
+    all: broadcast::Sender<Event>,
+    /// All but those of texts.
+    others: broadcast::Sender<Event>,
+}
 
 /// How many events a subscriber may lag before it loses some.
 const BACKLOG: usize = 16_384;
+const BACKLOG_OF_OTHERS: usize = 8_192;
 
 impl Bus {
     #[allow(clippy::new_without_default)] // there is only one
     pub fn new() -> Self {
-        Self(broadcast::Sender::new(BACKLOG))
+        Self {
+            all: broadcast::Sender::new(BACKLOG),
+            others: broadcast::Sender::new(BACKLOG_OF_OTHERS),
+        }
     }
 
     pub fn publish(&self, event: Event) {
         // Without subscribers this fails, which is no error.
-        let _ = self.0.send(event);
+        if !event.is_of_texts() {
+            let _ = self.others.send(event.clone());
+        }
+        let _ = self.all.send(event);
     }
 
     pub fn listen(&self) -> broadcast::Receiver<Event> {
-        self.0.subscribe()
+        self.all.subscribe()
+    }
+
+    /// Without the events of texts and conversations.
+    pub fn listen_to_others(&self) -> broadcast::Receiver<Event> {
+        self.others.subscribe()
     }
 }

@@ -3,6 +3,8 @@
 //! A subscription belongs to a session and ends with it. Whether its owner may see a text is checked when the text is
 //! pushed.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -14,6 +16,7 @@ use crate::domain::contacts;
 use crate::domain::members::Member;
 use crate::domain::messages::reaction;
 use crate::error::{Check, Error, Result};
+use crate::events::Event;
 use crate::ids::{ConversationId, MessageId, PushId, UserId, WorkspaceId};
 use crate::language::{self, Language, t};
 use crate::push::{self, Address};
@@ -147,6 +150,8 @@ pub async fn subscribe(
     )
     .fetch_one(tx.conn())
     .await?;
+    let workspace = tx.workspace();
+    tx.announce(Event::PushesChanged { workspace });
     let mut mine = list(tx, member).await?.into_iter();
     mine.find(|device| device.id == id)
         .ok_or(Error::NotFound(t!("the subscription")))
@@ -162,11 +167,24 @@ pub async fn remove(tx: &mut WorkspaceTx, id: PushId) -> Result<()> {
     }
 }
 
+/// Those of `workspaces` in which a browser is subscribed. One round trip.
+pub async fn subscribed(db: &Db, workspaces: &[WorkspaceId]) -> Result<HashSet<WorkspaceId>> {
+    let subscribed = sqlx::query_scalar!(
+        r#"select k.id as "id!: WorkspaceId" from unnest($1::uuid[]) as k (id)
+            where exists (select from push_subscriptions s where s.workspace_id = k.id)"#,
+        workspaces as _,
+    )
+    .fetch_all(db.system_pool(Notify))
+    .await?;
+    Ok(subscribed.into_iter().collect())
+}
+
 /// A push to send: one browser, one text.
 #[derive(Debug)]
 pub struct Due {
     pub id: PushId,
     pub workspace: WorkspaceId,
+    pub message: MessageId,
     pub user: UserId,
     pub address: Address,
     pub conversation: ConversationId,
@@ -178,14 +196,16 @@ pub struct Due {
     pub preview: Option<(String, String)>,
 }
 
-/// The browsers to notify of an inbound text: those of the conversation's assignee or, without one, of all members who
-/// may see it (the rule of `numbers::visible`), with an active session. An outbound text notifies nobody. One round
-/// trip.
-pub async fn due(db: &Db, workspace: WorkspaceId, message: MessageId) -> Result<Vec<Due>> {
+/// The browsers to notify of inbound texts, in the order of `texts`: those of the conversation's assignee or, without
+/// one, of all members who may see it (the rule of `numbers::visible`), with an active session. An outbound text
+/// notifies nobody. One round trip.
+pub async fn due(db: &Db, texts: &[(WorkspaceId, MessageId)]) -> Result<Vec<Due>> {
+    let (workspaces, messages): (Vec<_>, Vec<_>) = texts.iter().copied().unzip();
     let rows = sqlx::query!(
-        r#"select s.id, s.workspace_id, s.user_id, s.endpoint, s.p256dh, s.auth, m.conversation_id, w.name as workspace_name, w.slug,
+        r#"select s.id, s.workspace_id, m.id as message_id, s.user_id, s.endpoint, s.p256dh, s.auth, m.conversation_id, w.name as workspace_name, w.slug,
                   coalesce(u.language, s.language) as "language?: Language", coalesce(p.push_preview, false) as "preview!", c.name as contact_name, c.phone_number, v.last_message_preview, m.content
-             from messages m
+             from unnest($1::uuid[], $2::uuid[]) with ordinality as k (workspace_id, id, place)
+             join messages m on m.workspace_id = k.workspace_id and m.id = k.id
              join conversations v on v.workspace_id = m.workspace_id and v.id = m.conversation_id
              join contacts c on c.workspace_id = m.workspace_id and c.id = m.contact_id
              join workspaces w on w.id = m.workspace_id
@@ -194,14 +214,15 @@ pub async fn due(db: &Db, workspace: WorkspaceId, message: MessageId) -> Result<
              join users u on u.id = s.user_id
              join sessions e on e.id = s.session_id and e.user_id = s.user_id and e.revoked_at is null and e.expires_at > now()
              left join member_settings p on p.workspace_id = s.workspace_id and p.user_id = s.user_id
-            where m.workspace_id = $1 and m.id = $2 and m.direction = 'inbound'
+            where m.direction = 'inbound'
               and (v.assignee_id is null or v.assignee_id = s.user_id)
               and (not w.require_two_factor or u.two_factor_at is not null)
               and (b.role = 'admin' or exists (select from number_members n
                                                 where n.workspace_id = m.workspace_id and n.number_id = m.number_id
-                                                  and n.user_id = s.user_id))"#,
-        workspace as _,
-        message as _,
+                                                  and n.user_id = s.user_id))
+            order by k.place"#,
+        &workspaces as _,
+        &messages as _,
     )
     .fetch_all(db.system_pool(Notify))
     .await?;
@@ -214,6 +235,7 @@ pub async fn due(db: &Db, workspace: WorkspaceId, message: MessageId) -> Result<
             Some(Due {
                 id: row.id,
                 workspace: row.workspace_id,
+                message: row.message_id,
                 user: row.user_id,
                 address: Address {
                     endpoint: Url::parse(&row.endpoint).ok()?,

@@ -13,7 +13,7 @@ use crate::language::{Language, Message, in_language, t, t_plural};
 use crate::mail::Mail;
 
 pub async fn run(app: App) {
-    let mut events = app.db.bus().listen();
+    let mut events = app.db.bus().listen_to_others();
     loop {
         match events.recv().await {
             Ok(event) => {

@@ -203,7 +203,7 @@ struct WakeUps(Option<(Receiver<Event>, Wakes)>);
 
 impl WakeUps {
     fn new(woken_by: Option<Wakes>, bus: &Bus) -> Self {
-        Self(woken_by.map(|wakes| (bus.listen(), wakes)))
+        Self(woken_by.map(|wakes| (bus.listen_to_others(), wakes)))
     }
 
     /// Waits for an event, and skips the others received by then: one poll covers them. Cancel-safe.

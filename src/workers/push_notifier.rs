@@ -4,16 +4,18 @@
 //! notifications, but the inbox still shows the text.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::sync::Semaphore;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::db::Db;
 use crate::domain::pushes::{self, Due};
 use crate::error::Result;
 use crate::events::Event;
@@ -57,59 +59,116 @@ impl Services {
     }
 }
 
+/// Texts whose recipients are asked for together.
+const BATCH: usize = 256;
+/// How long it is remembered whether anybody is subscribed in a workspace. A browser that subscribes here is known at
+/// once; one that subscribes at another server misses the texts of these seconds that arrive here.
+const KNOWN_FOR: Duration = Duration::from_secs(5);
+
+/// Whether a browser is subscribed in a workspace, and until when that is known. Texts of the others cost no query.
+#[derive(Default)]
+struct Subscribed(HashMap<WorkspaceId, (bool, Instant)>);
+
+impl Subscribed {
+    /// Drops the texts of workspaces without subscriptions. At most one round trip.
+    async fn retain(&mut self, db: &Db, texts: &mut Vec<Text>) -> Result<()> {
+        let now = Instant::now();
+        self.0.retain(|_, (_, until)| *until > now);
+        let asked: HashSet<_> = texts
+            .iter()
+            .map(|(workspace, _)| *workspace)
+            .filter(|workspace| !self.0.contains_key(workspace))
+            .collect();
+        if !asked.is_empty() {
+            let asked: Vec<_> = asked.into_iter().collect();
+            let subscribed = pushes::subscribed(db, &asked).await?;
+            let answers = asked
+                .into_iter()
+                .map(|one| (one, (subscribed.contains(&one), now + KNOWN_FOR)));
+            self.0.extend(answers);
+        }
+        texts.retain(|(workspace, _)| self.0.get(workspace).is_some_and(|(is, _)| *is));
+        Ok(())
+    }
+}
+
+type Text = (WorkspaceId, MessageId);
+
 /// Runs until the server stops. Must not wait for a push service, or the event receiver lags.
 pub async fn run(app: App, hub: Hub) {
     let mut events = app.db.bus().listen();
     let mut services = Services::default();
+    let mut subscribed = Subscribed::default();
     let mut in_flight = JoinSet::new();
     loop {
         while in_flight.try_join_next().is_some() {}
-        match events.recv().await {
-            Ok(Event::MessageAdded {
-                workspace, message, ..
-            }) => match due_pushes(&app, &hub, workspace, message).await {
-                Ok(all) => {
-                    for due in all {
-                        match services.of(&due.address) {
-                            Some(calls) => {
-                                in_flight.spawn(push_message(
-                                    app.clone(),
-                                    hub.clone(),
-                                    calls,
-                                    due,
-                                    message,
-                                ));
-                            }
-                            None => {
-                                tracing::warn!(push.id = %due.id, "a push service is too slow: dropped a push")
-                            }
+        let Some(mut texts) = next_texts(&mut events, &mut subscribed).await else {
+            return;
+        };
+        let due = match subscribed.retain(&app.db, &mut texts).await {
+            Ok(()) => due_pushes(&app, &hub, &texts).await,
+            Err(error) => Err(error),
+        };
+        match due {
+            Ok(all) => {
+                for due in all {
+                    match services.of(&due.address) {
+                        Some(calls) => {
+                            in_flight.spawn(push_message(app.clone(), hub.clone(), calls, due));
+                        }
+                        None => {
+                            tracing::warn!(push.id = %due.id, "a push service is too slow: dropped a push")
                         }
                     }
                 }
-                Err(error) => tracing::warn!(%error, "a push notification failed"),
-            },
-            Ok(_) => {}
-            Err(RecvError::Lagged(missed)) => {
-                tracing::warn!(missed, "event receiver lagged: events were skipped")
             }
-            Err(RecvError::Closed) => return,
+            Err(error) => tracing::warn!(%error, "push notifications failed"),
         }
     }
 }
 
-/// The pushes for a message, without members who are looking at the inbox.
-async fn due_pushes(
-    app: &App,
-    hub: &Hub,
-    workspace: WorkspaceId,
-    message: MessageId,
-) -> Result<Vec<Due>> {
-    let mut due = pushes::due(&app.db, workspace, message).await?;
-    due.retain(|due| !hub.is_present(workspace, due.user, app.config.away_after));
+/// The texts that have arrived since the last call, perhaps none; `None` if the server stops.
+async fn next_texts(
+    events: &mut Receiver<Event>,
+    subscribed: &mut Subscribed,
+) -> Option<Vec<Text>> {
+    let mut texts = Vec::new();
+    let mut next = match events.recv().await {
+        Ok(event) => Ok(event),
+        Err(RecvError::Lagged(missed)) => Err(TryRecvError::Lagged(missed)),
+        Err(RecvError::Closed) => return None,
+    };
+    loop {
+        match next {
+            Ok(Event::MessageAdded {
+                workspace, message, ..
+            }) => texts.push((workspace, message)),
+            Ok(Event::PushesChanged { workspace }) => drop(subscribed.0.remove(&workspace)),
+            Ok(_) => {}
+            Err(TryRecvError::Lagged(missed)) => {
+                subscribed.0.clear();
+                tracing::warn!(missed, "event receiver lagged: events were skipped")
+            }
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return Some(texts),
+        }
+        if texts.len() == BATCH {
+            return Some(texts);
+        }
+        next = events.try_recv();
+    }
+}
+
+/// The pushes for these texts, without members who are looking at the inbox.
+async fn due_pushes(app: &App, hub: &Hub, texts: &[Text]) -> Result<Vec<Due>> {
+    if texts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut due = pushes::due(&app.db, texts).await?;
+    due.retain(|due| !hub.is_present(due.workspace, due.user, app.config.away_after));
     Ok(due)
 }
 
-async fn push_message(app: App, hub: Hub, calls: Arc<Semaphore>, due: Due, message: MessageId) {
+async fn push_message(app: App, hub: Hub, calls: Arc<Semaphore>, due: Due) {
     let topic = due.conversation.0.simple().to_string();
     let payload = in_language(due.language, || payload(&due)).to_string();
     let mut pauses = PAUSES.into_iter();
@@ -120,7 +179,7 @@ async fn push_message(app: App, hub: Hub, calls: Arc<Semaphore>, due: Due, messa
         };
         if began.is_none_or(|began| began.elapsed() > RECHECK_AFTER) {
             // The member may have signed out, lost access to the number, or come back.
-            match due_pushes(&app, &hub, due.workspace, message).await {
+            match due_pushes(&app, &hub, &[(due.workspace, due.message)]).await {
                 Ok(recipients) if recipients.iter().any(|other| other.id == due.id) => {}
                 Ok(_) => return,
                 Err(error) => {

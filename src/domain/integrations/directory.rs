@@ -119,7 +119,7 @@ impl Directory {
 
     /// Invalidates what events report as changed. Runs until the server stops.
     pub async fn invalidate_on_events(self) {
-        let mut events = self.app.db.bus().listen();
+        let mut events = self.app.db.bus().listen_to_others();
         // Events before the subscription were missed.
         self.slots.invalidate_all();
         loop {

@@ -116,6 +116,7 @@ impl Delivery {
             | Event::ConsentChanged { .. }
             | Event::IntegrationChanged { .. }
             | Event::IntegrationFailed { .. }
+            | Event::PushesChanged { .. }
             | Event::Queued => {}
         }
         Ok(())
