@@ -16,7 +16,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,10 +25,13 @@ use tower::ServiceExt;
 
 mod stream;
 
-use stream::Stream;
+pub use stream::Stream;
 
 /// Cookies and the longest URL are a few kilobytes.
 const LARGEST_HEAD: usize = 64 * 1024;
+/// Time and bytes to read from a client after the connection is closed for writing.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: u64 = 1024 * 1024;
 /// A connection with a request in progress is closed only after this time, and if no idle connection can be.
 const LONG_REQUEST: Duration = Duration::from_secs(10);
 const NOT_POISONED: &str = "no thread panics while holding the lock";
@@ -84,7 +88,6 @@ pub async fn serve(
         let answer = service_fn(move |request: hyper::Request<Incoming>| {
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            request.extensions_mut().insert(Arc::clone(&link));
             let (link, router) = (Arc::clone(&link), router.clone());
             async move {
                 link.is_busy.store(true, Ordering::Relaxed);
@@ -101,6 +104,8 @@ pub async fn serve(
             }
         });
         let link = Arc::clone(&entry.link);
+        // Else the end of a response, or a second frame, waits until the client has acknowledged what came before.
+        let _ = stream.set_nodelay(true);
         let stream = Stream::new(stream, entry, timeouts.read);
         let connection = http.serve_connection(TokioIo::new(stream), answer);
         let stopping = stopping.clone();
@@ -119,13 +124,12 @@ pub async fn serve(
     connections.wait().await;
 }
 
-pub struct Link {
+struct Link {
     began: Instant,
     /// Milliseconds since `began` of the latest activity: bytes written, or a request started or completed.
     moved_at: AtomicU64,
     is_busy: AtomicBool,
     is_socket: AtomicBool,
-    lingers: AtomicBool,
     cut: Notify,
 }
 
@@ -139,11 +143,6 @@ impl Link {
     fn idle_for(&self) -> Duration {
         let moved_at = Duration::from_millis(self.moved_at.load(Ordering::Relaxed));
         self.began.elapsed().saturating_sub(moved_at)
-    }
-
-    /// On close, the last bytes are delivered even if the client is still sending.
-    pub fn linger(&self) {
-        self.lingers.store(true, Ordering::Relaxed);
     }
 }
 
@@ -165,7 +164,6 @@ impl Open {
             moved_at: AtomicU64::new(0),
             is_busy: AtomicBool::new(false),
             is_socket: AtomicBool::new(false),
-            lingers: AtomicBool::new(false),
             cut: Notify::new(),
         });
         let id = self.next.fetch_add(1, Ordering::Relaxed);
@@ -225,10 +223,22 @@ impl Open {
 }
 
 /// Registers an open connection; dropped when its socket is closed.
-struct Entry {
+pub struct Entry {
     open: Arc<Open>,
     id: u64,
     link: Arc<Link>,
+}
+
+impl Entry {
+    /// Closes the connection so that the last bytes are delivered even if the client is still sending: with unread
+    /// input it would be reset.
+    pub async fn close(self, mut stream: TcpStream) {
+        let _ = stream.shutdown().await;
+        let mut rest = stream.take(LINGER_BYTES);
+        let mut nowhere = tokio::io::sink();
+        let gone = tokio::io::copy(&mut rest, &mut nowhere);
+        let _ = tokio::time::timeout(LINGER, gone).await;
+    }
 }
 
 impl Drop for Entry {

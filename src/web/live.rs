@@ -2,6 +2,10 @@
 
 // In layer order: each file uses only those above it.
 mod allowance;
+mod wire;
+
+mod outbox;
+
 mod connection;
 mod frames;
 mod push;
@@ -18,6 +22,8 @@ mod delivery;
 mod hub;
 
 mod commands;
+
+mod peer;
 
 pub mod socket;
 

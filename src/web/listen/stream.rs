@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
@@ -14,14 +14,10 @@ use super::Entry;
 /// Bytes that the client must read within the timeout. Less does not reset it, so that one byte at a time does not hold
 /// a connection.
 pub(super) const ENOUGH: usize = 4 * 1024;
-/// Time and bytes to read from a client after the connection is closed for writing.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: u64 = 1024 * 1024;
 
 pub struct Stream {
-    /// `None` only in `drop`.
-    stream: Option<TcpStream>,
-    entry: Option<Entry>,
+    stream: TcpStream,
+    entry: Entry,
     read_timeout: Duration,
     /// Set while a write is pending.
     deadline: Option<Pin<Box<Sleep>>>,
@@ -31,20 +27,21 @@ pub struct Stream {
 impl Stream {
     pub fn new(stream: TcpStream, entry: Entry, read_timeout: Duration) -> Self {
         Self {
-            stream: Some(stream),
-            entry: Some(entry),
+            stream,
+            entry,
             read_timeout,
             deadline: None,
             taken: 0,
         }
     }
 
+    /// For a protocol with time limits of its own.
+    pub fn into_parts(self) -> (TcpStream, Entry) {
+        (self.stream, self.entry)
+    }
+
     fn stream(&mut self) -> Pin<&mut TcpStream> {
-        Pin::new(
-            self.stream
-                .as_mut()
-                .expect("the stream is present until drop"),
-        )
+        Pin::new(&mut self.stream)
     }
 
     fn written(
@@ -54,9 +51,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(Ok(bytes)) => {
-                if let Some(entry) = &self.entry {
-                    entry.link.moved();
-                }
+                self.entry.link.moved();
                 self.taken += bytes;
                 if self.taken >= ENOUGH {
                     self.caught_up();
@@ -113,9 +108,7 @@ impl AsyncWrite for Stream {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream
-            .as_ref()
-            .is_some_and(AsyncWrite::is_write_vectored)
+        self.stream.is_write_vectored()
     }
 
     /// Hyper flushes after a complete write: the client has read it.
@@ -126,31 +119,5 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream().poll_shutdown(context)
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        let (Some(mut stream), Some(entry)) = (self.stream.take(), self.entry.take()) else {
-            return;
-        };
-        let lingers = entry
-            .link
-            .lingers
-            .load(std::sync::atomic::Ordering::Relaxed);
-        if !lingers {
-            return;
-        }
-        // Closing with unread input would reset the connection and discard the last bytes sent.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let _entry = entry;
-                let _ = stream.shutdown().await;
-                let mut rest = stream.take(LINGER_BYTES);
-                let mut nowhere = tokio::io::sink();
-                let gone = tokio::io::copy(&mut rest, &mut nowhere);
-                let _ = tokio::time::timeout(LINGER, gone).await;
-            });
-        }
     }
 }

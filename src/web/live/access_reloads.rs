@@ -156,7 +156,7 @@ impl AccessReloads {
             self.presence.check_view(connection);
         }
         for connection in &resumed {
-            connection.resync();
+            connection.outbox.fall_behind();
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::ws::Utf8Bytes;
+use axum::body::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::connection::Connection;
 use super::presence::View;
+use super::{Hub, wire};
 use crate::db::Db;
 use crate::domain::conversations;
 use crate::domain::members::{self, WorkspaceRef};
@@ -15,7 +16,6 @@ use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MediaId, WorkspaceId};
 use crate::language::t;
-use crate::web::AppState;
 use crate::web::json::objects;
 use crate::web::problem::Problem;
 
@@ -98,22 +98,16 @@ struct Refusal<'a> {
     detail: &'a str,
 }
 
-fn encode(answer: &Answer<'_>) -> Utf8Bytes {
-    serde_json::to_string(answer)
-        .expect("plain data serializes")
-        .into()
+fn encode(answer: &Answer<'_>) -> Bytes {
+    wire::json(answer)
 }
 
-pub fn error(code: &str, detail: &str) -> Utf8Bytes {
+pub fn error(code: &str, detail: &str) -> Bytes {
     encode(&Answer::Error { code, detail })
 }
 
 /// Executes a command. Returns its answer, if it has one.
-pub async fn answer(
-    app_state: &AppState,
-    connection: &Arc<Connection>,
-    text: &str,
-) -> Option<Utf8Bytes> {
+pub async fn answer(hub: &Hub, connection: &Arc<Connection>, text: &str) -> Option<Bytes> {
     let command: Result<Command, _> = objects::from_slice(text.as_bytes());
     if !command.as_ref().is_ok_and(Command::is_free) && !connection.may_ask() {
         return Some(too_many(command.ok()));
@@ -122,7 +116,7 @@ pub async fn answer(
         Ok(command) => command,
         Err(wrong) => return Some(error("malformed", &wrong.to_string())),
     };
-    match execute_command(app_state, connection, command).await {
+    match execute_command(hub, connection, command).await {
         Ok(answer) => answer,
         Err(refusal) => {
             let problem = Problem::from(refusal);
@@ -131,7 +125,7 @@ pub async fn answer(
     }
 }
 
-fn too_many(command: Option<Command>) -> Utf8Bytes {
+fn too_many(command: Option<Command>) -> Bytes {
     const CODE: &str = "rate_limited";
     const DETAIL: &str = "these are too many commands at once: wait a second and go on more slowly";
     match command {
@@ -147,25 +141,22 @@ fn too_many(command: Option<Command>) -> Utf8Bytes {
 }
 
 async fn execute_command(
-    app_state: &AppState,
+    hub: &Hub,
     connection: &Arc<Connection>,
     command: Command,
-) -> Result<Option<Utf8Bytes>> {
-    let db = &app_state.app.db;
+) -> Result<Option<Bytes>> {
+    let db = &hub.db;
     match command {
         Command::Ping => Ok(Some(encode(&Answer::Pong))),
         Command::JoinWorkspace { workspace_id } => {
-            if !app_state.hub.join(connection, workspace_id).await? {
+            if !hub.join(connection, workspace_id).await? {
                 return Err(Error::NotAMember);
             }
-            app_state
-                .hub
-                .presence
-                .send_present(connection, workspace_id);
+            hub.presence.send_present(connection, workspace_id);
             Ok(Some(encode(&Answer::WorkspaceJoined { workspace_id })))
         }
         Command::LeaveWorkspace { workspace_id } => {
-            app_state.hub.leave(connection, workspace_id);
+            hub.leave(connection, workspace_id);
             Ok(Some(encode(&Answer::WorkspaceLeft { workspace_id })))
         }
         Command::SendMessage {
@@ -218,7 +209,7 @@ async fn execute_command(
             workspace_id,
             conversation_id,
         } => {
-            set_view(app_state, connection, workspace_id, conversation_id).await?;
+            set_view(hub, connection, workspace_id, conversation_id).await?;
             Ok(None)
         }
         Command::Watching { watching } => {
@@ -230,12 +221,12 @@ async fn execute_command(
 
 /// A connection can view only conversations of a joined workspace that it may see. A repeated view costs no query.
 async fn set_view(
-    app_state: &AppState,
+    hub: &Hub,
     connection: &Arc<Connection>,
     workspace: WorkspaceId,
     conversation: Option<ConversationId>,
 ) -> Result<()> {
-    let presence = &app_state.hub.presence;
+    let presence = &hub.presence;
     let Some(conversation) = conversation else {
         presence.clear_view(connection);
         return Ok(());
@@ -243,13 +234,8 @@ async fn set_view(
     if presence.is_still_viewing(connection, workspace, conversation) {
         return Ok(());
     }
-    let member = members::admit(
-        &app_state.app.db,
-        connection.session,
-        WorkspaceRef::Id(workspace),
-    )
-    .await?;
-    let mut tx = app_state.app.db.workspace(member.tenant()).await?;
+    let member = members::admit(&hub.db, connection.session, WorkspaceRef::Id(workspace)).await?;
+    let mut tx = hub.db.workspace(member.tenant()).await?;
     let number = conversations::find(&mut tx, conversation).await?.number_id;
     let view = View {
         workspace,
@@ -283,7 +269,7 @@ async fn send(
     Ok(sent)
 }
 
-fn sent_or_not(client_ref: &str, sent: Result<Sent>) -> Utf8Bytes {
+fn sent_or_not(client_ref: &str, sent: Result<Sent>) -> Bytes {
     match sent {
         Ok(sent) => encode(&Answer::MessageSent {
             client_ref,

@@ -1,20 +1,17 @@
-//! One open socket: its queue of frames, and what its client reports.
+//! One open socket: what is sent to it, and what its client reports.
 
 use std::net::IpAddr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::Utf8Bytes;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
 use super::allowance::Allowance;
+use super::outbox::Outbox;
 use crate::domain::accounts::throttle::network;
 use crate::ids::{SessionId, UserId, WorkspaceId};
 use crate::language::Language;
 
-/// Frames queued per connection.
-const QUEUE: usize = 64;
 pub(super) const NOT_POISONED: &str = "no thread panics while holding the lock";
 
 /// The format of a connection's frames.
@@ -41,8 +38,7 @@ pub struct Connection {
     pub name: String,
     pub session: SessionId,
     pub dialect: Dialect,
-    frames: mpsc::Sender<Utf8Bytes>,
-    behind: AtomicBool,
+    pub(super) outbox: Outbox,
     focus: Mutex<WindowFocus>,
     allowance: Mutex<Allowance>,
     /// The client's network, for the limit per address.
@@ -65,45 +61,20 @@ enum WindowFocus {
 }
 
 impl Connection {
-    /// Also returns the queue of its frames.
-    pub(super) fn new(id: u64, client: Client) -> (Self, mpsc::Receiver<Utf8Bytes>) {
-        let (frames, queue) = mpsc::channel(QUEUE);
-        let connection = Self {
+    pub(super) fn new(id: u64, client: Client) -> Self {
+        Self {
             id,
             user: client.user,
             name: client.name,
             session: client.session,
             dialect: client.dialect,
-            frames,
-            behind: AtomicBool::new(false),
+            outbox: Outbox::default(),
             focus: Mutex::default(),
             allowance: Mutex::default(),
             network: network(client.address),
             joined: Mutex::default(),
             ended: Notify::new(),
-        };
-        (connection, queue)
-    }
-
-    /// Never blocks. After a full queue, frames are dropped until the connection has sent `resync`.
-    pub fn push(&self, frame: Utf8Bytes) {
-        if self.behind.load(Ordering::Acquire) {
-            return;
         }
-        if self.frames.try_send(frame).is_err() {
-            self.behind.store(true, Ordering::Release);
-        }
-    }
-
-    pub fn resync(&self) {
-        self.behind.store(true, Ordering::Release);
-        // An empty frame wakes the task that sends `resync`. A full queue wakes it anyway.
-        let _ = self.frames.try_send(Utf8Bytes::from_static(""));
-    }
-
-    /// Whether frames were lost since the last call. Called when the queue is empty.
-    pub fn caught_up(&self) -> bool {
-        self.behind.swap(false, Ordering::AcqRel)
     }
 
     pub fn may_ask(&self) -> bool {

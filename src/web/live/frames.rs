@@ -1,8 +1,9 @@
 //! Frames of the JSON dialect: one object each, `type` first.
 
-use axum::extract::ws::Utf8Bytes;
+use axum::body::Bytes;
 use serde::Serialize;
 
+use super::wire;
 use crate::domain::contacts::Contact;
 use crate::domain::conversations::Conversation;
 use crate::domain::conversations::activity::Activity;
@@ -80,10 +81,8 @@ pub enum Frame<'a> {
 }
 
 impl Frame<'_> {
-    pub fn text(&self) -> Utf8Bytes {
-        serde_json::to_string(self)
-            .expect("plain data serializes")
-            .into()
+    pub fn json(&self) -> Bytes {
+        wire::json(self)
     }
 }
 

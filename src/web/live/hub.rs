@@ -4,9 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::Utf8Bytes;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::mpsc;
 
 use super::access_reloads::AccessReloads;
 use super::connection::{Client, Connection};
@@ -23,7 +21,7 @@ const BATCH: usize = 256;
 
 #[derive(Clone)]
 pub struct Hub {
-    db: Db,
+    pub(super) db: Db,
     rooms: Arc<Rooms>,
     pub(super) presence: Arc<Presence>,
 }
@@ -75,10 +73,7 @@ impl Hub {
     }
 
     /// `None` if a limit is reached.
-    pub(super) fn connect(
-        &self,
-        client: Client,
-    ) -> Option<(Arc<Connection>, mpsc::Receiver<Utf8Bytes>)> {
+    pub(super) fn connect(&self, client: Client) -> Option<Arc<Connection>> {
         self.rooms.connect(client)
     }
 

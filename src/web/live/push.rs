@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::extract::ws::Utf8Bytes;
-
 use super::connection::{Connection, Dialect};
 use super::frames::Frame;
+use super::wire;
 use crate::language::{Language, in_language};
 
 /// Renders once per dialect and language, and only for those in use.
@@ -16,8 +15,8 @@ pub(super) fn push(
 ) {
     let in_dialect = |dialect| to.iter().filter(move |to| to.dialect == dialect);
     if in_dialect(Dialect::Json).next().is_some() {
-        let text = frame.text();
-        in_dialect(Dialect::Json).for_each(|to| to.push(text.clone()));
+        let json = frame.json();
+        in_dialect(Dialect::Json).for_each(|to| to.outbox.push(&json));
     }
     for language in Language::ALL {
         let listening = || in_dialect(Dialect::Fragments(language));
@@ -26,12 +25,12 @@ pub(super) fn push(
         }
         match in_language(language, &html) {
             Ok(html) => {
-                let text = Utf8Bytes::from(html);
-                listening().for_each(|to| to.push(text.clone()));
+                let html = wire::text(&html);
+                listening().for_each(|to| to.outbox.push(&html));
             }
             Err(error) => {
                 tracing::error!(%error, "could not render a fragment");
-                listening().for_each(|to| to.resync());
+                listening().for_each(|to| to.outbox.fall_behind());
             }
         }
     }

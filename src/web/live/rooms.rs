@@ -5,9 +5,6 @@ use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use axum::extract::ws::Utf8Bytes;
-use tokio::sync::mpsc;
-
 use super::connection::{Client, Connection, NOT_POISONED};
 use super::subscription::Subscription;
 use crate::db::Db;
@@ -83,10 +80,9 @@ impl Rooms {
     }
 
     /// `None` if a limit is reached: per member, per address or in total.
-    pub fn connect(&self, client: Client) -> Option<(Arc<Connection>, mpsc::Receiver<Utf8Bytes>)> {
+    pub fn connect(&self, client: Client) -> Option<Arc<Connection>> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let (connection, queue) = Connection::new(id, client);
-        let connection = Arc::new(connection);
+        let connection = Arc::new(Connection::new(id, client));
         let mut connections = self.connections();
         if !connections.admits(&connection, &self.caps) {
             metrics::counter!("messagehub_sockets_refused_total").increment(1);
@@ -94,7 +90,7 @@ impl Rooms {
         }
         connections.add(&connection);
         metrics::gauge!("messagehub_sockets").increment(1.0);
-        Some((connection, queue))
+        Some(connection)
     }
 
     /// Its subscriptions stay until `leave_all`.
@@ -245,13 +241,13 @@ impl Rooms {
 
     pub fn resync_room(&self, workspace: WorkspaceId) {
         for connection in self.subscribers(workspace, |_| true) {
-            connection.resync();
+            connection.outbox.fall_behind();
         }
     }
 
     pub fn resync_all(&self) {
         for connection in self.connections().by_id.values() {
-            connection.resync();
+            connection.outbox.fall_behind();
         }
     }
 

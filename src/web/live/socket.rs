@@ -1,49 +1,40 @@
-//! `GET /ws`: one task per connection with small buffers, to keep 10,000 idle connections cheap.
+//! `GET /ws`: the handshake. After it the connection belongs to one task (`peer`).
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tokio::sync::mpsc;
-use tungstenite::error::{CapacityError, Error as Broken, ProtocolError};
+use hyper::upgrade::OnUpgrade;
+use tokio_util::sync::CancellationToken;
 
-use super::commands;
+use super::Hub;
 use super::connection::{Client, Connection, Dialect};
-use super::frames::RESYNC;
+use super::outbox::Outbox;
+use super::peer::{End, Peer};
 use crate::domain::accounts::{self, Caller};
 use crate::error::Error;
 use crate::language::{self, t};
 use crate::web::AppState;
 use crate::web::auth::{Claimed, TokenSource};
 use crate::web::guard;
-use crate::web::listen::Link;
 use crate::web::problem::Problem;
 
 /// The subprotocol that selects Turbo Streams instead of JSON.
 pub const FRAGMENTS: &str = "messagehub.fragments";
-/// The largest command is a text of 1,600 characters.
-const LARGEST_FRAME: usize = 32 * 1024;
-/// Proxies close connections that are silent for 60 seconds.
-const PING_EVERY: Duration = Duration::from_secs(25);
-/// Two unanswered pings.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
-/// For one frame.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// For the closing handshake.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// What RFC 6455 appends to the client's key.
+const KEY_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Authenticates by bearer header or cookie before the upgrade. A cookie is accepted only from the same origin.
 pub async fn open(
     State(app_state): State<AppState>,
     caller: Caller,
-    link: Option<Extension<Arc<Link>>>,
+    on_upgrade: Option<Extension<OnUpgrade>>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
@@ -62,53 +53,56 @@ pub async fn open(
     if is_of_another_version(&headers) {
         return Ok(version_required());
     }
-    let upgrade = upgrade.map_err(|wrong| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "malformed",
-            language::Message::verbatim(wrong.to_string()),
-        )
-    })?;
-    if !has_a_key(&headers) {
-        let detail = t!("Sec-WebSocket-Key is 16 bytes in base64, once");
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "malformed", detail));
-    }
+    let malformed = |detail| Problem::new(StatusCode::BAD_REQUEST, "malformed", detail);
     let upgrade = upgrade
-        .read_buffer_size(1024)
-        .write_buffer_size(0)
-        .max_message_size(LARGEST_FRAME)
-        .max_frame_size(LARGEST_FRAME)
+        .map_err(|wrong| malformed(language::Message::verbatim(wrong.to_string())))?
         .protocols([FRAGMENTS]);
-    let dialect = if upgrade.selected_protocol().is_some() {
-        Dialect::Fragments(language::current())
-    } else {
-        Dialect::Json
+    let key = key(&headers)
+        .ok_or_else(|| malformed(t!("Sec-WebSocket-Key is 16 bytes in base64, once")))?;
+    let Some(Extension(on_upgrade)) = on_upgrade else {
+        return Err(Error::Internal("the connection cannot be upgraded".into()).into());
     };
+    let protocol = upgrade.selected_protocol();
+    let answer = switching_protocols(key, protocol);
     let connected = app_state.hub.connect(Client {
         user: user.id,
         name: user.name,
         session,
         address: caller.address,
-        dialect,
+        dialect: match protocol {
+            Some(_) => Dialect::Fragments(language::current()),
+            None => Dialect::Json,
+        },
     });
-    let Some((connection, queue)) = connected else {
-        return Ok(upgrade.on_upgrade(|mut socket| async move {
-            close(&mut socket, close_code::AGAIN, "too many sockets are open").await;
-        }));
+    let Some(connection) = connected else {
+        app_state.app.background.spawn(refuse(on_upgrade));
+        return Ok(answer);
     };
-    let leave = Leave(app_state.clone(), Arc::clone(&connection));
+    let leave = Leave(app_state.hub, connection);
     // A session that ended before `connect` is caught here; one that ends later, by the hub.
     accounts::of_session(&app_state.app.db, session).await?;
-    Ok(upgrade.on_upgrade(move |socket| async move {
-        let leave = leave;
-        let mut socket = socket;
-        let end = serve_connection(&leave.0, &mut socket, &leave.1, queue).await;
-        drop(leave);
-        if let Some(Extension(link)) = link {
-            link.linger();
-        }
-        send_close(&mut socket, end).await;
-    }))
+    let served = serve(on_upgrade, leave, app_state.stopping);
+    app_state.app.background.spawn(served);
+    Ok(answer)
+}
+
+async fn serve(on_upgrade: OnUpgrade, leave: Leave, stopping: CancellationToken) {
+    let Some(mut peer) = Peer::upgraded(on_upgrade).await else {
+        return;
+    };
+    let Leave(hub, connection) = &leave;
+    let connection = Arc::clone(connection);
+    let end = peer.serve(hub, &connection, &stopping).await;
+    drop(leave);
+    peer.end(&connection.outbox, end).await;
+}
+
+async fn refuse(on_upgrade: OnUpgrade) {
+    if let Some(peer) = Peer::upgraded(on_upgrade).await {
+        let outbox = Outbox::default();
+        outbox.open(peer.stream());
+        peer.end(&outbox, End::TOO_MANY).await;
+    }
 }
 
 fn is_of_another_version(headers: &HeaderMap) -> bool {
@@ -133,132 +127,55 @@ fn version_required() -> Response {
     (headers, problem).into_response()
 }
 
-fn has_a_key(headers: &HeaderMap) -> bool {
+/// The client's key, if it is one.
+fn key(headers: &HeaderMap) -> Option<&HeaderValue> {
     let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
     match (keys.next(), keys.next()) {
-        (Some(key), None) => STANDARD.decode(key).is_ok_and(|key| key.len() == 16),
-        _ => false,
+        (Some(key), None) if STANDARD.decode(key).is_ok_and(|key| key.len() == 16) => Some(key),
+        _ => None,
     }
+}
+
+fn switching_protocols(key: &HeaderValue, protocol: Option<&HeaderValue>) -> Response {
+    let signed = [key.as_bytes(), KEY_SUFFIX].concat();
+    let accept = STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, &signed));
+    let mut response = (
+        StatusCode::SWITCHING_PROTOCOLS,
+        [
+            (header::CONNECTION, "upgrade"),
+            (header::UPGRADE, "websocket"),
+            (header::SEC_WEBSOCKET_ACCEPT, &accept),
+        ],
+    )
+        .into_response();
+    if let Some(protocol) = protocol {
+        let headers = response.headers_mut();
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol.clone());
+    }
+    response
 }
 
 /// Disconnects on every exit, including a failed upgrade and a panic.
-struct Leave(AppState, Arc<Connection>);
+struct Leave(Hub, Arc<Connection>);
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        self.0.hub.disconnect(&self.1);
+        self.0.disconnect(&self.1);
     }
 }
 
-enum End {
-    /// The peer closed: complete the handshake.
-    Closed,
-    /// The peer is unreachable.
-    Gone,
-    /// The server closes, with a code and reason.
-    Because(u16, &'static str),
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-async fn serve_connection(
-    app_state: &AppState,
-    socket: &mut WebSocket,
-    connection: &Arc<Connection>,
-    mut queue: mpsc::Receiver<Utf8Bytes>,
-) -> End {
-    let mut ping = tokio::time::interval_at(tokio::time::Instant::now() + PING_EVERY, PING_EVERY);
-    let mut last_received = tokio::time::Instant::now();
-    loop {
-        tokio::select! {
-            frame = queue.recv() => {
-                let Some(frame) = frame else { return End::Gone };
-                if !frame.is_empty() && !send(socket, Message::Text(frame)).await {
-                    return End::Gone;
-                }
-                if queue.is_empty() && connection.caught_up() {
-                    if !send(socket, Message::Text(RESYNC.into())).await {
-                        return End::Gone;
-                    }
-                    // Presence is not part of any page that `resync` reloads.
-                    for workspace in connection.joined() {
-                        app_state.hub.presence.send_present(connection, workspace);
-                    }
-                }
-            }
-            message = socket.recv() => {
-                last_received = tokio::time::Instant::now();
-                match message {
-                    Some(Ok(Message::Text(text))) => {
-                        // Boxed, so that an idle connection's task does not reserve memory for the largest command.
-                        if let Some(answer) = Box::pin(commands::answer(app_state, connection, &text)).await
-                            && !send(socket, Message::Text(answer)).await
-                        {
-                            return End::Gone;
-                        }
-                    }
-                    Some(Ok(Message::Binary(_))) => {
-                        let refusal = commands::error("malformed", "send JSON in text frames");
-                        if !send(socket, Message::Text(refusal)).await {
-                            return End::Gone;
-                        }
-                    }
-                    Some(Ok(Message::Close(_))) => return End::Closed,
-                    Some(Ok(_)) => {}
-                    Some(Err(error)) => return broken(error),
-                    None => return End::Gone,
-                }
-            }
-            () = connection.ended.notified() => return End::Because(close_code::POLICY, "signed out, or no member any more"),
-            () = app_state.stopping.cancelled() => return End::Because(close_code::RESTART, "the server restarts"),
-            _ = ping.tick() => {
-                app_state.hub.presence.check_view(connection);
-                if last_received.elapsed() > SILENCE_TIMEOUT || !send(socket, Message::Ping(Default::default())).await {
-                    return End::Gone;
-                }
-            }
-        }
+    /// The example of RFC 6455, section 1.3.
+    #[test]
+    fn handshake_is_answered_as_the_standard_says() {
+        let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
+        let answer = switching_protocols(&key, None);
+        assert_eq!(
+            answer.headers()[header::SEC_WEBSOCKET_ACCEPT],
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
     }
-}
-
-/// The close code for a violation of RFC 6455.
-fn broken(error: axum::Error) -> End {
-    match error.into_inner().downcast_ref::<Broken>() {
-        Some(Broken::Capacity(CapacityError::MessageTooLong { .. })) => {
-            End::Because(close_code::SIZE, "a frame is at most 32 kB")
-        }
-        Some(Broken::Utf8(_)) => End::Because(close_code::INVALID, "text frames are UTF-8"),
-        Some(Broken::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => End::Gone,
-        Some(Broken::Protocol(_)) => End::Because(close_code::PROTOCOL, "this is not RFC 6455"),
-        _ => End::Gone,
-    }
-}
-
-/// Completes the closing handshake: reading flushes the answer to the peer's close, and awaits the answer to ours.
-async fn send_close(socket: &mut WebSocket, end: End) {
-    match end {
-        End::Gone => {}
-        End::Closed => finish(socket).await,
-        End::Because(code, reason) => close(socket, code, reason).await,
-    }
-}
-
-async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
-    let frame = CloseFrame {
-        code,
-        reason: reason.into(),
-    };
-    if send(socket, Message::Close(Some(frame))).await {
-        finish(socket).await;
-    }
-}
-
-async fn finish(socket: &mut WebSocket) {
-    let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, rest).await;
-}
-
-async fn send(socket: &mut WebSocket, message: Message) -> bool {
-    matches!(
-        tokio::time::timeout(WRITE_TIMEOUT, socket.send(message)).await,
-        Ok(Ok(()))
-    )
 }
