@@ -197,6 +197,30 @@ pub async fn find(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Conversati
         .ok_or(Error::NotFound(t!("the conversation")))
 }
 
+/// A conversation, and the contact's others that the member may see, newest first. One round trip.
+pub async fn find_with_others(
+    tx: &mut WorkspaceTx,
+    id: ConversationId,
+) -> Result<(Conversation, Vec<Conversation>)> {
+    let mut all = conversations_of!(
+        "conversations k
+         join conversations v on v.workspace_id = k.workspace_id and v.contact_id = k.contact_id",
+        " where k.workspace_id = current_workspace() and k.id = $1
+          order by v.id = $1 desc, v.last_message_at desc, v.id desc
+          limit 50",
+        id as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    match all.first() {
+        Some(first) if first.id == id => {
+            let found = all.remove(0);
+            Ok((found, all))
+        }
+        _ => Err(Error::NotFound(t!("the conversation"))),
+    }
+}
+
 /// The conversations among `ids` that the member may see, unordered. One round trip.
 pub async fn find_many(tx: &mut WorkspaceTx, ids: &[ConversationId]) -> Result<Vec<Conversation>> {
     let workspaces = vec![tx.workspace(); ids.len()];
@@ -273,24 +297,48 @@ pub struct Counts {
     pub quarantined: i64,
 }
 
+/// The counts among the columns of a statement, if its argument `$1` says so.
+macro_rules! with_counts {
+    ($before:literal, $after:literal, $($arguments:tt)*) => {
+        sqlx::query!(
+            "select " + $before + r#"
+                  (select count(*) from (select from conversations where $1 and status = 'open' limit 1000) t) as "open!",
+                  (select count(*) from (select from conversations
+                                          where $1 and status = 'open' and assignee_id = current_user_id() limit 1000) t) as "mine!",
+                  (select count(*) from (select from conversations where $1 and status = 'pending' limit 1000) t) as "pending!",
+                  (select count(*) from (select from conversations where $1 and status = 'snoozed' limit 1000) t) as "snoozed!",
+                  (select count(*) from (select distinct conversation_id from mentions
+                                          where $1 and user_id = current_user_id() and seen_at is null limit 1000) t) as "mentions!",
+                  (select count(*) from (select from conversations
+                                          where $1 and status = 'open' and is_unread limit 1000) t) as "unread!",
+                  -- Nothing, for whoever is no admin.
+                  (select count(*) from (select from quarantine where $1 and state = 'waiting' limit 100) t) as "quarantined!""# + $after,
+            $($arguments)*
+        )
+    };
+}
+pub(super) use with_counts;
+
+/// The counts of a row of `with_counts`.
+macro_rules! counts_in {
+    ($row:ident) => {
+        crate::domain::conversations::Counts {
+            open: $row.open,
+            mine: $row.mine,
+            pending: $row.pending,
+            snoozed: $row.snoozed,
+            unread: $row.unread,
+            mentions: $row.mentions,
+            quarantined: $row.quarantined,
+        }
+    };
+}
+pub(super) use counts_in;
+
 /// Counting stops at 1,000 ("999+"), so the cost does not grow with the inbox.
 pub async fn counts(tx: &mut WorkspaceTx) -> Result<Counts> {
-    Ok(sqlx::query_as!(
-        Counts,
-        r#"select (select count(*) from (select from conversations where status = 'open' limit 1000) t) as "open!",
-                  (select count(*) from (select from conversations
-                                          where status = 'open' and assignee_id = current_user_id() limit 1000) t) as "mine!",
-                  (select count(*) from (select from conversations where status = 'pending' limit 1000) t) as "pending!",
-                  (select count(*) from (select from conversations where status = 'snoozed' limit 1000) t) as "snoozed!",
-                  (select count(*) from (select distinct conversation_id from mentions
-                                          where user_id = current_user_id() and seen_at is null limit 1000) t) as "mentions!",
-                  (select count(*) from (select from conversations
-                                          where status = 'open' and is_unread limit 1000) t) as "unread!",
-                  -- Nothing, for whoever is no admin.
-                  (select count(*) from (select from quarantine where state = 'waiting' limit 100) t) as "quarantined!""#
-    )
-    .fetch_one(tx.conn())
-    .await?)
+    let row = with_counts!("", "", true).fetch_one(tx.conn()).await?;
+    Ok(counts_in!(row))
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]

@@ -271,26 +271,34 @@ pub async fn list(tx: &mut WorkspaceTx, span: &Span) -> Result<Page<Draft>> {
     })
 }
 
-/// The beginnings of the member's drafts, which conversation lists show in place of the newest text. One round trip.
+/// The beginning of a draft, which conversation lists show in place of the newest text.
+#[derive(Clone, Debug, Deserialize)]
+pub struct DraftPreview {
+    pub conversation: ConversationId,
+    content: String,
+}
+
+impl DraftPreview {
+    pub fn line(&self) -> String {
+        let words: Vec<_> = self.content.split_whitespace().collect();
+        words.join(" ")
+    }
+}
+
+/// The member's drafts in these conversations. One round trip.
 pub async fn previews(
     tx: &mut WorkspaceTx,
     conversations: &[ConversationId],
-) -> Result<Vec<(ConversationId, String)>> {
+) -> Result<Vec<DraftPreview>> {
     if conversations.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query!(
+    Ok(sqlx::query_as!(
+        DraftPreview,
         r#"select conversation_id as "conversation!: ConversationId", left(content, 200) as "content!"
              from drafts where user_id = current_user_id() and conversation_id = any ($1)"#,
         conversations as _,
     )
     .fetch_all(tx.conn())
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let preview = row.content.split_whitespace().collect::<Vec<_>>().join(" ");
-            (row.conversation, preview)
-        })
-        .collect())
+    .await?)
 }

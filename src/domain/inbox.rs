@@ -6,10 +6,10 @@ use sqlx::types::Json;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::fields::Field;
 use crate::domain::contacts::tags::Tag;
-use crate::domain::conversations::Conversation;
 use crate::domain::conversations::activity::Activity;
+use crate::domain::conversations::{Conversation, Counts, counts_in, with_counts};
 use crate::domain::credits::Balance;
-use crate::domain::drafts::{self, Draft};
+use crate::domain::drafts::{self, Draft, DraftPreview};
 use crate::domain::members::{Colleague, Member};
 use crate::domain::numbers::{Number, Viewer};
 use crate::domain::opt_outs::Consent;
@@ -28,12 +28,32 @@ pub struct Surroundings {
     pub notifications: Notifications,
     /// `None` for an admin, whose use is not limited.
     pub balance: Option<Balance>,
+    /// Zero unless asked for.
+    pub counts: Counts,
+    /// The beginnings of the member's drafts by conversation, unless asked without counts, or if there are too many.
+    pub drafts: Option<Vec<DraftPreview>>,
+}
+
+/// With more drafts, those of the shown conversations are asked for.
+const MOST_DRAFTS: usize = 200;
+
+/// What a page shows around its conversations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Around {
+    /// The list with its tabs.
+    List,
+    /// A thread alone.
+    Thread,
 }
 
 /// One round trip.
-pub async fn surroundings(tx: &mut WorkspaceTx, member: &Member) -> Result<Surroundings> {
-    let row = sqlx::query!(
-        r#"select s.signature as "signature?", s.desktop_notifications as "desktop?", s.sound as "sound?",
+pub async fn surroundings(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    around: Around,
+) -> Result<Surroundings> {
+    let row = with_counts!(
+        r#"s.signature as "signature?", s.desktop_notifications as "desktop?", s.sound as "sound?",
                   s.mail_when_credits_low as "mail_when_credits_low?", s.push_preview as "push_preview?",
                   m.role = 'admin' as "unlimited!", coalesce(a.balance, 0) as "balance!",
                   coalesce(a.balance, 0) <= w.low_credits_at as "is_low!",
@@ -45,19 +65,31 @@ pub async fn surroundings(tx: &mut WorkspaceTx, member: &Member) -> Result<Surro
                       select o.user_id, u.name, u.email, o.role, u.two_factor_at is not null as two_factor, o.created_at
                         from workspace_members o
                         join users u on u.id = o.user_id
-                       order by lower(u.name), o.user_id) t), '[]') as "colleagues!: Json<Vec<Colleague>>"
+                       order by lower(u.name), o.user_id) t), '[]') as "colleagues!: Json<Vec<Colleague>>",
+                  coalesce((select json_agg(t) from (
+                      select d.conversation_id as conversation, left(d.content, 200) as content
+                        from drafts d
+                       where $1 and d.user_id = current_user_id() and d.conversation_id is not null
+                       limit $3) t), '[]') as "drafts!: Json<Vec<DraftPreview>>","#,
+        "
              from workspace_members m
              join workspaces w on w.id = m.workspace_id
              left join member_settings s on s.workspace_id = m.workspace_id and s.user_id = m.user_id
              left join credit_accounts a on a.workspace_id = m.workspace_id and a.user_id = m.user_id
-            where m.workspace_id = current_workspace() and m.user_id = $1"#,
+            where m.workspace_id = current_workspace() and m.user_id = $2",
+        around == Around::List,
         member.user() as _,
+        MOST_DRAFTS as i64 + 1,
     )
     .fetch_optional(tx.conn())
     .await?
     .ok_or(Error::NotFound(t!("the member")))?;
     let usual = Notifications::default();
+    let drafts = row.drafts.0;
+    let has_all_drafts = around == Around::List && drafts.len() <= MOST_DRAFTS;
     Ok(Surroundings {
+        counts: counts_in!(row),
+        drafts: has_all_drafts.then_some(drafts),
         numbers: row.numbers.0,
         colleagues: row.colleagues.0,
         signature: row.signature.unwrap_or_default(),

@@ -157,7 +157,7 @@ async fn a_page_waits_for_the_database_a_bounded_number_of_times() {
     ];
     // Three of each come after the response: both connections are tested when they return to their pools, and the
     // transaction of a page is rolled back.
-    let limits = [9, 14, 11, 5, 9, 17];
+    let limits = [7, 10, 9, 5, 9, 17];
     let is_within = counts
         .iter()
         .zip(limits)

@@ -241,7 +241,7 @@ async fn refuse(
     }
     let reason = reason(&problem);
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let shown = conversations::find(&mut tx, conversation).await?;
+    let found = conversations::find_with_others(&mut tx, conversation).await?;
     if wants_streams(headers) {
         let take_over_url = format!("/w/{}/inbox/{conversation}/assign", member.slug);
         let toast = Toast {
@@ -249,7 +249,7 @@ async fn refuse(
             is_bad: true,
             take_over_url: is_taken.then_some(take_over_url.as_str()),
         };
-        let html = fragments::conversation_changed(&shown).map_err(internal)?
+        let html = fragments::conversation_changed(&found.0).map_err(internal)?
             + &fragments::toast(&toast).map_err(internal)?;
         return Ok((problem.status, streams(html)).into_response());
     }
@@ -260,7 +260,7 @@ async fn refuse(
     let page = thread_page(
         &mut tx,
         member,
-        shown,
+        found,
         &InboxFilter::default(),
         ThreadPart::Newest,
         answer,

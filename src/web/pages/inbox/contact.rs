@@ -16,13 +16,12 @@ use crate::db::WorkspaceTx;
 use crate::domain::contacts::fields;
 use crate::domain::contacts::tags::Tag;
 use crate::domain::conversations::activity::{self, Activity};
-use crate::domain::conversations::{self, Conversation, Filter};
+use crate::domain::conversations::{self, Conversation};
 use crate::domain::inbox::Beside;
 use crate::domain::members::Member;
 use crate::domain::opt_outs::{self, ConsentKind};
 use crate::error::Result;
 use crate::ids::ConversationId;
-use crate::listing::Span;
 use crate::web::language::filters;
 use crate::web::pages::contacts::card::{Card, ContactCard, ContactForm, Tags};
 use crate::web::pages::contacts::show::{edit_page, save};
@@ -48,21 +47,14 @@ pub struct Details<'a> {
 }
 
 impl<'a> Details<'a> {
-    /// Asks for the contact's other conversations; the rest is in `beside`.
-    pub async fn new(
-        tx: &mut WorkspaceTx,
+    pub fn new(
         conversation: &'a Conversation,
+        others: Vec<Conversation>,
         location: &'a ListLocation,
         beside: &mut Beside,
     ) -> Result<Self> {
-        let filter = Filter {
-            contact: Some(conversation.contact_id),
-            ..Filter::default()
-        };
-        let mut others = conversations::list(tx, &filter, &Span::default())
-            .await?
-            .data;
-        others.retain(|other| other.id != conversation.id);
+        let mut lines = take(&mut beside.activity);
+        lines.truncate(LINES_SHOWN);
         Ok(Self {
             consent: partial(&Consent { conversation })?,
             card: partial(&ContactCard {
@@ -87,7 +79,7 @@ impl<'a> Details<'a> {
             })?,
             activity: partial(&PastActivity {
                 conversation: conversation.id,
-                lines: take(&mut beside.activity),
+                lines,
             })?,
             conversation,
             location,
@@ -97,6 +89,7 @@ impl<'a> Details<'a> {
 }
 
 pub const LINES: i64 = 12;
+const LINES_SHOWN: usize = LINES as usize;
 
 /// The latest activity, newest first. A Turbo Frame of its own that the page reloads.
 #[derive(Template)]

@@ -1,5 +1,7 @@
 //! The list of conversations, and the page around it.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
@@ -13,8 +15,8 @@ use super::row::ConversationRow;
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Conversation, Counts};
-use crate::domain::drafts;
-use crate::domain::inbox::{self, Surroundings};
+use crate::domain::drafts::{self, DraftPreview};
+use crate::domain::inbox::{self, Around, Surroundings};
 use crate::domain::members::Member;
 use crate::domain::numbers;
 use crate::domain::settings::Notifications;
@@ -138,14 +140,14 @@ pub async fn list(
             return Ok(page(&Nothing::new(&member, connected))?.into_response());
         }
         Some(id) if id.starts_with("rows-") => {
-            let rows = rows(&mut tx, &member, &inbox_filter, None).await?.0;
+            let rows = rows(&mut tx, &member, &inbox_filter, None, None).await?.0;
             let id = frame_id(&inbox_filter);
             let html = format!(r#"<turbo-frame id="{id}">{rows}</turbo-frame>"#);
             return Ok(Html(html).into_response());
         }
         _ => {}
     }
-    let surroundings = inbox::surroundings(&mut tx, &member).await?;
+    let surroundings = inbox::surroundings(&mut tx, &member, Around::List).await?;
     let (shell, list) =
         shell_and_list(&mut tx, &member, &inbox_filter, &surroundings, None).await?;
     if frame_name == Some("list") {
@@ -169,8 +171,9 @@ pub async fn shell_and_list(
     surroundings: &Surroundings,
     current: Option<ConversationId>,
 ) -> Result<(Shell, List)> {
-    let counts = conversations::counts(tx).await?;
-    let (page, is_empty) = rows(tx, member, inbox_filter, current).await?;
+    let counts = &surroundings.counts;
+    let drafts = surroundings.drafts.as_deref();
+    let (page, is_empty) = rows(tx, member, inbox_filter, current, drafts).await?;
     let connected = !surroundings.numbers.is_empty();
     let location = ListLocation::new(member, inbox_filter);
     let list = List {
@@ -193,35 +196,44 @@ pub async fn shell_and_list(
             member.user(),
         ),
         location,
-        tabs: partial(&tabs(member, inbox_filter, &counts))?,
+        tabs: partial(&tabs(member, inbox_filter, counts))?,
         page,
         // Always rendered: the style sheet hides it while there are rows.
         empty: Some(empty(inbox_filter, is_empty, connected, member)),
     };
-    Ok((Shell::new(member, &counts, "inbox"), list))
+    Ok((Shell::new(member, counts, "inbox"), list))
 }
 
+/// `drafts`: those of the member, unless they are to be asked for.
 async fn rows(
     tx: &mut WorkspaceTx,
     member: &Member,
     inbox_filter: &InboxFilter,
     current: Option<ConversationId>,
+    drafts: Option<&[DraftPreview]>,
 ) -> Result<(Partial, bool)> {
     if !inbox_filter.q().is_empty() {
         return found::found(tx, member, inbox_filter).await;
     }
     let found = conversations::list(tx, &inbox_filter.filter(member), &inbox_filter.span()).await?;
     let location = ListLocation::new(member, inbox_filter);
-    let ids: Vec<_> = found.data.iter().map(|row| row.id).collect();
-    let drafts = drafts::previews(tx, &ids).await?;
+    let drafts = match drafts {
+        Some(drafts) => Cow::Borrowed(drafts),
+        None => {
+            let ids: Vec<_> = found.data.iter().map(|row| row.id).collect();
+            Cow::Owned(drafts::previews(tx, &ids).await?)
+        }
+    };
     let row = |conversation: &Conversation| {
         let current = current == Some(conversation.id);
-        let draft = drafts.iter().find(|(id, _)| *id == conversation.id);
+        let mut drafts = drafts.iter();
+        let draft = drafts.find(|draft| draft.conversation == conversation.id);
+        let draft = draft.map(DraftPreview::line).unwrap_or_default();
         partial(&ConversationRow {
             conversation,
             location: &location,
             current,
-            draft: draft.map_or("", |(_, draft)| draft.as_str()),
+            draft: &draft,
         })
     };
     let older = found.next_cursor.map(|cursor| {

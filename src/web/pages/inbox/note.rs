@@ -71,7 +71,7 @@ pub async fn note(
                 return Ok((problem.status, streams(html)).into_response());
             }
             let mut tx = app.db.workspace(member.tenant()).await?;
-            let conversation = conversations::find(&mut tx, conversation_id).await?;
+            let found = conversations::find_with_others(&mut tx, conversation_id).await?;
             let answer = Answer {
                 note: NoteForm {
                     draft: typed.content,
@@ -82,7 +82,7 @@ pub async fn note(
             let shown = thread_page(
                 &mut tx,
                 &member,
-                conversation,
+                found,
                 &InboxFilter::default(),
                 ThreadPart::Newest,
                 answer,

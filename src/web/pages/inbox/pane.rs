@@ -14,7 +14,7 @@ use crate::db::WorkspaceTx;
 use crate::domain::conversations::Conversation;
 use crate::domain::credits::{self, Balance};
 use crate::domain::drafts::Draft;
-use crate::domain::inbox::{self, Surroundings};
+use crate::domain::inbox::{self, Around, Surroundings};
 use crate::domain::media::uploads;
 use crate::domain::members::Member;
 use crate::domain::messages::Media;
@@ -145,17 +145,18 @@ impl Answer {
 pub async fn thread_page(
     tx: &mut WorkspaceTx,
     member: &Member,
-    conversation: Conversation,
+    (conversation, others): (Conversation, Vec<Conversation>),
     inbox_filter: &InboxFilter,
     part: ThreadPart,
     answer: Answer,
 ) -> Result<Response, Problem> {
-    let surroundings = inbox::surroundings(tx, member).await?;
+    let surroundings = inbox::surroundings(tx, member, Around::List).await?;
     let current = Some(conversation.id);
     let (shell, list) = shell_and_list(tx, member, inbox_filter, &surroundings, current).await?;
     let notifications = surroundings.notifications;
     let opened = Opened {
         conversation,
+        others,
         location: ListLocation::new(member, inbox_filter),
         part,
         answer,
@@ -177,6 +178,8 @@ pub async fn thread_page(
 /// The conversation of a pane, and how it is opened.
 pub struct Opened {
     pub conversation: Conversation,
+    /// The contact's other conversations.
+    pub others: Vec<Conversation>,
     pub location: ListLocation,
     pub part: ThreadPart,
     pub answer: Answer,
@@ -190,13 +193,19 @@ pub async fn open(
 ) -> Result<Pane> {
     let Opened {
         conversation,
+        others: other_conversations,
         location,
         part,
         answer,
     } = opened;
-    let shown = thread_part::texts(tx, &conversation, &location, part).await?;
-    let mut beside = inbox::beside(tx, &conversation, contact::LINES).await?;
-    let details = Details::new(tx, &conversation, &location, &mut beside).await?;
+    let lines = match part {
+        ThreadPart::Newest => thread_part::LINES,
+        _ => contact::LINES,
+    };
+    let mut beside = inbox::beside(tx, &conversation, lines).await?;
+    let latest = Some(beside.activity.as_slice());
+    let shown = thread_part::texts(tx, &conversation, &location, part, latest).await?;
+    let details = Details::new(&conversation, other_conversations, &location, &mut beside)?;
     let (own, mut others): (Vec<_>, Vec<_>) = surroundings
         .numbers
         .into_iter()

@@ -12,7 +12,7 @@ use super::paths::back;
 use super::thread_part::ThreadPart;
 use crate::app::App;
 use crate::db::WorkspaceTx;
-use crate::domain::conversations::{self, Conversation};
+use crate::domain::conversations;
 use crate::domain::members::Member;
 use crate::domain::messages::schedule::{self, MessageChange};
 use crate::domain::messages::{self, Message, cancel, retry};
@@ -124,7 +124,7 @@ pub async fn change_scheduled(
         }
         Err(error) => {
             drop(tx);
-            refused(&app, &member, conversation, error).await
+            refused(&app, &member, conversation_id, error).await
         }
     }
 }
@@ -154,7 +154,7 @@ pub async fn retry_message(
         }
         Err(error) => {
             drop(tx);
-            refused(&app, &member, conversation, error).await
+            refused(&app, &member, conversation_id, error).await
         }
     }
 }
@@ -162,7 +162,7 @@ pub async fn retry_message(
 async fn refused(
     app: &App,
     member: &Member,
-    conversation: Conversation,
+    conversation: ConversationId,
     error: Error,
 ) -> Result<Response, Problem> {
     let problem = correctable(error)?;
@@ -171,16 +171,9 @@ async fn refused(
         ..Answer::default()
     };
     let mut tx = app.db.workspace(member.tenant()).await?;
+    let found = conversations::find_with_others(&mut tx, conversation).await?;
     let none = InboxFilter::default();
-    let shown = thread_page(
-        &mut tx,
-        member,
-        conversation,
-        &none,
-        ThreadPart::Newest,
-        answer,
-    )
-    .await?;
+    let shown = thread_page(&mut tx, member, found, &none, ThreadPart::Newest, answer).await?;
     Ok((problem.status, shown).into_response())
 }
 

@@ -225,8 +225,8 @@ async fn refuse(
         return Ok((problem.status, streams(html)).into_response());
     }
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let conversation = conversations::find(&mut tx, conversation).await?;
-    let context = TemplateContext::conversation(conversation.id);
+    let found = conversations::find_with_others(&mut tx, conversation).await?;
+    let context = TemplateContext::conversation(conversation);
     let (draft, media) = reply.shown(&mut tx, member, &context).await?;
     let answer = Answer {
         draft,
@@ -237,7 +237,7 @@ async fn refuse(
     let shown = thread_page(
         &mut tx,
         member,
-        conversation,
+        found,
         &InboxFilter::default(),
         ThreadPart::Newest,
         answer,

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::activity;
 use crate::domain::conversations::{self, Conversation, ConversationState};
-use crate::domain::inbox;
+use crate::domain::inbox::{self, Around};
 use crate::domain::members::Member;
 use crate::domain::messages;
 use crate::error::{Error, Result};
@@ -80,16 +80,17 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let conversation = match conversations::find(&mut tx, conversation_id).await {
-        // After a merge of contacts, old links redirect to the conversation with the texts.
-        Err(Error::NotFound(what)) => {
-            let there = conversations::joined_to(&mut tx, conversation_id).await?;
-            let there = there.ok_or(Error::NotFound(what))?;
-            let path = format!("/w/{}/inbox/{there}", member.slug);
-            return Ok(Redirect::permanent(&path).into_response());
-        }
-        found => found?,
-    };
+    let (conversation, others) =
+        match conversations::find_with_others(&mut tx, conversation_id).await {
+            // After a merge of contacts, old links redirect to the conversation with the texts.
+            Err(Error::NotFound(what)) => {
+                let there = conversations::joined_to(&mut tx, conversation_id).await?;
+                let there = there.ok_or(Error::NotFound(what))?;
+                let path = format!("/w/{}/inbox/{there}", member.slug);
+                return Ok(Redirect::permanent(&path).into_response());
+            }
+            found => found?,
+        };
     if wants_only_streams(&headers) {
         let rows = missed_rows(&mut tx, &member, &inbox_filter).await?;
         let missed = missed(&mut tx, &member, &conversation).await?;
@@ -104,14 +105,17 @@ pub async fn show(
                 ThreadPart::Before(cursor) => frame_id(cursor),
                 ThreadPart::Newest | ThreadPart::Around(_) => frame_id(""),
             };
-            let texts = texts(&mut tx, &conversation, &location, part).await?.texts;
+            let texts = texts(&mut tx, &conversation, &location, part, None)
+                .await?
+                .texts;
             Ok(Html(format!(r#"<turbo-frame id="{id}">{texts}</turbo-frame>"#)).into_response())
         }
         Some("conversation") => {
             let answer = thread_query.answer();
-            let surroundings = inbox::surroundings(&mut tx, &member).await?;
+            let surroundings = inbox::surroundings(&mut tx, &member, Around::Thread).await?;
             let opened = Opened {
                 conversation,
+                others,
                 location,
                 part,
                 answer,
@@ -128,7 +132,8 @@ pub async fn show(
                 undo: undo.as_ref().map(partial).transpose()?,
                 ..thread_query.answer()
             };
-            thread_page(&mut tx, &member, conversation, &inbox_filter, part, answer).await
+            let found = (conversation, others);
+            thread_page(&mut tx, &member, found, &inbox_filter, part, answer).await
         }
     }
 }

@@ -4,7 +4,7 @@ use super::filter::ListLocation;
 use super::texts::Texts;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::Conversation;
-use crate::domain::conversations::activity;
+use crate::domain::conversations::activity::{self, Activity};
 use crate::domain::messages::{self, Message};
 use crate::error::Result;
 use crate::ids::{ConversationId, MessageId};
@@ -40,11 +40,13 @@ pub struct ShownThread {
     pub has_newer: bool,
 }
 
+/// `latest`: the latest activity, at most `LINES`, if it is known already and the newest part is shown.
 pub async fn texts(
     tx: &mut WorkspaceTx,
     conversation: &Conversation,
     location: &ListLocation,
     part: ThreadPart,
+    latest: Option<&[Activity]>,
 ) -> Result<ShownThread> {
     let part = match part {
         // A deleted or foreign message: show the newest page.
@@ -82,7 +84,14 @@ pub async fn texts(
         (ThreadPart::Before(cursor), _) => Cursor::parse(cursor).map(|cursor| cursor.id),
         _ => None,
     };
-    let happened = activity::between(tx, conversation.id, from, to, LINES).await?;
+    let happened = match (&part, latest) {
+        (ThreadPart::Newest, Some(latest)) => latest
+            .iter()
+            .filter(|one| from.is_none_or(|from| one.id.0 > from))
+            .cloned()
+            .collect(),
+        _ => activity::between(tx, conversation.id, from, to, LINES).await?,
+    };
     Ok(ShownThread {
         texts: partial(&Texts::new(&shown, &happened, unread, older)?.with_newer(newer))?,
         newest,
