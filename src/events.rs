@@ -1,10 +1,45 @@
-//! Domain events, ids only: small on the wire, never stale. Receivers load what else they need.
+//! Domain events: ids, small on the wire, never stale. Receivers load what else they need, unless the row just written
+//! travels with the event on the same server.
 //!
 //! Events are announced in a transaction and published after its commit, so a rollback publishes nothing.
+
+use std::any::Any;
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::broadcast;
 
 use crate::ids::*;
+
+/// What was just written, for receivers on this server: it saves them a query. Its type belongs to the domain.
+#[derive(Clone, Default)]
+pub struct Carried(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Carried {
+    pub fn new<T: Send + Sync + 'static>(row: T) -> Self {
+        Self(Some(Arc::new(row)))
+    }
+
+    pub fn get<T: 'static>(&self) -> Option<&T> {
+        self.0.as_deref()?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "carried" } else { "none" })
+    }
+}
+
+/// Two events are the same whatever they carry.
+impl PartialEq for Carried {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Carried {}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -12,6 +47,8 @@ pub enum Event {
         workspace: WorkspaceId,
         message: MessageId,
         number: NumberId,
+        /// A `Written` of the messages, or nothing.
+        row: Carried,
     },
     MessageChanged {
         workspace: WorkspaceId,
@@ -151,6 +188,7 @@ pub struct Bus {
     all: broadcast::Sender<Event>,
     /// All but those of texts.
     others: broadcast::Sender<Event>,
+    watched: Watched,
 }
 
 /// How many events a subscriber may lag before it loses some.
@@ -163,6 +201,7 @@ impl Bus {
         Self {
             all: broadcast::Sender::new(BACKLOG),
             others: broadcast::Sender::new(BACKLOG_OF_OTHERS),
+            watched: Watched::default(),
         }
     }
 
@@ -181,5 +220,29 @@ impl Bus {
     /// Without the events of texts and conversations.
     pub fn listen_to_others(&self) -> broadcast::Receiver<Event> {
         self.others.subscribe()
+    }
+
+    pub fn watched(&self) -> &Watched {
+        &self.watched
+    }
+}
+
+/// The workspaces that somebody watches on this server. Writers look here before they prepare a row to travel.
+#[derive(Clone, Debug, Default)]
+pub struct Watched(Arc<RwLock<HashSet<WorkspaceId>>>);
+
+impl Watched {
+    pub fn contains(&self, workspace: WorkspaceId) -> bool {
+        let watched = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        watched.contains(&workspace)
+    }
+
+    pub fn set(&self, workspace: WorkspaceId, is_watched: bool) {
+        let mut watched = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if is_watched {
+            watched.insert(workspace);
+        } else {
+            watched.remove(&workspace);
+        }
     }
 }

@@ -24,7 +24,7 @@ pub mod snooze;
 string_enum!(#[schema(as = ConversationStatus)]
 Status { Open = "open", Pending = "pending", Snoozed = "snoozed", Done = "done" });
 
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, utoipa::ToSchema)]
 pub struct Conversation {
     pub id: ConversationId,
     pub workspace_id: WorkspaceId,

@@ -29,6 +29,7 @@ pub mod schedule;
 pub mod segments;
 pub mod send;
 pub mod status;
+pub mod written;
 
 string_enum!(Direction { Inbound = "inbound", Outbound = "outbound", Note = "note" });
 string_enum!(#[schema(as = MessageKind)]

@@ -13,6 +13,7 @@ mod subscription;
 
 mod rooms;
 
+mod freshness;
 mod presence;
 mod subjects;
 

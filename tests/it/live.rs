@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::hub::{FRONT_DESK, Hub, MAYA, Person};
+use crate::hub::{FRONT_DESK, Hub, MAYA, Person, TOKEN};
 
 #[tokio::test]
 async fn socket_requires_authentication() {
@@ -254,5 +254,57 @@ async fn ping_is_answered_in_both_protocols_with_or_without_room() {
         live.wait_for("workspace_joined").await;
         live.send(json!({"type": "ping"})).await;
         live.wait_for("pong").await;
+    }
+}
+
+#[tokio::test]
+async fn text_that_travels_with_its_event_is_shown_as_it_is_stored() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
+    let id = conversation["id"].as_str().unwrap();
+    let path = harbor.path(&format!("/conversations/{id}"));
+    let done = json!({"status": "done", "assignee_id": harbor.admin.id});
+    harbor.admin.patch(&path, done).await.expect_status(200);
+    let contact = harbor.path(&format!(
+        "/contacts/{}",
+        conversation["contact_id"].as_str().unwrap()
+    ));
+    let change =
+        json!({"name": "Maya <Okafor>", "notes": "Ring twice", "email": "maya@example.net"});
+    harbor
+        .admin
+        .patch(&contact, change)
+        .await
+        .expect_status(200);
+    let mut live = harbor.admin.join_workspace(&harbor).await;
+    let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
+    let account = hub.twilio.account(&harbor.account, TOKEN);
+    let picture = account.media(&sid, "image/jpeg", b"a picture");
+    let card = account.media(&sid, "text/vcard", b"a card");
+    let files = [(picture.as_str(), "image/jpeg"), (&card, "text/vcard")];
+    for body in ["Look 👋", "Again"] {
+        let text = hub.twilio.inbound_text(MAYA, FRONT_DESK, body);
+        let text = match body {
+            "Again" => text,
+            _ => text.sid(&sid).files(&files),
+        };
+        assert_eq!(text.send().await.status(), 200);
+        let frame = live.wait_for("new_message").await;
+        if body != "Again" {
+            assert_eq!(frame["message"]["media"].as_array().unwrap().len(), 2);
+            let event = live.wait_for("conversation_event").await;
+            assert_eq!(event["event"]["kind"], "reopened");
+            assert_eq!(event["event"]["cause"], "text");
+        }
+        let message = frame["message"]["id"].as_str().unwrap();
+        let message = harbor.path(&format!("/messages/{message}"));
+        let stored = harbor.admin.get(&message).await.expect_status(200);
+        assert_eq!(frame["message"], stored);
+        assert_eq!(stored["content"], body);
+        let stored = harbor.admin.get(&path).await.expect_status(200);
+        assert_eq!(frame["conversation"], stored);
+        assert_eq!(frame["contact"], stored["contact"]);
+        assert_eq!(stored["status"], "open");
     }
 }

@@ -11,7 +11,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::hub::{Hub, MAYA, PASSWORD, Person, serve};
+use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD, Person, TOKEN, serve};
 
 /// A proxy before the database that counts how often a client sends after it received: its round trips.
 struct Proxy {
@@ -163,4 +163,34 @@ async fn a_page_waits_for_the_database_a_bounded_number_of_times() {
         .zip(limits)
         .all(|((_, count), limit)| *count <= limit);
     assert!(is_within, "{counts:?}, allowed: {limits:?}");
+}
+
+#[tokio::test]
+async fn text_is_shown_on_sockets_without_being_read_back() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let proxy = Proxy::start(&hub.database);
+    let server = serve(
+        &proxy.options,
+        &hub.twilio,
+        &[("DATABASE_CONNECTIONS", "2")],
+    )
+    .await;
+    let base = format!("http://{}", server.address);
+    let mut live = harbor.admin.at(&base).join_workspace(&harbor).await;
+    let url = format!("{base}/twilio/webhook");
+    let mut least = u64::MAX;
+    for nth in 0..12 {
+        let before = proxy.count.load(Ordering::Relaxed);
+        let text = hub
+            .twilio
+            .inbound_text(MAYA, FRONT_DESK, &format!("Text {nth}"));
+        let answer = text.at(&url).signed_with(TOKEN).send().await;
+        assert_eq!(answer.status(), 200);
+        live.wait_for("new_message").await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        least = least.min(proxy.count.load(Ordering::Relaxed) - before);
+    }
+    // The second one tests the connection when it returns to its pool.
+    assert!(least <= 2, "{least} round trips");
 }

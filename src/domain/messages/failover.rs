@@ -10,7 +10,7 @@ use crate::db::purpose::Delivery;
 use crate::db::{Db, SystemTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::error::Result;
-use crate::events::Event;
+use crate::events::{Carried, Event};
 use crate::ids::{ContactId, ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
 use crate::phone;
 use crate::providers::Kind;
@@ -224,6 +224,7 @@ async fn record_failover(
             workspace,
             message: id,
             number,
+            row: Carried::default(),
         });
         tx.announce(Event::ConversationChanged {
             workspace,
@@ -235,6 +236,7 @@ async fn record_failover(
         workspace: text.workspace,
         message: text.id,
         number: text.to_number,
+        row: Carried::default(),
     });
     let audit_record = AuditRecord {
         subject: &phone::display(&text.recipient),

@@ -8,7 +8,7 @@ use crate::db::WorkspaceTx;
 use crate::domain::members::Member;
 use crate::domain::numbers::{self, Viewer};
 use crate::error::{Check, Error, Result};
-use crate::events::Event;
+use crate::events::{Carried, Event};
 use crate::ids::{ConversationId, MessageId, NumberId, UserId};
 use crate::language::t;
 use crate::unicode::composed;
@@ -121,6 +121,7 @@ pub async fn add(
         workspace,
         message: id,
         number: target.number,
+        row: Carried::default(),
     });
     for user in users {
         tx.announce(Event::Mentioned {

@@ -9,16 +9,18 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgHasArrayType, PgTypeInfo, Postgres};
+use sqlx::types::Json;
 
 use super::batch::{BatchSender, Batched, Writer};
-use super::{preview, reaction, segments};
+use super::written::{Statement, StoredConversation, Written};
+use super::{Direction, Kind, Message, Status, preview, reaction, segments, written};
 use crate::app::App;
 use crate::clock;
 use crate::db::Db;
 use crate::domain::opt_outs::{Keyword, keyword_of, resembles_stop};
 use crate::domain::webhooks::Via;
 use crate::error::{Error, Result};
-use crate::events::Event;
+use crate::events::{Carried, Event};
 use crate::ids::{
     ContactId, ConversationId, IntegrationId, MediaId, MessageId, NumberId, WebhookId, WorkspaceId,
 };
@@ -190,6 +192,46 @@ impl<'a> InboundText<'a> {
             webhook_id: WebhookId::new(),
         }
     }
+
+    /// The message as it is stored, and as `messages` would read it.
+    fn stored(
+        &self,
+        arrival: &Arrival,
+        created_at: DateTime<Utc>,
+        conversation: &StoredConversation,
+    ) -> Message {
+        let media = written::media(self.workspace_id, self.media.as_ref());
+        Message {
+            id: self.message_id,
+            workspace_id: self.workspace_id,
+            conversation_id: conversation.id(),
+            contact_id: conversation.contact_id(),
+            number_id: self.number_id,
+            direction: Direction::Inbound,
+            content: self.content.to_owned(),
+            message_type: match media.is_empty() {
+                true => Kind::Text,
+                false => Kind::Media,
+            },
+            media: Json(media),
+            status: Status::Received,
+            provider: arrival.provider,
+            provider_sid: Some(self.provider_sid.to_owned()),
+            error_code: None,
+            error_message: None,
+            segments: Some(self.segments),
+            price: None,
+            sentiment: None,
+            created_by: None,
+            created_by_name: None,
+            mentions: Json(Vec::new()),
+            scheduled_at: None,
+            created_at,
+            updated_at: conversation.stored_at(),
+            client_ref: None,
+            retried_as: None,
+        }
+    }
 }
 
 /// Stores the texts and announces new ones after the commit. `None`: the contact was deleted during the statement.
@@ -203,11 +245,20 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
         .zip(&meanings)
         .map(|(arrival, meaning)| InboundText::new(arrival, *meaning))
         .collect();
+    let watched: Vec<_> = arrivals
+        .iter()
+        .map(|arrival| Some(arrival.workspace).filter(|one| db.bus().watched().contains(*one)))
+        .collect();
+    let statement = Statement::begin();
     let rows = sqlx::query!(
         r#"select place as "place!", added as "added!", message_id as "message!: MessageId",
-                  conversation_id as "conversation!: ConversationId", number_touched as "number_touched!"
+                  conversation_id as "conversation!: ConversationId", created_at as "created_at!",
+                  number_touched as "number_touched!",
+                  case when added then stored_conversation(($2::uuid[])[place], conversation_id)
+                  end as "watched: Json<StoredConversation>"
              from receive_texts($1)"#,
-        texts as _,
+        &texts as _,
+        &watched as _,
     )
     .fetch_all(db.ingest_pool())
     .await;
@@ -217,6 +268,7 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
         rows => rows.map_err(workspace_deleted)?,
     };
     let mut touched_numbers = HashSet::new();
+    let mut carried = vec![Carried::default(); arrivals.len()];
     for row in rows {
         let place = usize::try_from(row.place - 1).unwrap_or(usize::MAX);
         let (Some(arrival), Some(stored)) = (arrivals.get(place), stored.get_mut(place)) else {
@@ -227,13 +279,19 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
             message: row.message,
             conversation: row.conversation,
         });
+        if let Some(Json(conversation)) = row.watched {
+            let message = texts[place].stored(arrival, row.created_at, &conversation);
+            let written = Written::new(message, conversation, statement);
+            carried[place] = Carried::new(written);
+        }
         if row.number_touched {
             touched_numbers.insert((arrival.workspace, arrival.number));
         }
     }
-    for ((arrival, meaning), stored) in arrivals.iter().zip(&meanings).zip(&stored) {
+    let announced = arrivals.iter().zip(&meanings).zip(&stored).zip(carried);
+    for (((arrival, meaning), stored), row) in announced {
         if let Some(stored) = stored.filter(|stored| stored.added) {
-            announce(db, arrival, *meaning, stored);
+            announce(db, arrival, *meaning, stored, row);
         }
     }
     for (workspace, number) in touched_numbers {
@@ -244,12 +302,13 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
 }
 
 /// The live hub finds out what else changed: the provider waits for the response.
-fn announce(db: &Db, arrival: &Arrival, meaning: Meaning, stored: Stored) {
+fn announce(db: &Db, arrival: &Arrival, meaning: Meaning, stored: Stored, row: Carried) {
     let workspace = arrival.workspace;
     db.bus().publish(Event::MessageAdded {
         workspace,
         message: stored.message,
         number: arrival.number,
+        row,
     });
     if meaning.keyword.is_some() {
         db.bus().publish(Event::ConsentChanged {

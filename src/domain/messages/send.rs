@@ -20,7 +20,7 @@ use crate::domain::numbers;
 use crate::domain::opt_outs;
 use crate::domain::templates;
 use crate::error::{Check, Error, OnConstraint, Result};
-use crate::events::Event;
+use crate::events::{Carried, Event};
 use crate::ids::{
     ContactId, ConversationId, IntegrationId, MediaId, MessageId, NumberId, TemplateId,
 };
@@ -209,6 +209,7 @@ fn announce(tx: &mut WorkspaceTx, member: &Member, target: &SendTarget, sent: &S
         workspace,
         message: sent.message.id,
         number: target.number,
+        row: Carried::default(),
     });
     tx.announce(Event::Queued);
     if let Some(left) = sent.credits_remaining {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::frames::Frame;
+use super::freshness::Shown;
 use super::push::push;
 use super::rooms::Rooms;
 use super::subjects::Subjects;
@@ -19,33 +20,41 @@ use crate::web::pages::fragments;
 pub struct Delivery {
     db: Db,
     rooms: Arc<Rooms>,
+    shown: Shown,
 }
 
 impl Delivery {
     pub fn new(db: Db, rooms: Arc<Rooms>) -> Self {
-        Self { db, rooms }
+        Self {
+            db,
+            rooms,
+            shown: Shown::default(),
+        }
     }
 
     /// If the events cannot be loaded, all clients reload.
-    pub async fn deliver(&self, events: Vec<Event>) {
+    pub async fn deliver(&mut self, events: Vec<Event>) {
         if let Err(error) = self.try_deliver(events).await {
             tracing::warn!(%error, "could not load events: all clients resync");
             self.rooms.resync_all();
         }
     }
 
-    /// Three round trips per batch, regardless of events and subscribers; one more if consent changed; none without
-    /// subscribers.
-    async fn try_deliver(&self, mut events: Vec<Event>) -> Result<()> {
+    /// None for texts whose rows travel with their events, and without subscribers. Otherwise three round trips per
+    /// batch, regardless of events and subscribers; one more if consent changed.
+    async fn try_deliver(&mut self, mut events: Vec<Event>) -> Result<()> {
         events.retain(|event| {
             let workspace = event.workspace();
             workspace.is_none_or(|workspace| self.rooms.has_subscribers(workspace))
         });
         self.end_and_resync(&events);
         events.extend(consent_events(&self.db, &consent_changes(&events)).await?);
-        let subjects = Subjects::load(&self.db, &events).await?;
+        let subjects = Subjects::load(&self.db, &events, &self.shown).await?;
+        subjects.note(&events, &mut self.shown);
         for event in events {
             self.deliver_event(event, &subjects).await?;
+            // A frame to a large room takes milliseconds.
+            tokio::task::yield_now().await;
         }
         self.activity_added(&subjects);
         Ok(())

@@ -28,7 +28,7 @@ pub struct Hub {
 
 impl Hub {
     pub fn new(db: Db, caps: Caps) -> Self {
-        let rooms = Arc::new(Rooms::new(caps));
+        let rooms = Arc::new(Rooms::new(caps, db.bus().watched().clone()));
         Self {
             db,
             presence: Arc::new(Presence::new(Arc::clone(&rooms))),
@@ -40,7 +40,7 @@ impl Hub {
         let mut events = self.db.bus().listen();
         // Events before this point were not received.
         self.rooms.resync_all();
-        let delivery = Delivery::new(self.db.clone(), Arc::clone(&self.rooms));
+        let mut delivery = Delivery::new(self.db.clone(), Arc::clone(&self.rooms));
         let mut reloads = AccessReloads::new(self.db, Arc::clone(&self.rooms), self.presence);
         let missed_some = |reloads: &mut AccessReloads| {
             self.rooms.resync_all();

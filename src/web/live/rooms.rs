@@ -10,6 +10,7 @@ use super::subscription::Subscription;
 use crate::db::Db;
 use crate::domain::numbers;
 use crate::error::Result;
+use crate::events::Watched;
 use crate::ids::{SessionId, UserId, WorkspaceId};
 
 type Room = HashMap<u64, Arc<Subscription>>;
@@ -62,6 +63,7 @@ fn decrement<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
 
 pub struct Rooms {
     caps: Caps,
+    watched: Watched,
     rooms: RwLock<HashMap<WorkspaceId, Room>>,
     connections: Mutex<Connections>,
     next: AtomicU64,
@@ -69,9 +71,10 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    pub fn new(caps: Caps) -> Self {
+    pub fn new(caps: Caps, watched: Watched) -> Self {
         Self {
             caps,
+            watched,
             rooms: RwLock::default(),
             connections: Mutex::default(),
             next: AtomicU64::default(),
@@ -108,10 +111,7 @@ impl Rooms {
         workspace: WorkspaceId,
     ) -> Result<bool> {
         let subscription = Arc::new(Subscription::new(connection, workspace));
-        self.rooms_mut()
-            .entry(workspace)
-            .or_default()
-            .insert(connection.id, Arc::clone(&subscription));
+        self.enter(&subscription);
         let access_version = self.next_access_version();
         let key = [subscription.key()];
         let result = numbers::visible(db, &key)
@@ -124,12 +124,21 @@ impl Rooms {
         result
     }
 
+    fn enter(&self, subscription: &Arc<Subscription>) {
+        let (workspace, id) = (subscription.workspace, subscription.connection.id);
+        let mut rooms = self.rooms_mut();
+        let room = rooms.entry(workspace).or_default();
+        room.insert(id, Arc::clone(subscription));
+        self.watched.set(workspace, true);
+    }
+
     pub fn leave(&self, connection: &Connection, workspace: WorkspaceId) {
         let mut rooms = self.rooms_mut();
         if let Some(room) = rooms.get_mut(&workspace) {
             room.remove(&connection.id);
             if room.is_empty() {
                 rooms.remove(&workspace);
+                self.watched.set(workspace, false);
             }
         }
     }
