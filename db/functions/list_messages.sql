@@ -35,7 +35,7 @@ begin
     if asked_direction is null and asked_status is null and not i_am_admin() then
         conversations := array(select t.id from unnest(numbers) as n (number)
                                 cross join lateral (select v.id from conversations v
-                                                     where v.workspace_id = workspace and v.number_id = n.number limit few + 1) t
+                                                     where v.workspace_id = workspace and v.number_id = n.number order by v.contact_id limit few + 1) t
                                 limit few + 1);
         if cardinality(conversations) <= few then
             ids := array(select t.id from unnest(conversations) as v (id)

@@ -342,7 +342,7 @@ async fn old_messages_are_found_by_index() {
            from messages m, generate_series(1, 10050) n",
     )
     .await;
-    hub.wait_until_indexed().await;
+    hub.index_messages().await;
     let scans = "select coalesce(sum(idx_scan), 0)::bigint from pg_stat_user_indexes where indexrelname = 'message_tokens_search'";
     let before = hub.count(scans).await;
     assert_eq!(
