@@ -19,7 +19,7 @@ create table integrations (
     -- webhooks, and are used for nothing else. Members' role cannot read them.
     former_credentials bytea,
     former_until       timestamptz,
-    held_until   timestamptz not null default '-infinity', -- the provider asked the whole account to pause
+    held_until   timestamptz not null default '-infinity', -- the provider asked the whole account to wait
     usage_due_at timestamptz not null default now(), -- when to fetch charges next; moved on by the server that fetches
     usage_until  date,                               -- the last day that was fetched
     usage_error  text,                               -- why the last fetch failed, as a sentence
@@ -87,7 +87,7 @@ create table number_buckets (
     workspace_id uuid not null default current_workspace() references workspaces on delete cascade,
     number_id    uuid not null,
     refilled_at      timestamptz not null default 'epoch',     -- when the bucket is full again
-    held_until   timestamptz not null default '-infinity', -- the provider asked for a pause
+    held_until   timestamptz not null default '-infinity', -- the provider asked this number to wait
     primary key (workspace_id, number_id),
     foreign key (workspace_id, number_id) references numbers on delete cascade
 );

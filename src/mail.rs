@@ -21,7 +21,7 @@ pub type Relay = AsyncSmtpTransportBuilder;
 type Smtp = AsyncSmtpTransport<Tokio1Executor>;
 
 /// Delays between the attempts of one delivery.
-pub const PAUSES: [Duration; 3] = [
+pub const RETRY_DELAYS: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
     Duration::from_secs(30),
@@ -44,7 +44,7 @@ pub struct Mail {
 pub struct Mailer {
     from: Mailbox,
     smtp: Option<Smtp>,
-    pauses: [Duration; 3],
+    retry_delays: [Duration; 3],
     capacity: Arc<Semaphore>,
     queue: mpsc::UnboundedSender<QueuedMail>,
     queued: Arc<Mutex<mpsc::UnboundedReceiver<QueuedMail>>>,
@@ -86,15 +86,19 @@ pub fn from_host(base_url: &Url) -> Mailbox {
 
 impl Mailer {
     pub fn new(from: Mailbox, relay: Option<Relay>) -> Self {
-        Self::with_pauses(from, relay, PAUSES)
+        Self::with_retry_delays(from, relay, RETRY_DELAYS)
     }
 
-    pub fn with_pauses(from: Mailbox, relay: Option<Relay>, pauses: [Duration; 3]) -> Self {
+    pub fn with_retry_delays(
+        from: Mailbox,
+        relay: Option<Relay>,
+        retry_delays: [Duration; 3],
+    ) -> Self {
         let (queue, queued) = mpsc::unbounded_channel();
         Self {
             from,
             smtp: relay.map(Relay::build),
-            pauses,
+            retry_delays,
             capacity: Arc::new(Semaphore::new(QUEUE_CAPACITY as usize)),
             queue,
             queued: Arc::new(Mutex::new(queued)),
@@ -152,7 +156,7 @@ impl Mailer {
         let Some(smtp) = self.smtp else { return };
         let delivery = Delivery {
             smtp,
-            pauses: self.pauses,
+            retry_delays: self.retry_delays,
             connections: Arc::new(Semaphore::new(CONNECTIONS)),
             stopping,
         };
@@ -176,14 +180,14 @@ impl Mailer {
 #[derive(Clone)]
 struct Delivery {
     smtp: Smtp,
-    pauses: [Duration; 3],
+    retry_delays: [Duration; 3],
     connections: Arc<Semaphore>,
     stopping: CancellationToken,
 }
 
 impl Delivery {
     async fn deliver(self, queued_mail: QueuedMail) {
-        let mut pauses = self.pauses.iter();
+        let mut retry_delays = self.retry_delays.iter();
         loop {
             let Err(failure) = self.try_once(&queued_mail).await else {
                 return tracing::debug!(
@@ -191,8 +195,8 @@ impl Delivery {
                     "an e-mail was delivered to the relay"
                 );
             };
-            match pauses.next() {
-                Some(pause) if !failure.is_final => self.wait(*pause).await,
+            match retry_delays.next() {
+                Some(delay) if !failure.is_final => self.wait(*delay).await,
                 _ => {
                     let (domain, reason) = (queued_mail.domain, failure.reason);
                     return tracing::error!(domain, reason, "an e-mail could not be delivered");
@@ -202,9 +206,9 @@ impl Delivery {
     }
 
     /// Ends early when the server stops, so that the remaining attempts follow at once.
-    async fn wait(&self, pause: Duration) {
+    async fn wait(&self, delay: Duration) {
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(delay) => {}
             () = self.stopping.cancelled() => {}
         }
     }

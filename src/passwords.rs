@@ -20,14 +20,14 @@ const MAX_THREADS: usize = 4;
 /// Maximum waiting hashes, overall and per network: some seconds of work, enough for an office that signs in at nine.
 const QUEUE_CAPACITY: usize = 256;
 const CAPACITY_PER_NETWORK: usize = 64;
-const PAUSE: Duration = Duration::from_secs(2);
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Busy {
     pub wait: Duration,
 }
 
-const BUSY: Busy = Busy { wait: PAUSE };
+const BUSY: Busy = Busy { wait: RETRY_AFTER };
 
 /// Computes and verifies password hashes. The threads end when the last handle is dropped.
 #[derive(Clone)]

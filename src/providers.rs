@@ -37,7 +37,7 @@ pub use numbers::{
     Account, Bought, ListedWebhook, NumberCapabilities, NumberSearch, Offer, RemoteNumber, Route,
     Shadow, Webhook, WebhookUrls,
 };
-pub use outcome::{Outcome, PauseScope, Repeated, outcome, repeated};
+pub use outcome::{HoldScope, Outcome, RepeatResult, outcome, repeat_result};
 pub use sending::{
     ErrorClass, Outgoing, Price, Refusal, RemoteMessage, SendOutcome, SentLookup, Status,
 };

@@ -50,7 +50,7 @@ pub struct AppState {
 
 impl AppState {
     /// A released webhook is processed like one with a valid signature.
-    pub fn release(&self) -> ReleaseContext<'_> {
+    pub fn quarantine_context(&self) -> ReleaseContext<'_> {
         ReleaseContext {
             app: &self.app,
             directory: &self.directory,
@@ -84,7 +84,10 @@ pub fn router(app_state: AppState) -> Router {
         .route("/apple-touch-icon.png", get(assets::app_icon))
         .route("/service-worker.js", get(assets::service_worker))
         .route("/media/{token}", get(api::media::open))
-        .route("/media/out/{token}/{name}", get(api::media::hand_over))
+        .route(
+            "/media/out/{token}/{name}",
+            get(api::media::serve_to_provider),
+        )
         .route("/ws", get(socket::open))
         .layer(middleware::from_fn_with_state(
             app_state.clone(),

@@ -54,7 +54,7 @@ pub struct Workers {
 }
 
 /// All workers. `every` runs once per interval; `continuous` waits for its work by itself; `leasing` shares work with
-/// other servers, polls at least once per interval, and releases its leases when the server stops.
+/// other servers, polls at least once per interval, and ends its leases when the server stops.
 #[rustfmt::skip] // a line per worker
 pub fn all(parts: &Parts) -> Workers {
     let &Parts { app, directory, hub, ingest, inbound, reports, calling, stopping } = parts;

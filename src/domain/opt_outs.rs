@@ -210,7 +210,7 @@ pub async fn change(
     let person = contacts::find(tx, contact).await?;
     let number = numbers::find(tx, change.number_id).await?;
     clear_near_stop(tx, contact, change.number_id).await?;
-    if write(tx, member, contact, &change, reason).await? {
+    if store_change(tx, member, contact, &change, reason).await? {
         // The audit entry omits the reason, which may quote a text of the contact; the consent has it.
         let audit_record = AuditRecord {
             subject: &person.title(),
@@ -287,7 +287,7 @@ async fn clear_near_stop(tx: &mut WorkspaceTx, contact: ContactId, number: Numbe
 }
 
 /// Returns whether anything changed. An opt-in covers the same numbers as the opt-out did.
-async fn write(
+async fn store_change(
     tx: &mut WorkspaceTx,
     member: &Member,
     contact: ContactId,

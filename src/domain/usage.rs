@@ -17,7 +17,7 @@ use crate::phone;
 use crate::providers::{self, Item, Priced};
 
 /// Prices arrive late: this many days are counted and fetched again.
-const SETTLEMENT_DELAY: Days = Days::new(3);
+const LATE_PRICE_DAYS: Days = Days::new(3);
 
 /// A calendar month, written `2026-11`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,7 +254,7 @@ pub async fn count(db: &Db) -> Result<()> {
         .fetch_one(tx.conn())
         .await?;
     let since = match last {
-        Some(last) => settled(last.date_naive()),
+        Some(last) => recount_from(last.date_naive()),
         None => Month::now().before().first_day(),
     };
     let begins = since.and_time(NaiveTime::MIN).and_utc();
@@ -311,7 +311,7 @@ pub async fn backlog(db: &Db) -> Result<i64> {
 }
 
 /// At shutdown: another server may lease these at once.
-pub async fn release(db: &Db, integrations: &[IntegrationId]) -> Result<()> {
+pub async fn end_leases(db: &Db, integrations: &[IntegrationId]) -> Result<()> {
     sqlx::query!(
         "update integrations set usage_due_at = now() where id = any ($1) and usage_due_at > now()",
         integrations as _,
@@ -345,7 +345,7 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Due>> {
         .map(|row| Due {
             workspace: row.workspace_id,
             integration: row.id,
-            since: row.usage_until.map_or(first, settled),
+            since: row.usage_until.map_or(first, recount_from),
         })
         .collect())
 }
@@ -461,6 +461,6 @@ async fn record_failure(db: &Db, due: &Due, error: &providers::Error) -> Result<
 }
 
 /// Prices before this day are final. From this day on, they are fetched again.
-fn settled(day: NaiveDate) -> NaiveDate {
-    day.checked_sub_days(SETTLEMENT_DELAY).unwrap_or(day)
+fn recount_from(day: NaiveDate) -> NaiveDate {
+    day.checked_sub_days(LATE_PRICE_DAYS).unwrap_or(day)
 }

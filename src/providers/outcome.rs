@@ -9,10 +9,10 @@ use crate::language::t;
 const MAX_TRIES: u32 = 20;
 /// Transient provider errors end soon, or are not transient.
 const MAX_TRIES_AFTER_FAULTS: u32 = 4;
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
-const MAX_PAUSE: Duration = Duration::from_secs(300);
+const FIRST_DELAY: Duration = Duration::from_secs(2);
+const MAX_DELAY: Duration = Duration::from_secs(300);
 /// A longer `Retry-After` is taken for a mistake.
-const MAX_REQUESTED_PAUSE: Duration = Duration::from_secs(3600);
+const MAX_REQUESTED_DELAY: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -27,16 +27,16 @@ pub enum Outcome {
     Failed(Refusal),
     Retry {
         after: Duration,
-        scope: PauseScope,
+        scope: HoldScope,
     },
     /// Possibly sent: must be looked up, never sent again blindly.
     Unconfirmed,
-    /// The message stays queued. If the credentials are invalid, the whole queue pauses.
-    Pause(Refusal),
+    /// Refused because of the account: the message stays queued, and the integration may become unhealthy.
+    AccountRefused(Refusal),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PauseScope {
+pub enum HoldScope {
     Text,
     /// All messages from its number: the provider's queue for the number is full.
     Number,
@@ -61,8 +61,8 @@ pub fn outcome(tries: u32, answer: SendOutcome, jitter: f64) -> Outcome {
         SendOutcome::Unknown => Outcome::Unconfirmed,
         SendOutcome::NotSent { .. } if tries >= MAX_TRIES => Outcome::Failed(unreachable()),
         SendOutcome::NotSent { retry_after } => Outcome::Retry {
-            after: pause(tries, retry_after, jitter),
-            scope: retry_after.map_or(PauseScope::Text, |_| PauseScope::Account),
+            after: retry_delay(tries, retry_after, jitter),
+            scope: retry_after.map_or(HoldScope::Text, |_| HoldScope::Account),
         },
         SendOutcome::Refused(refusal) => refused(tries, refusal, jitter),
     }
@@ -70,30 +70,30 @@ pub fn outcome(tries: u32, answer: SendOutcome, jitter: f64) -> Outcome {
 
 /// The result of repeating a request of unknown outcome: see [`super::Capabilities::idempotent_send`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Repeated {
-    Settled(Outcome),
+pub enum RepeatResult {
+    Resolved(Outcome),
     /// No response, or rejected before processing: it may be repeated again.
     NotAsked,
     /// Rejected as invalid, as for a reused idempotency key: another repeat tells no more.
     Undetermined,
 }
 
-/// Only a response to the message itself settles it.
-pub fn repeated(tries: u32, answer: SendOutcome, jitter: f64) -> Repeated {
+/// Only a response to the message itself resolves it.
+pub fn repeat_result(tries: u32, answer: SendOutcome, jitter: f64) -> RepeatResult {
     match &answer {
-        SendOutcome::NotSent { .. } | SendOutcome::Unknown => Repeated::NotAsked,
+        SendOutcome::NotSent { .. } | SendOutcome::Unknown => RepeatResult::NotAsked,
         SendOutcome::Refused(refusal) => match refusal.class {
-            ErrorClass::Auth | ErrorClass::Funds => Repeated::NotAsked,
-            ErrorClass::Request => Repeated::Undetermined,
-            _ => Repeated::Settled(outcome(tries, answer, jitter)),
+            ErrorClass::Auth | ErrorClass::Funds => RepeatResult::NotAsked,
+            ErrorClass::Request => RepeatResult::Undetermined,
+            _ => RepeatResult::Resolved(outcome(tries, answer, jitter)),
         },
-        SendOutcome::Accepted { .. } => Repeated::Settled(outcome(tries, answer, jitter)),
+        SendOutcome::Accepted { .. } => RepeatResult::Resolved(outcome(tries, answer, jitter)),
     }
 }
 
 fn refused(tries: u32, refusal: Refusal, jitter: f64) -> Outcome {
     let most_tries = match refusal.class {
-        ErrorClass::Auth | ErrorClass::Funds => return Outcome::Pause(refusal),
+        ErrorClass::Auth | ErrorClass::Funds => return Outcome::AccountRefused(refusal),
         ErrorClass::RateLimited => MAX_TRIES,
         ErrorClass::Retryable => MAX_TRIES_AFTER_FAULTS,
         ErrorClass::Permanent | ErrorClass::OptedOut | ErrorClass::Sender | ErrorClass::Request => {
@@ -104,12 +104,12 @@ fn refused(tries: u32, refusal: Refusal, jitter: f64) -> Outcome {
         return Outcome::Failed(refusal);
     }
     // A full queue empties within minutes, not seconds.
-    let (retry_pause, scope) = match refusal.class {
-        ErrorClass::RateLimited => (tries + 4, PauseScope::Number),
-        _ => (tries, PauseScope::Text),
+    let (counted_tries, scope) = match refusal.class {
+        ErrorClass::RateLimited => (tries + 4, HoldScope::Number),
+        _ => (tries, HoldScope::Text),
     };
     Outcome::Retry {
-        after: pause(retry_pause, None, jitter),
+        after: retry_delay(counted_tries, None, jitter),
         scope,
     }
 }
@@ -126,13 +126,13 @@ fn unreachable() -> Refusal {
 
 /// Exponential back-off; the jitter subtracts up to half, so that simultaneous failures do not retry together. A delay
 /// set by the provider is only extended.
-fn pause(tries: u32, asked: Option<Duration>, jitter: f64) -> Duration {
+fn retry_delay(tries: u32, asked: Option<Duration>, jitter: f64) -> Duration {
     let jitter = jitter.clamp(0.0, 1.0);
     if let Some(asked) = asked {
-        return asked.min(MAX_REQUESTED_PAUSE) + FIRST_PAUSE.mul_f64(jitter);
+        return asked.min(MAX_REQUESTED_DELAY) + FIRST_DELAY.mul_f64(jitter);
     }
-    let doubled = FIRST_PAUSE * 2u32.saturating_pow(tries.saturating_sub(1).min(16));
-    doubled.min(MAX_PAUSE).mul_f64(1.0 - jitter / 2.0)
+    let doubled = FIRST_DELAY * 2u32.saturating_pow(tries.saturating_sub(1).min(16));
+    doubled.min(MAX_DELAY).mul_f64(1.0 - jitter / 2.0)
 }
 
 #[cfg(test)]
@@ -153,10 +153,10 @@ mod tests {
     }
 
     fn retry(seconds: u64) -> Outcome {
-        holding(PauseScope::Text, seconds)
+        holding(HoldScope::Text, seconds)
     }
 
-    fn holding(scope: PauseScope, seconds: u64) -> Outcome {
+    fn holding(scope: HoldScope, seconds: u64) -> Outcome {
         let after = Duration::from_secs(seconds);
         Outcome::Retry { after, scope }
     }
@@ -191,25 +191,25 @@ mod tests {
     }
 
     #[test]
-    fn only_an_answer_to_the_text_settles_it() {
+    fn only_an_answer_to_the_text_resolves_it() {
         use ErrorClass::*;
-        let after = |answer| repeated(1, answer, 0.0);
+        let after = |answer| repeat_result(1, answer, 0.0);
         let after_refusal = |class| after(SendOutcome::Refused(refusal(class)));
         for class in [Permanent, OptedOut, Sender] {
             let failed = Outcome::Failed(refusal(class));
-            assert_eq!(after_refusal(class), Repeated::Settled(failed));
+            assert_eq!(after_refusal(class), RepeatResult::Resolved(failed));
         }
-        assert_eq!(after_refusal(Retryable), Repeated::Settled(retry(2)));
+        assert_eq!(after_refusal(Retryable), RepeatResult::Resolved(retry(2)));
         assert_eq!(
             after_refusal(RateLimited),
-            Repeated::Settled(holding(PauseScope::Number, 32))
+            RepeatResult::Resolved(holding(HoldScope::Number, 32))
         );
         for class in [Auth, Funds] {
-            assert_eq!(after_refusal(class), Repeated::NotAsked, "{class:?}");
+            assert_eq!(after_refusal(class), RepeatResult::NotAsked, "{class:?}");
         }
-        assert_eq!(after_refusal(Request), Repeated::Undetermined);
-        assert_eq!(after(not_sent(Some(7))), Repeated::NotAsked);
-        assert_eq!(after(SendOutcome::Unknown), Repeated::NotAsked);
+        assert_eq!(after_refusal(Request), RepeatResult::Undetermined);
+        assert_eq!(after(not_sent(Some(7))), RepeatResult::NotAsked);
+        assert_eq!(after(SendOutcome::Unknown), RepeatResult::NotAsked);
         let accepted = SendOutcome::Accepted {
             provider_sid: "1".into(),
             status: Status::Queued,
@@ -217,7 +217,7 @@ mod tests {
             price: None,
         };
         let sent = outcome(1, accepted.clone(), 0.0);
-        assert_eq!(after(accepted), Repeated::Settled(sent));
+        assert_eq!(after(accepted), RepeatResult::Resolved(sent));
     }
 
     #[test]
@@ -229,10 +229,16 @@ mod tests {
     }
 
     #[test]
-    fn account_errors_pause_without_limit() {
+    fn account_errors_are_not_retried_or_failed() {
         for class in [ErrorClass::Auth, ErrorClass::Funds] {
-            assert_eq!(after_refusal(1, class), Outcome::Pause(refusal(class)));
-            assert_eq!(after_refusal(99, class), Outcome::Pause(refusal(class)));
+            assert_eq!(
+                after_refusal(1, class),
+                Outcome::AccountRefused(refusal(class))
+            );
+            assert_eq!(
+                after_refusal(99, class),
+                Outcome::AccountRefused(refusal(class))
+            );
         }
     }
 
@@ -250,10 +256,10 @@ mod tests {
         let class = ErrorClass::RateLimited;
         assert_eq!(
             after_refusal(1, class),
-            holding(PauseScope::Number, 32),
-            "pauses the number"
+            holding(HoldScope::Number, 32),
+            "holds the number"
         );
-        assert_eq!(after_refusal(9, class), holding(PauseScope::Number, 300));
+        assert_eq!(after_refusal(9, class), holding(HoldScope::Number, 300));
         assert_eq!(after_refusal(20, class), Outcome::Failed(refusal(class)));
     }
 
@@ -262,8 +268,8 @@ mod tests {
         assert_eq!(outcome(1, not_sent(None), 0.0), retry(2));
         assert_eq!(outcome(8, not_sent(None), 0.0), retry(256));
         assert_eq!(outcome(9, not_sent(None), 0.0), retry(300));
-        let pauses = (1..MAX_TRIES).map(|tries| pause(tries, None, 0.0));
-        assert_eq!(pauses.sum::<Duration>().as_secs() / 60, 63);
+        let delays = (1..MAX_TRIES).map(|tries| retry_delay(tries, None, 0.0));
+        assert_eq!(delays.sum::<Duration>().as_secs() / 60, 63);
         assert_eq!(
             outcome(MAX_TRIES, not_sent(None), 0.0),
             Outcome::Failed(unreachable())
@@ -271,8 +277,8 @@ mod tests {
     }
 
     #[test]
-    fn requested_pause_is_kept() {
-        let all = |seconds| holding(PauseScope::Account, seconds);
+    fn requested_delay_is_kept() {
+        let all = |seconds| holding(HoldScope::Account, seconds);
         assert_eq!(outcome(1, not_sent(Some(30)), 0.0), all(30));
         assert_eq!(outcome(1, not_sent(Some(30)), 1.0), all(32));
         assert_eq!(outcome(1, not_sent(Some(u64::MAX)), 0.0), all(3600));

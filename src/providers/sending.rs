@@ -50,7 +50,7 @@ pub enum SendOutcome {
     NotSent {
         retry_after: Option<Duration>,
     },
-    /// Possibly sent. If [`super::Capabilities::idempotent_send`] allows it, a repeat decides: see [`super::Repeated`].
+    /// Possibly sent. If [`super::Capabilities::idempotent_send`] allows it, a repeat decides: see [`super::RepeatResult`].
     Unknown,
 }
 

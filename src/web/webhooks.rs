@@ -90,7 +90,7 @@ pub async fn twilio_inbound(
         .filter(|account| account.number(to.as_str()).is_some())
         .collect();
     let account = verified(&app_state, &call, Hook::Inbound, mine).await?;
-    hand_over(&app_state, &account, Hook::Inbound, &call).await
+    process(&app_state, &account, Hook::Inbound, &call).await
 }
 
 /// One URL for all workspaces: finds the integration by `AccountSid`, the message by our id or `MessageSid`.
@@ -126,7 +126,7 @@ pub async fn inbound(
 ) -> Result<Response, Problem> {
     let account = of_integration(&app_state, provider, id).await?;
     let account = verified(&app_state, &call, Hook::Inbound, vec![account]).await?;
-    hand_over(&app_state, &account, Hook::Inbound, &call).await
+    process(&app_state, &account, Hook::Inbound, &call).await
 }
 
 pub async fn status(
@@ -136,11 +136,11 @@ pub async fn status(
 ) -> Result<Response, Problem> {
     let account = of_integration(&app_state, provider, id).await?;
     let account = verified(&app_state, &call, Hook::Status, vec![account]).await?;
-    hand_over(&app_state, &account, Hook::Status, &call).await
+    process(&app_state, &account, Hook::Status, &call).await
 }
 
 /// Processes a verified request.
-async fn hand_over(
+async fn process(
     app_state: &AppState,
     account: &Account,
     hook: Hook,

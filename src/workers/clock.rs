@@ -13,7 +13,7 @@ pub const TICK: Duration = Duration::from_secs(1);
 /// Handles everything that is due. With several servers, each row is handled once.
 pub async fn run_once(app: &App) -> Result<()> {
     let scheduled = async {
-        while schedule::release_due(&app.db).await? > 0 {}
+        while schedule::queue_due(&app.db).await? > 0 {}
         Ok(())
     };
     let snoozed = async {

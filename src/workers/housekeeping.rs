@@ -11,7 +11,7 @@ pub const INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// Safe to run on several servers at once.
 pub async fn tidy(app: &App) -> Result<()> {
-    accounts::throttle::forget_settled(&app.db).await?;
+    accounts::throttle::delete_expired(&app.db).await?;
     accounts::forget_expired(&app.db).await?;
     media::removed::forget_unused(&app.db).await?;
     invitations::forget_expired(&app.db).await?;

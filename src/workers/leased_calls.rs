@@ -1,7 +1,7 @@
 //! The loop of workers that lease due items in the database and call a provider for each.
 //!
 //! It runs on every server; leases keep the servers apart. When the server stops, the leases of items without a result
-//! are released.
+//! are ended.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,8 +19,8 @@ use crate::ids::IntegrationId;
 
 /// The poll interval while all slots are taken: a slow call gives its slot back before it ends.
 const POLL_WHILE_FULL: Duration = Duration::from_millis(500);
-/// How long releasing leases may take when the server stops. What is not released is due when its lease expires.
-const RELEASE_TIMEOUT: Duration = Duration::from_millis(800);
+/// How long ending leases may take when the server stops. What is not ended is due when its lease expires.
+const END_LEASES_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// What one such worker does. Its interval and its name are in the list of workers.
 pub trait LeasedWork: Send + Sync + 'static {
@@ -50,8 +50,9 @@ pub trait LeasedWork: Send + Sync + 'static {
         async {}
     }
 
-    /// Releases the leases of calls that the stop has cut off.
-    fn release(&self, unfinished: &[Arc<Self::Item>]) -> impl Future<Output = Result<()>> + Send;
+    /// Ends the leases of calls that the stop has cut off.
+    fn end_leases(&self, unfinished: &[Arc<Self::Item>])
+    -> impl Future<Output = Result<()>> + Send;
 
     /// Work beside the calls: metrics, repairs.
     fn upkeep(&self) -> impl Future<Output = Result<()>> + Send {
@@ -183,8 +184,10 @@ impl<W: LeasedWork> LeasedCalls<W> {
         if unfinished.is_empty() {
             return;
         }
-        if let Ok(Err(error)) = timeout(RELEASE_TIMEOUT, self.0.work.release(&unfinished)).await {
-            tracing::warn!(%error, "leases could not be released: they expire");
+        if let Ok(Err(error)) =
+            timeout(END_LEASES_TIMEOUT, self.0.work.end_leases(&unfinished)).await
+        {
+            tracing::warn!(%error, "leases could not be ended: they expire");
         }
     }
 
@@ -239,7 +242,7 @@ mod tests {
     struct Fake {
         due: Mutex<Vec<Call>>,
         panicked: Mutex<Vec<Call>>,
-        released: Mutex<Vec<Call>>,
+        ended: Mutex<Vec<Call>>,
         leased: Notify,
     }
 
@@ -273,9 +276,9 @@ mod tests {
             self.panicked.lock().unwrap().push(*call);
         }
 
-        async fn release(&self, unfinished: &[Arc<Call>]) -> Result<()> {
-            let mut released = self.released.lock().unwrap();
-            released.extend(unfinished.iter().map(|call| **call));
+        async fn end_leases(&self, unfinished: &[Arc<Call>]) -> Result<()> {
+            let mut ended = self.ended.lock().unwrap();
+            ended.extend(unfinished.iter().map(|call| **call));
             Ok(())
         }
     }
@@ -292,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn stop_releases_the_items_whose_call_has_not_ended() {
+    async fn stop_ends_the_leases_of_unfinished_calls() {
         let (work, _bus, stopping, calls) = started(&[Call::Ends, Call::Hangs]);
         let running = tokio::spawn(calls.clone().run(Duration::from_millis(10)));
         work.leased.notified().await;
@@ -303,11 +306,11 @@ mod tests {
         stopping.cancel();
         running.await.unwrap().unwrap();
 
-        assert_eq!(*work.released.lock().unwrap(), [Call::Hangs]);
+        assert_eq!(*work.ended.lock().unwrap(), [Call::Hangs]);
     }
 
     #[tokio::test]
-    async fn panicked_call_is_reported_and_not_released() {
+    async fn panicked_call_is_reported_and_keeps_its_lease() {
         let (work, _bus, _stopping, calls) = started(&[Call::Panics, Call::Ends]);
 
         assert_eq!(calls.run_once().await.unwrap(), 1);

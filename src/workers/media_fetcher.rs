@@ -55,12 +55,12 @@ impl LeasedWork for MediaFetcher {
         }
     }
 
-    async fn release(&self, unfinished: &[Arc<fetch::Due>]) -> Result<()> {
+    async fn end_leases(&self, unfinished: &[Arc<fetch::Due>]) -> Result<()> {
         let files: Vec<_> = unfinished
             .iter()
             .map(|file| (file.workspace, file.id))
             .collect();
-        fetch::release(&self.app.db, &files).await
+        fetch::end_leases(&self.app.db, &files).await
     }
 
     async fn upkeep(&self) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::domain::messages::outcome_checks::{self, UnconfirmedText};
 use crate::error::Result;
 use crate::fail_point;
 use crate::ids::IntegrationId;
-use crate::providers::{Outcome, Outgoing, Provider, Repeated, SentLookup, repeated};
+use crate::providers::{Outcome, Outgoing, Provider, RepeatResult, SentLookup, repeat_result};
 
 pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -37,10 +37,10 @@ impl LeasedWork for OutcomeResolver {
         outcome_checks::due(&self.app.db, room).await
     }
 
-    /// Counts the settled messages.
+    /// Counts the resolved messages.
     async fn call(&self, unconfirmed: &UnconfirmedText) -> usize {
-        match self.settle(unconfirmed).await {
-            Ok(is_settled) => usize::from(is_settled),
+        match self.resolve(unconfirmed).await {
+            Ok(is_resolved) => usize::from(is_resolved),
             Err(error) => {
                 tracing::warn!(%error, message.id = %unconfirmed.text.id, "the outcome check of an unconfirmed message failed: retrying");
                 0
@@ -49,7 +49,7 @@ impl LeasedWork for OutcomeResolver {
     }
 
     /// A lookup that was cut off is due again within a minute.
-    async fn release(&self, _: &[Arc<UnconfirmedText>]) -> Result<()> {
+    async fn end_leases(&self, _: &[Arc<UnconfirmedText>]) -> Result<()> {
         Ok(())
     }
 }
@@ -63,13 +63,13 @@ impl OutcomeResolver {
     }
 
     /// Returns whether the message has an outcome now.
-    async fn settle(&self, unconfirmed: &UnconfirmedText) -> Result<bool> {
-        fail_point::abort_at("before asking");
+    async fn resolve(&self, unconfirmed: &UnconfirmedText) -> Result<bool> {
+        fail_point::abort_at("before the lookup");
         let lookup = self.look_up(unconfirmed).await?;
-        fail_point::abort_at("after asking");
+        fail_point::abort_at("after the lookup");
         match lookup {
-            LookupResult::Settled(outcome) => {
-                outbox::settle(&self.app.db, &unconfirmed.text, &outcome).await?;
+            LookupResult::Resolved(outcome) => {
+                outbox::record_outcome(&self.app.db, &unconfirmed.text, &outcome).await?;
                 tracing::info!(message.id = %unconfirmed.text.id, sent = matches!(outcome, Outcome::Sent { .. }), "the outcome of an unconfirmed message was resolved");
                 Ok(true)
             }
@@ -112,7 +112,7 @@ impl OutcomeResolver {
             Ok(SentLookup::Found(found)) => {
                 Ok(outcome_checks::outcome_of(&self.app.db, unconfirmed, found)
                     .await?
-                    .map_or(LookupResult::Undetermined, LookupResult::Settled))
+                    .map_or(LookupResult::Undetermined, LookupResult::Resolved))
             }
             Ok(SentLookup::Undetermined) => Ok(LookupResult::Undetermined),
             Err(_) => Ok(LookupResult::Unreachable),
@@ -121,7 +121,7 @@ impl OutcomeResolver {
 }
 
 enum LookupResult {
-    Settled(Outcome),
+    Resolved(Outcome),
     Undetermined,
     /// The provider could not be asked; this does not count as a check.
     Unreachable,
@@ -146,9 +146,9 @@ async fn repeat(
     if age >= known_for || is_late {
         return LookupResult::Undetermined;
     }
-    match repeated(text.attempt, provider.send(text).await, rand::random()) {
-        Repeated::Settled(outcome) => LookupResult::Settled(outcome),
-        Repeated::Undetermined => LookupResult::Undetermined,
-        Repeated::NotAsked => LookupResult::Unreachable,
+    match repeat_result(text.attempt, provider.send(text).await, rand::random()) {
+        RepeatResult::Resolved(outcome) => LookupResult::Resolved(outcome),
+        RepeatResult::Undetermined => LookupResult::Undetermined,
+        RepeatResult::NotAsked => LookupResult::Unreachable,
     }
 }

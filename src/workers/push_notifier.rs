@@ -33,13 +33,13 @@ const MAX_WAITING: usize = 1_000;
 /// After a longer wait, the recipients are checked again.
 const RECHECK_AFTER: Duration = Duration::from_secs(1);
 /// Delays before the second, third and fourth attempt, unless the service sends Retry-After.
-const PAUSES: [Duration; 3] = [
+const RETRY_DELAYS: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(10),
     Duration::from_secs(60),
 ];
 /// Upper limit for Retry-After.
-const MAX_PAUSE: Duration = Duration::from_secs(300);
+const MAX_DELAY: Duration = Duration::from_secs(300);
 
 /// The calls to each push service, by origin.
 #[derive(Default)]
@@ -171,7 +171,7 @@ async fn due_pushes(app: &App, hub: &Hub, texts: &[Text]) -> Result<Vec<Due>> {
 async fn push_message(app: App, hub: Hub, calls: Arc<Semaphore>, due: Due) {
     let topic = due.conversation.0.simple().to_string();
     let payload = in_language(due.language, || payload(&due)).to_string();
-    let mut pauses = PAUSES.into_iter();
+    let mut retry_delays = RETRY_DELAYS.into_iter();
     let mut began = Some(Instant::now());
     loop {
         let Ok(call) = calls.acquire().await else {
@@ -201,8 +201,10 @@ async fn push_message(app: App, hub: Hub, calls: Arc<Semaphore>, due: Due) {
                 Ok(())
             }
             Outcome::Busy(wait) => {
-                let Some(pause) = pauses.next() else { return };
-                tokio::time::sleep(wait.unwrap_or(pause).min(MAX_PAUSE)).await;
+                let Some(delay) = retry_delays.next() else {
+                    return;
+                };
+                tokio::time::sleep(wait.unwrap_or(delay).min(MAX_DELAY)).await;
                 began = None;
                 continue;
             }

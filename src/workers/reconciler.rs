@@ -68,12 +68,12 @@ impl LeasedWork for Reconciler {
         }
     }
 
-    async fn release(&self, unfinished: &[Arc<catch_up::Due>]) -> Result<()> {
+    async fn end_leases(&self, unfinished: &[Arc<catch_up::Due>]) -> Result<()> {
         let numbers: Vec<_> = unfinished
             .iter()
             .map(|due| (due.workspace(), due.number()))
             .collect();
-        catch_up::release(&self.app.db, &numbers).await
+        catch_up::end_leases(&self.app.db, &numbers).await
     }
 
     async fn upkeep(&self) -> Result<()> {

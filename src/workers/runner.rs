@@ -20,7 +20,7 @@ pub struct Worker {
 enum Schedule {
     Every(Duration),
     UntilStopped,
-    /// Until stopped; then the server waits until its leases are released.
+    /// Until stopped; then the server waits until its leases are ended.
     WithLeases,
 }
 
@@ -102,7 +102,7 @@ impl Running {
         }
     }
 
-    /// Waits until the workers that hold leases have released them.
+    /// Waits until the workers that hold leases have ended them.
     pub async fn wait_for_leases(&mut self) {
         while self.with_leases.join_next().await.is_some() {}
     }

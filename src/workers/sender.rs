@@ -25,7 +25,7 @@ use crate::fail_point;
 use crate::ids::IntegrationId;
 use crate::keys::OutgoingLink;
 use crate::language::t;
-use crate::providers::{self, ErrorClass, Outcome, Outgoing, PauseScope, Refusal, outcome};
+use crate::providers::{self, ErrorClass, HoldScope, Outcome, Outgoing, Refusal, outcome};
 
 /// How soon messages queued by other servers, and expired leases, are noticed.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -33,14 +33,14 @@ pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
 const MAX_LEASE_AGE: Duration = Duration::from_secs(30);
 
 /// A leased message.
-pub struct Delivery {
+pub struct SendAttempt {
     text: Leased,
     leased_at: Instant,
     /// The outcome to record if the call ends now.
     pending: Mutex<Outcome>,
 }
 
-impl Delivery {
+impl SendAttempt {
     fn new(text: Leased, leased_at: Instant) -> Self {
         Self {
             text,
@@ -73,11 +73,11 @@ pub struct Sender {
 /// The provider was not called: the message returns to the queue, and nothing else is held.
 const NOT_SENT: Outcome = Outcome::Retry {
     after: Duration::ZERO,
-    scope: PauseScope::Text,
+    scope: HoldScope::Text,
 };
 
 impl LeasedWork for Sender {
-    type Item = Delivery;
+    type Item = SendAttempt;
 
     /// Twilio limits concurrency per account and rejects the excess.
     const LIMITS: Limits = Limits { all: 64, each: 8 };
@@ -85,42 +85,42 @@ impl LeasedWork for Sender {
     const CALL_DRAIN: Duration = Duration::from_secs(7);
     const WOKEN_BY: Option<fn(&Event) -> bool> = Some(|event| matches!(event, Event::Queued));
 
-    fn integration(delivery: &Delivery) -> IntegrationId {
-        delivery.text.integration
+    fn integration(attempt: &SendAttempt) -> IntegrationId {
+        attempt.text.integration
     }
 
     /// One round trip.
-    async fn lease(&self, room: &CallCapacity) -> Result<Vec<Delivery>> {
+    async fn lease(&self, room: &CallCapacity) -> Result<Vec<SendAttempt>> {
         let leased_at = Instant::now();
         fail_point::abort_at("before the lease");
         let texts = outbox::lease(&self.app.db, room).await?;
         if !texts.is_empty() {
             fail_point::abort_at("after the lease");
         }
-        let deliveries = texts.into_iter();
-        Ok(deliveries
-            .map(|text| Delivery::new(text, leased_at))
+        let attempts = texts.into_iter();
+        Ok(attempts
+            .map(|text| SendAttempt::new(text, leased_at))
             .collect())
     }
 
     /// Counts the messages, sent or not.
-    async fn call(&self, delivery: &Delivery) -> usize {
-        self.deliver(delivery).await;
+    async fn call(&self, attempt: &SendAttempt) -> usize {
+        self.attempt_send(attempt).await;
         1
     }
 
-    async fn call_panicked(&self, delivery: &Delivery) {
+    async fn call_panicked(&self, attempt: &SendAttempt) {
         metrics::counter!("messagehub_worker_panics_total", "worker" => "sender").increment(1);
-        self.settle(&delivery.text, &delivery.pending()).await;
+        self.record_outcome(&attempt.text, &attempt.pending()).await;
     }
 
     /// Records calls that still hang when the server stops as unconfirmed: the outcome resolver checks them, and they
     /// are never sent again blindly.
-    async fn release(&self, unfinished: &[Arc<Delivery>]) -> Result<()> {
-        let settled = unfinished.iter().map(async |delivery| {
-            outbox::settle(&self.app.db, &delivery.text, &delivery.pending()).await
+    async fn end_leases(&self, unfinished: &[Arc<SendAttempt>]) -> Result<()> {
+        let recorded = unfinished.iter().map(async |attempt| {
+            outbox::record_outcome(&self.app.db, &attempt.text, &attempt.pending()).await
         });
-        join_all(settled).await.into_iter().collect()
+        join_all(recorded).await.into_iter().collect()
     }
 
     /// Recovers orphaned, stranded and expired messages. One round trip if there are none.
@@ -168,10 +168,12 @@ impl Sender {
         }
     }
 
-    async fn deliver(&self, delivery: &Delivery) {
-        let text = &delivery.text;
+    async fn attempt_send(&self, attempt: &SendAttempt) {
+        let text = &attempt.text;
         if text.is_disconnected {
-            return self.settle(text, &Outcome::Failed(disconnected())).await;
+            return self
+                .record_outcome(text, &Outcome::Failed(disconnected()))
+                .await;
         }
         let account = match self.directory.integration(text.integration).await {
             Ok(Some(account)) => account,
@@ -184,40 +186,43 @@ impl Sender {
             return self.requeue(text, "its addresses cannot be read").await;
         };
         if let Some(refusal) = unreachable_media(&outgoing, &account) {
-            return self.settle(text, &Outcome::Failed(refusal)).await;
+            return self.record_outcome(text, &Outcome::Failed(refusal)).await;
         }
-        if delivery.leased_at.elapsed() > MAX_LEASE_AGE {
+        if attempt.leased_at.elapsed() > MAX_LEASE_AGE {
             return self.requeue(text, "its lease is getting old").await;
         }
         if self.stopping.is_cancelled() {
-            return self.settle(text, &NOT_SENT).await;
+            return self.record_outcome(text, &NOT_SENT).await;
         }
         let tries = text.attempt.max(1).unsigned_abs().into();
         fail_point::abort_at("before the request");
-        delivery.set_pending(Outcome::Unconfirmed);
+        attempt.set_pending(Outcome::Unconfirmed);
         let answer = account.used_for(Purpose::Send).send(&outgoing).await;
         fail_point::abort_at("after the answer");
         let outcome = outcome(tries, answer, rand::random());
-        delivery.set_pending(outcome.clone());
+        attempt.set_pending(outcome.clone());
         fail_point::panic_at("sending");
         match &outcome {
-            Outcome::Pause(refusal) => self.pause_if_certain(text, &account, refusal).await,
+            Outcome::AccountRefused(refusal) => {
+                self.mark_unhealthy_if_certain(text, &account, refusal)
+                    .await
+            }
             Outcome::Sent { .. } => {
                 self.doubtful().remove(&text.integration);
             }
             _ => {}
         }
-        self.settle(text, &outcome).await;
-        fail_point::abort_at("after it is written down");
+        self.record_outcome(text, &outcome).await;
+        fail_point::abort_at("after the outcome is stored");
         // Logged last, so that nothing delays the record.
         tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = outcome_label(&outcome), "called the provider for a message");
         metrics::counter!("messagehub_sends_total", "outcome" => outcome_label(&outcome))
             .increment(1);
     }
 
-    /// Pausing a whole queue requires certainty. Missing funds are certain; for refused credentials the account is
-    /// validated first, and a valid one is paused only at the second refusal in a row.
-    async fn pause_if_certain(
+    /// Stopping a whole queue requires certainty. Missing funds are certain; for refused credentials the account is
+    /// validated first, and a valid one is marked unhealthy only at the second refusal in a row.
+    async fn mark_unhealthy_if_certain(
         &self,
         text: &Leased,
         account: &Account,
@@ -233,7 +238,7 @@ impl Sender {
             return;
         }
         self.doubtful().remove(&text.integration);
-        if let Err(error) = outbox::pause(&self.app.db, text, refusal).await {
+        if let Err(error) = outbox::mark_unhealthy(&self.app.db, text, refusal).await {
             tracing::error!(%error, integration.id = %text.integration, "the integration could not be marked unhealthy");
         }
     }
@@ -243,13 +248,13 @@ impl Sender {
     }
 
     /// Records an outcome. It must not be lost, so this retries until the database is available.
-    async fn settle(&self, text: &Leased, outcome: &Outcome) {
-        let pauses = ExponentialBuilder::new()
+    async fn record_outcome(&self, text: &Leased, outcome: &Outcome) {
+        let backoff = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(Duration::from_secs(5))
             .without_max_times();
-        let stored = (|| outbox::settle(&self.app.db, text, outcome))
-            .retry(pauses)
+        let stored = (|| outbox::record_outcome(&self.app.db, text, outcome))
+            .retry(backoff)
             .when(Error::is_outage)
             .await;
         if let Err(error) = stored {
@@ -259,12 +264,12 @@ impl Sender {
 
     async fn requeue(&self, text: &Leased, why: &str) {
         tracing::warn!(message.id = %text.id, why, "a message could not be sent yet");
-        if let Err(error) = outbox::settle(
+        if let Err(error) = outbox::record_outcome(
             &self.app.db,
             text,
             &Outcome::Retry {
                 after: Duration::from_secs(30),
-                scope: PauseScope::Text,
+                scope: HoldScope::Text,
             },
         )
         .await
@@ -343,6 +348,6 @@ fn outcome_label(outcome: &Outcome) -> &'static str {
         Outcome::Failed(_) => "failed",
         Outcome::Retry { .. } => "retry",
         Outcome::Unconfirmed => "unconfirmed",
-        Outcome::Pause(_) => "pause",
+        Outcome::AccountRefused(_) => "pause",
     }
 }

@@ -17,7 +17,7 @@ const DOWN_THRESHOLD: Duration = Duration::from_secs(30);
 /// Uptime after which a worker counts as up again: longer than it takes to notice that the database is unavailable.
 const HEALTHY_AFTER: Duration = Duration::from_secs(5);
 /// Without end.
-const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+const RESTART_BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_secs(1))
     .with_max_delay(Duration::from_secs(5))
     .without_max_times();
@@ -78,7 +78,7 @@ pub async fn keep_running<Run: Future<Output = Result<()>>>(
     name: &'static str,
     worker: impl Fn() -> Run,
 ) {
-    let mut pauses = PAUSES.build();
+    let mut backoff = RESTART_BACKOFF.build();
     health.mark_up(name);
     loop {
         let mut run = Box::pin(attempt(name, &worker));
@@ -86,7 +86,7 @@ pub async fn keep_running<Run: Future<Output = Result<()>>>(
             ended = &mut run => ended,
             () = sleep(HEALTHY_AFTER) => {
                 health.mark_up(name);
-                pauses = PAUSES.build();
+                backoff = RESTART_BACKOFF.build();
                 run.await
             }
         };
@@ -94,7 +94,7 @@ pub async fn keep_running<Run: Future<Output = Result<()>>>(
             Ok(()) => return,
             Err(failure) => health.mark_down(name, &failure),
         }
-        sleep(pauses.next().expect("pauses have no end")).await;
+        sleep(backoff.next().expect("the back-off has no end")).await;
     }
 }
 
@@ -110,7 +110,7 @@ pub async fn every<Run: Future<Output = Result<()>>>(
     loop {
         rounds.tick().await;
         let done = (|| attempt(name, &work))
-            .retry(PAUSES)
+            .retry(RESTART_BACKOFF)
             .notify(|failure, _| health.mark_down(name, failure))
             .await;
         if done.is_ok() {

@@ -57,9 +57,9 @@ impl LeasedWork for UsageSync {
         }
     }
 
-    async fn release(&self, unfinished: &[Arc<usage::Due>]) -> Result<()> {
+    async fn end_leases(&self, unfinished: &[Arc<usage::Due>]) -> Result<()> {
         let integrations: Vec<_> = unfinished.iter().map(|due| due.integration).collect();
-        usage::release(&self.app.db, &integrations).await
+        usage::end_leases(&self.app.db, &integrations).await
     }
 
     async fn upkeep(&self) -> Result<()> {

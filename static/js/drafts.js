@@ -2,7 +2,7 @@
 import { composed } from "segments"
 import * as store from "unsent"
 
-const PAUSE = 800
+const SAVE_DELAY = 800
 
 let saving = Promise.resolve()
 const timers = new Map()
@@ -17,7 +17,7 @@ export function write(conversation, url, typed) {
   soon(conversation)
 }
 
-export function soon(conversation, wait = PAUSE) {
+export function soon(conversation, wait = SAVE_DELAY) {
   clearTimeout(timers.get(conversation))
   timers.set(conversation, setTimeout(() => save(conversation), wait))
 }
@@ -70,7 +70,7 @@ async function ours(url, sent) {
 
 // Decides between the server's and the local draft. Returns the one to show, and the other one if its text would be
 // lost; that one is kept until it is used or a text is sent.
-export function settle(conversation, url, server) {
+export function reconcile(conversation, url, server) {
   const local = store.draft(conversation)
   let { other } = local ?? {}
   const fresh = () => ({ url, text: server.text, media: server.media, base: server.base, at: Date.now(), dirty: false, other })

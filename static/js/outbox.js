@@ -25,22 +25,22 @@ export const waiting = () => store.everyUnsent().filter(({ code }) => code === u
 async function run() {
   while (again) {
     again = false
-    await withLock(deliverAll)
+    await withLock(sendAll)
   }
 }
 
-async function deliverAll() {
+async function sendAll() {
   const deferred = new Set()
   for (let entry; (entry = waiting().find(({ conversation, ref }) => !deferred.has(conversation) && !deferred.has(ref))); ) {
     publish(entry, "sending")
-    const outcome = await deliver(entry)
+    const outcome = await sendOne(entry)
     if (outcome === "offline") return waiting().forEach((other) => publish(other, "waiting"))
     if (outcome === "deferred") deferred.add(entry.conversation)
   }
   for (const entry of waiting()) publish(entry, "waiting")
 }
 
-async function deliver(entry) {
+async function sendOne(entry) {
   const { ref, url, content, media = [], seen = "", scheduled, who } = entry
   const body = new URLSearchParams({ ...who, content, idempotency_key: ref, seen_message_id: seen, media_ids: media.map(({ id }) => id).join() })
   if (scheduled) body.set("scheduled_at", scheduled)
@@ -56,12 +56,12 @@ async function deliver(entry) {
     store.forget(ref)
     show(html)
     publish(entry, "accepted", response.headers.get("location"))
-    return "settled"
+    return "finished"
   }
   // Signed out, rate limited or a server error: the text stays queued.
   if (response.ok || response.status >= 500 || [401, 408, 429].includes(response.status)) return response.status === 401 || response.ok ? "offline" : "deferred"
   refuse(entry, streams ? refusalOf(html) : problemOf(html))
-  return "settled"
+  return "finished"
 }
 
 // The new-text page may have handled the refusal and removed the entry.

@@ -25,7 +25,7 @@ export function place(rows, row) {
 }
 
 // Applies the first page of the list; rows that it should contain and does not are removed.
-export function settle(rows, fresh, complete) {
+export function refresh(rows, fresh, complete) {
   if (rows.dataset.q) return
   const named = new Set(fresh.map((row) => row.id))
   const oldest = complete ? -Infinity : Math.min(...fresh.map((row) => Number(row.dataset.at)))

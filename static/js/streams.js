@@ -1,7 +1,7 @@
 // Custom Turbo Stream actions. Each is idempotent and tolerates late delivery.
 import { t } from "i18n"
 import { StreamActions, visit } from "@hotwired/turbo"
-import { place as placeRow, settle } from "rows"
+import { place as placeRow, refresh } from "rows"
 import { note } from "presence"
 import { toast } from "toasts"
 
@@ -36,7 +36,7 @@ StreamActions.row = function () {
 
 StreamActions.rows = function () {
   const rows = document.getElementById("rows")
-  if (rows) settle(rows, [...this.templateContent.querySelectorAll(".row")], this.hasAttribute("complete"))
+  if (rows) refresh(rows, [...this.templateContent.querySelectorAll(".row")], this.hasAttribute("complete"))
 }
 
 // A message was added or changed. Ids sort by time and determine the position.

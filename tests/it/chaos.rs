@@ -21,9 +21,9 @@ use crate::process::{DataDir, Process};
 
 const KEY: &str = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
 const BILLING: &str = "+16285550101";
-/// Concurrent writers per provider, and the pause after each text.
+/// Concurrent writers per provider, and the delay after each text.
 const WRITERS: usize = 3;
-const PAUSE: Duration = Duration::from_millis(60);
+const DELAY: Duration = Duration::from_millis(60);
 
 fn seconds() -> u64 {
     let named = std::env::var("CHAOS_SECONDS").ok();
@@ -279,7 +279,7 @@ impl Writer {
             };
             let draft = json!({"to": to, "number_id": number, "content": content});
             accepted.push(self.send_text(&draft).await);
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(DELAY).await;
         }
         accepted
     }
@@ -548,7 +548,7 @@ fn assert_exactly_once(
         .iter()
         .filter_map(|row| Some((row.provider_sid.clone()?, row)))
         .collect();
-    let mut settled = 0;
+    let mut resolved = 0;
     for (sid, statuses) in acknowledged.iter() {
         let row = by_sid
             .get(sid)
@@ -556,12 +556,12 @@ fn assert_exactly_once(
         for last in ["delivered", "undelivered"] {
             if statuses.contains(last) {
                 assert_eq!(row.status, last, "{} ({sid})", row.content);
-                settled += 1;
+                resolved += 1;
             }
         }
     }
     assert!(
-        kills > 2 && settled > 0 && !taken.is_empty(),
+        kills > 2 && resolved > 0 && !taken.is_empty(),
         "too few kills, reports or texts"
     );
 }

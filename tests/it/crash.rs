@@ -166,7 +166,7 @@ async fn killed_server_loses_and_duplicates_nothing() {
         }
     }
     assert!(unconfirmed > 0, "some texts were in flight");
-    // What Twilio accepted is settled by its callback, which has our message id.
+    // What Twilio accepted gets its outcome from its callback, which has our message id.
     for (id, content, _) in kept.iter().filter(|(_, _, status)| status == "unconfirmed") {
         if let [message] = twilio.sent(content).as_slice() {
             assert!(
@@ -339,7 +339,7 @@ async fn graceful_stop_finishes_running_work() {
         .all(|(status, _)| ["queued", "sent"].contains(&status.as_str()));
     assert!(
         known && left.len() == 2,
-        "texts in flight are settled, others stay queued: {left:?}"
+        "texts in flight get their outcome, others stay queued: {left:?}"
     );
 }
 

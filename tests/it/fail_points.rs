@@ -68,7 +68,7 @@ async fn recover(hub: &Hub) {
     hub.execute_sql("update messages set lease_until = now() where status = 'sending'")
         .await;
     // PostgreSQL releases the locks of the aborted server once it notices.
-    until("every text is settled", async || {
+    until("every text has its outcome", async || {
         hub.execute_sql(
             "update messages set due_at = now() where status in ('queued', 'unconfirmed')",
         )
@@ -131,8 +131,8 @@ async fn sender_abort_at_any_point_sends_once() {
             "after the lease",
             "before the request",
             "after the answer",
-            "before it is written down",
-            "after it is written down",
+            "before the outcome is stored",
+            "after the outcome is stored",
         ] {
             assert_sent_once_after_abort(at, point, async |_| {}).await;
         }
@@ -142,7 +142,7 @@ async fn sender_abort_at_any_point_sends_once() {
 #[tokio::test]
 async fn outcome_resolver_abort_at_any_point_sends_once() {
     for at in BOTH {
-        for point in ["before asking", "after asking"] {
+        for point in ["before the lookup", "after the lookup"] {
             for lost in [Failure::AcceptThenDrop, Failure::Drop] {
                 assert_sent_once_after_abort(at, point, async |hub| {
                     next_text(hub, at, lost.clone());
@@ -160,7 +160,7 @@ async fn outcome_resolver_abort_at_any_point_sends_once() {
 #[tokio::test]
 async fn orphan_recovery_survives_an_abort() {
     for at in BOTH {
-        assert_sent_once_after_abort(at, "while setting aside", async |hub| {
+        assert_sent_once_after_abort(at, "while marking orphans unconfirmed", async |hub| {
             hub.execute_sql("update messages set status = 'sending', attempts = 1, lease_until = now() where content like 'We have%'")
                 .await;
         })
@@ -181,7 +181,7 @@ async fn expired_text_is_refunded_once_despite_an_abort() {
         .await;
     let (url, base) = (hub.database.to_url_lossy().to_string(), hub.url(""));
     let mut aborting = settings(&hub, &url, &base);
-    aborting.push(("DIES_AT", "while giving up"));
+    aborting.push(("DIES_AT", "while failing expired texts"));
     run_until_abort(&data_dir.data(), &aborting).await;
     assert_eq!(harbor.message(&text["id"]).await["status"], "queued");
     hub.run_sender().await;

@@ -223,7 +223,7 @@ async fn scheduled_text_of_a_failed_number_uses_another() {
         .await;
     hub.execute_sql("update messages set due_at = now() where status = 'scheduled'")
         .await;
-    messagehub::domain::messages::schedule::release_due(&hub.server.app.db)
+    messagehub::domain::messages::schedule::queue_due(&hub.server.app.db)
         .await
         .unwrap();
     assert_eq!(hub.run_sender().await, 1);

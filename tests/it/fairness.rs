@@ -166,7 +166,7 @@ async fn catch_up_runs_while_another_provider_hangs() {
 }
 
 #[tokio::test]
-async fn hanging_work_is_released_at_shutdown() {
+async fn leases_of_hanging_work_end_at_shutdown() {
     let mut hub = Hub::start().await;
     hub.server.send();
     let texts = {

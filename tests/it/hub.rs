@@ -199,7 +199,7 @@ pub async fn serve(
     );
     let config = Config::read(all).unwrap();
     let mut app = App::open(config, database.clone()).await.unwrap();
-    app.mail = Mailer::with_pauses(
+    app.mail = Mailer::with_retry_delays(
         app.config.mail_from.clone(),
         app.config.smtp.clone(),
         [Duration::from_millis(50); 3],

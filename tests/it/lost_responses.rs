@@ -60,9 +60,9 @@ async fn unconfirmed_text_is_resolved_by_asking_the_provider() {
 
     assert_eq!(resolve_due(&hub).await, 1);
 
-    let settled = harbor.message(&message["id"]).await;
-    assert_eq!(settled["status"], "sent");
-    assert_eq!(settled["provider_sid"], hub.twilio.sent("Hello")[0].sid);
+    let resolved = harbor.message(&message["id"]).await;
+    assert_eq!(resolved["status"], "sent");
+    assert_eq!(resolved["provider_sid"], hub.twilio.sent("Hello")[0].sid);
     make_due(&hub).await;
     assert_eq!(hub.run_sender().await, 0);
     assert_eq!(hub.twilio.sent("Hello").len(), 1, "exactly one text");

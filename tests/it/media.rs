@@ -54,8 +54,8 @@ fn url(text: &Value) -> String {
     text["media"][0]["url"].as_str().unwrap().into()
 }
 
-/// Ends retry pauses and expired leases.
-async fn end_pauses(hub: &Hub) {
+/// Ends retry delays and expired leases.
+async fn end_retry_delays(hub: &Hub) {
     hub.execute_sql("update message_media set fetch_at = now() where fetch_at is not null")
         .await;
     hub.execute_sql("update removed_files set due_at = now()")
@@ -147,11 +147,11 @@ async fn late_media_is_retried() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     receive_file(&harbor, "image/png", PNG, 2).await;
     assert_eq!(hub.fetch_media().await, 0);
-    assert_eq!(hub.fetch_media().await, 0, "not before the pause");
+    assert_eq!(hub.fetch_media().await, 0, "not before the delay");
     assert_eq!(hub.twilio.calls(&["/Media/"]), 1);
-    end_pauses(&hub).await;
+    end_retry_delays(&hub).await;
     assert_eq!(hub.fetch_media().await, 0);
-    end_pauses(&hub).await;
+    end_retry_delays(&hub).await;
     assert_eq!(hub.fetch_media().await, 1);
     let text = newest(&harbor).await;
     assert_eq!(text["media"][0]["error"], Value::Null);
@@ -166,12 +166,12 @@ async fn missing_media_is_given_up_with_a_reason_and_the_text_stays() {
     for _ in 0..10 {
         assert_eq!(newest(&harbor).await["media"][0]["error"], Value::Null);
         assert_eq!(hub.fetch_media().await, 0);
-        end_pauses(&hub).await;
+        end_retry_delays(&hub).await;
     }
     hub.fetch_media().await;
     let calls_before = hub.twilio.calls(&["/Media/"]);
     assert!(calls_before > 5);
-    end_pauses(&hub).await;
+    end_retry_delays(&hub).await;
     hub.fetch_media().await;
     assert_eq!(
         hub.twilio.calls(&["/Media/"]),
@@ -259,7 +259,7 @@ async fn bucket_storage_works_and_an_outage_loses_nothing() {
     // A storage outage of any length is not the file's fault.
     for _ in 0..12 {
         assert_eq!(hub.fetch_media().await, 0);
-        end_pauses(&hub).await;
+        end_retry_delays(&hub).await;
         hub.execute_sql("update message_media set attempts = attempts + 1")
             .await;
     }
@@ -335,7 +335,7 @@ async fn deleted_workspace_removes_its_files_even_after_a_storage_outage() {
     assert_eq!(hub.fetch_media().await, 0);
     assert_eq!(store.names().len(), 5);
     store.is_down(false);
-    end_pauses(&hub).await;
+    end_retry_delays(&hub).await;
     hub.fetch_media().await;
     assert_eq!(store.names(), [format!("{}/other", bay.id)]);
     assert_eq!(hub.count("select count(*) from removed_files").await, 0);
@@ -474,7 +474,7 @@ async fn unsupported_file_type_is_refused_with_the_supported_ones() {
     json.refused(415, "unsupported_media_type");
     // Nothing of these uploads is kept.
     hub.fetch_media().await;
-    end_pauses(&hub).await;
+    end_retry_delays(&hub).await;
     hub.fetch_media().await;
     assert_eq!(hub.count("select count(*) from message_media").await, 0);
     assert_eq!(files(hub.media.path()), 0);
@@ -762,7 +762,7 @@ async fn text_parts_are_message_text_and_layouts_are_dropped() {
         found["messages"]["data"][0]["message"]["id"], text["id"],
         "{found}"
     );
-    end_pauses(&hub).await;
+    end_retry_delays(&hub).await;
     hub.fetch_media().await;
     assert_eq!(
         files(hub.media.path()),

@@ -157,7 +157,7 @@ async fn near_stop_is_flagged_until_reviewed() {
     assert_eq!(history[0]["actor_id"], sam.id);
     assert_eq!(history[0]["number"], FRONT_DESK);
 
-    // An exact keyword settles it as well.
+    // An exact keyword resolves it as well.
     harbor.receive_text(MAYA, "START").await;
     harbor.receive_text(MAYA, "Stop. Texting.").await;
     harbor.receive_text(MAYA, "Please stop").await;

@@ -104,7 +104,7 @@ async fn concurrent_reports_share_transactions_and_apply_correctly() {
             // A busy machine asks the provider to retry.
             match callbacks.post(sid, word, &[]).await {
                 503 => tokio::task::yield_now().await,
-                settled => return settled,
+                reached => return reached,
             }
         }
     });
@@ -259,10 +259,10 @@ async fn price_and_segments_are_filled_in_from_late_reports() {
     ] {
         result("sent", odd, json!(0)).await;
     }
-    let settled = harbor.message(&message["id"]).await;
-    assert_eq!(settled["status"], "delivered");
+    let delivered = harbor.message(&message["id"]).await;
+    assert_eq!(delivered["status"], "delivered");
     assert_eq!(
-        (&settled["price"], &settled["segments"]),
+        (&delivered["price"], &delivered["segments"]),
         (&json!("0.0080"), &json!(2))
     );
 }

@@ -18,13 +18,13 @@ fn tomorrow() -> String {
         .to_rfc3339()
 }
 
-/// Makes every scheduled text due and releases them; returns how many.
-async fn release_all(hub: &Hub) -> usize {
+/// Makes every scheduled text due and queues them; returns how many.
+async fn queue_all(hub: &Hub) -> usize {
     sqlx::query("update messages set due_at = now() where status = 'scheduled'")
         .execute(&hub.superuser_pool)
         .await
         .unwrap();
-    schedule::release_due(&hub.server.app.db).await.unwrap()
+    schedule::queue_due(&hub.server.app.db).await.unwrap()
 }
 
 async fn balance(harbor: &Workspace<'_>, agent: &Person) -> Value {
@@ -52,7 +52,7 @@ async fn text_is_sent_at_its_time() {
         at.parse::<chrono::DateTime<Utc>>().unwrap()
     );
     assert_eq!(hub.run_sender().await, 0);
-    assert_eq!(schedule::release_due(&hub.server.app.db).await.unwrap(), 0);
+    assert_eq!(schedule::queue_due(&hub.server.app.db).await.unwrap(), 0);
     let shown = harbor.conversation_with(MAYA).await;
     assert_eq!(
         (&shown["last_message_preview"], &shown["unread_count"]),
@@ -62,7 +62,7 @@ async fn text_is_sent_at_its_time() {
     assert_eq!(hub.run_sender().await, 1);
     let mut live = harbor.admin.join_workspace(&harbor).await;
 
-    assert_eq!(release_all(&hub).await, 1);
+    assert_eq!(queue_all(&hub).await, 1);
 
     assert_eq!(live.wait_for("message_status").await["status"], "queued");
     assert_eq!(hub.run_sender().await, 1);
@@ -71,7 +71,7 @@ async fn text_is_sent_at_its_time() {
         harbor.conversation_with(MAYA).await["last_message_preview"],
         "See you tomorrow"
     );
-    assert_eq!(release_all(&hub).await, 0);
+    assert_eq!(queue_all(&hub).await, 0);
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn scheduled_text_can_be_changed_and_canceled_before() {
     assert_eq!(called_off["status"], "canceled");
     assert_eq!(balance(&harbor, &sam).await, 4);
 
-    assert_eq!(release_all(&hub).await, 1);
+    assert_eq!(queue_all(&hub).await, 1);
     sam.patch(&path(&one), json!({"content": "Too late"}))
         .await
         .refused(409, "too_late");
@@ -147,7 +147,7 @@ async fn scheduled_text_forbidden_at_its_time_fails_and_refunds() {
             .clone()
     };
     let stopped = async |message: &Value, code: &str| {
-        assert_eq!(release_all(&hub).await, 1);
+        assert_eq!(queue_all(&hub).await, 1);
         let stopped = harbor.message(&message["id"]).await;
         assert_eq!(
             (&stopped["status"], &stopped["error_code"]),
@@ -180,7 +180,7 @@ async fn scheduled_text_forbidden_at_its_time_fails_and_refunds() {
 }
 
 #[tokio::test]
-async fn two_servers_release_each_text_once() {
+async fn two_servers_queue_each_text_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receive_text(MAYA, "Hi").await;
@@ -194,7 +194,7 @@ async fn two_servers_release_each_text_once() {
         .await
         .unwrap();
     let db = &hub.server.app.db;
-    let (one, other) = tokio::join!(schedule::release_due(db), schedule::release_due(db));
+    let (one, other) = tokio::join!(schedule::queue_due(db), schedule::queue_due(db));
     assert_eq!(one.unwrap() + other.unwrap(), 20);
     assert_eq!(hub.run_sender().await, 20);
     assert_eq!(hub.twilio.messages().len(), 20);
@@ -270,7 +270,7 @@ async fn scheduled_texts_are_listed_by_time_and_access_and_can_be_sent_now() {
     let path = harbor.path(&format!("/messages/{}/send-now", later.as_str().unwrap()));
     lin.post(&path, json!({})).await.refused(404, "not_found");
     sam.post(&path, json!({})).await.expect_status(200);
-    assert_eq!(schedule::release_due(&hub.server.app.db).await.unwrap(), 1);
+    assert_eq!(schedule::queue_due(&hub.server.app.db).await.unwrap(), 1);
     assert_eq!(hub.run_sender().await, 1);
     sam.post(&path, json!({})).await.refused(409, "too_late");
     assert_eq!(scheduled_ids(&sam, "").await, [sooner]);
@@ -319,7 +319,7 @@ async fn preview_is_the_same_in_rust_and_sql() {
 }
 
 #[tokio::test]
-async fn released_text_becomes_the_preview_of_its_conversation() {
+async fn queued_text_becomes_the_preview_of_its_conversation() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receive_text(MAYA, "Hi").await;
@@ -329,7 +329,7 @@ async fn released_text_becomes_the_preview_of_its_conversation() {
         .post(&harbor.path("/messages"), draft)
         .await
         .expect_status(202);
-    assert_eq!(release_all(&hub).await, 1);
+    assert_eq!(queue_all(&hub).await, 1);
     let shown = harbor.conversation_with(MAYA).await;
     let expected = format!("See you {}", "x".repeat(152));
     assert_eq!(shown["last_message_preview"], expected);

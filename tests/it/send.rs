@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::emulator::Failure;
 use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
-async fn end_pauses(hub: &Hub) {
+async fn end_retry_delays(hub: &Hub) {
     hub.execute_sql("update messages set due_at = now() where status = 'queued'")
         .await;
     hub.execute_sql("update integrations set held_until = now()")
@@ -72,7 +72,7 @@ async fn texts_of_a_conversation_keep_their_order() {
     // The first is refused as busy: those behind it wait.
     hub.twilio.is_busy(Some(1));
     assert_eq!(hub.run_sender().await, 1);
-    end_pauses(&hub).await;
+    end_retry_delays(&hub).await;
     assert_eq!(hub.run_sender().await, 12);
     let sent: Vec<_> = hub
         .twilio
@@ -84,7 +84,7 @@ async fn texts_of_a_conversation_keep_their_order() {
 }
 
 #[tokio::test]
-async fn unsent_text_is_retried_after_its_pause() {
+async fn unsent_text_is_retried_after_its_delay() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let conversation = harbor.receive_text(MAYA, "Hi").await;
@@ -95,8 +95,8 @@ async fn unsent_text_is_retried_after_its_pause() {
     hub.twilio.is_busy(None);
     assert_eq!(hub.run_sender().await, 1);
     assert_eq!(status(&harbor, &message).await, "queued");
-    assert_eq!(hub.run_sender().await, 0, "not before the pause ends");
-    end_pauses(&hub).await;
+    assert_eq!(hub.run_sender().await, 0, "not before the delay ends");
+    end_retry_delays(&hub).await;
     assert_eq!(hub.run_sender().await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
     assert_eq!(hub.twilio.sent("See you at 3:30").len(), 1);
@@ -120,7 +120,7 @@ async fn permanent_refusal_fails_at_once_with_reason() {
         failed["error_message"].as_str().unwrap().contains(' '),
         "a sentence"
     );
-    end_pauses(&hub).await;
+    end_retry_delays(&hub).await;
     assert_eq!(hub.run_sender().await, 0);
     assert_eq!(
         harbor.conversation_with(MAYA).await["last_message_status"],
@@ -148,7 +148,7 @@ async fn contact_opted_out_at_provider_is_not_texted_again() {
 
 /// Twilio accepts the text and the response is lost, in each of these ways.
 #[tokio::test]
-async fn unknown_outcome_is_not_resent_and_settled_by_callback() {
+async fn unknown_outcome_is_not_resent_and_resolved_by_callback() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let conversation = harbor.receive_text(MAYA, "Hi").await;
@@ -164,7 +164,7 @@ async fn unknown_outcome_is_not_resent_and_settled_by_callback() {
         hub.twilio.fails(failure);
         assert_eq!(hub.run_sender().await, 1);
         assert_eq!(status(&harbor, &message).await, "unconfirmed", "{text}");
-        end_pauses(&hub).await;
+        end_retry_delays(&hub).await;
         expire_leases(&hub).await;
         assert_eq!(hub.run_sender().await, 0, "it is not resent");
 
@@ -177,9 +177,12 @@ async fn unknown_outcome_is_not_resent_and_settled_by_callback() {
                 .status()
                 .is_success()
         );
-        let settled = harbor.message(&message["id"]).await;
+        let resolved = harbor.message(&message["id"]).await;
         assert_eq!(
-            (settled["status"].as_str(), settled["provider_sid"].as_str()),
+            (
+                resolved["status"].as_str(),
+                resolved["provider_sid"].as_str()
+            ),
             (Some("delivered"), Some(sent[0].sid.as_str()))
         );
     }
@@ -277,7 +280,7 @@ async fn rejected_credentials_pause_the_queue_until_replaced() {
     };
     assert!(mail.subject.contains("needs attention"), "{}", mail.subject);
     assert!(mail.link().contains("/admin/integrations"), "{}", mail.text);
-    end_pauses(&hub).await;
+    end_retry_delays(&hub).await;
     assert_eq!(hub.run_sender().await, 0, "the queue waits");
     assert_eq!(status(&harbor, &message).await, "queued");
 
@@ -289,7 +292,7 @@ async fn rejected_credentials_pause_the_queue_until_replaced() {
         harbor.admin.post(&path, json!({})).await.expect_status(200)["status"],
         "healthy"
     );
-    end_pauses(&hub).await;
+    end_retry_delays(&hub).await;
     assert_eq!(hub.run_sender().await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
 }

@@ -112,7 +112,7 @@ async fn validity_of_a_scheduled_text_starts_at_its_time() {
     // The server was down at their time.
     hub.execute_sql("update messages set due_at = now() - (left(content, 1) || ' hours')::interval where status = 'scheduled'")
         .await;
-    assert_eq!(schedule::release_due(&hub.server.app.db).await.unwrap(), 2);
+    assert_eq!(schedule::queue_due(&hub.server.app.db).await.unwrap(), 2);
     assert_eq!(hub.run_sender().await, 1);
     assert_eq!(hub.twilio.sent("3 hours late").len(), 1);
     assert_expired(&harbor, &scheduled[1]).await;

@@ -1,4 +1,4 @@
-//! Throughput: the rate of a number across all servers, pauses, and priorities.
+//! Throughput: the rate of a number across all servers, holds, and priorities.
 
 use std::time::{Duration, Instant};
 
@@ -33,8 +33,8 @@ async fn make_next_due(hub: &Hub) {
         .await;
 }
 
-/// Ends the pauses that providers asked for.
-async fn end_pauses(hub: &Hub) {
+/// Ends the holds that providers asked for.
+async fn end_holds(hub: &Hub) {
     hub.execute_sql("update number_buckets set held_until = now()")
         .await;
     hub.execute_sql("update integrations set held_until = now()")
@@ -202,7 +202,7 @@ async fn sender_wakes_for_each_text_of_a_slow_number() {
 }
 
 #[tokio::test]
-async fn retry_after_of_the_provider_pauses_the_account() {
+async fn retry_after_of_the_provider_holds_the_account() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.account(&harbor.account, TOKEN);
@@ -225,12 +225,12 @@ async fn retry_after_of_the_provider_pauses_the_account() {
     assert!((50..=63).contains(&hub.count(held).await));
     let tries = "select max(attempts)::bigint from messages";
     assert_eq!(hub.count(tries).await, 1, "waiting costs no attempt");
-    end_pauses(&hub).await;
+    end_holds(&hub).await;
     assert_eq!(hub.run_sender().await, 5);
 }
 
 #[tokio::test]
-async fn full_queue_of_a_number_pauses_that_number() {
+async fn full_queue_of_a_number_holds_that_number() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.account(&harbor.account, TOKEN);
@@ -243,7 +243,7 @@ async fn full_queue_of_a_number_pauses_that_number() {
     queue_texts(&harbor, BILLING, 2, false).await;
     assert_eq!(hub.run_sender().await, 2, "the other number sends");
     assert!(bodies(&hub).iter().all(|body| body.contains(BILLING)));
-    end_pauses(&hub).await;
+    end_holds(&hub).await;
     assert_eq!(hub.run_sender().await, 3);
     // A transient error of the network delays that text only.
     queue_texts(&harbor, FRONT_DESK, 1, false).await;

@@ -185,7 +185,7 @@ fn key(limit: &Limit, who: &str) -> Vec<u8> {
 }
 
 /// Deletes the keys that owe nothing any more.
-pub async fn forget_settled(db: &Db) -> Result<()> {
+pub async fn delete_expired(db: &Db) -> Result<()> {
     sqlx::query!("delete from throttles where paid_until < now()")
         .execute(db.system_pool(Jobs))
         .await?;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::delivery::deliver_all_to_us;
+use super::webhook_setup::set_up_webhooks;
 use super::{Integration, Purpose, context, find, uses, webhook_urls};
 use crate::app::App;
 use crate::db::purpose::Setup;
@@ -213,11 +213,11 @@ async fn configure(
     )
     .await?;
     let urls = webhook_urls(&app.config, provider.kind(), id);
-    let mut results = pin!(deliver_all_to_us(&app, provider.as_ref(), &urls, &remote));
+    let mut results = pin!(set_up_webhooks(&app, provider.as_ref(), &urls, &remote));
     while let Some(group) = results.next().await {
         let mut tx = app.db.workspace(admin.tenant()).await?;
-        for (index, delivery) in group {
-            let (Some(delivery), Some(&number)) = (delivery, ids.get(index)) else {
+        for (index, setup) in group {
+            let (Some(setup), Some(&number)) = (setup, ids.get(index)) else {
                 continue;
             };
             sqlx::query!(
@@ -225,9 +225,9 @@ async fn configure(
                     set webhook = $2, webhook_detail = $3, previous_webhook_url = coalesce($4, previous_webhook_url), updated_at = now()
                   where id = $1",
                 number as _,
-                delivery.state as _,
-                delivery.detail as _,
-                delivery.previous,
+                setup.state as _,
+                setup.detail as _,
+                setup.previous,
             )
             .execute(tx.conn())
             .await?;

@@ -6,8 +6,8 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::json;
 
-use super::delivery::{CONCURRENCY, groups};
 use super::sync::lock;
+use super::webhook_setup::{CONCURRENCY, groups};
 use super::{Directory, Purpose, Sealed, uses, webhook_urls};
 use crate::app::App;
 use crate::db::WorkspaceTx;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::delivery::{Delivery, deliver_to_us};
+use super::webhook_setup::{WebhookSetup, set_up_webhook};
 use super::{Account, Directory, Health, Purpose, account, find, webhook_urls};
 use crate::app::App;
 use crate::clock;
@@ -462,18 +462,18 @@ async fn point_here(
     };
     let provider = account.provider.as_ref();
     let urls = webhook_urls(&app.config, provider.kind(), account.integration);
-    let Some(delivery) = deliver_to_us(app, provider, &urls, &remote).await else {
+    let Some(setup) = set_up_webhook(app, provider, &urls, &remote).await else {
         let mute = t!("this number cannot text: it has no webhook for texts");
         return Err(Error::field("number_id", mute));
     };
-    store_delivery(app, admin, number, delivery).await
+    store_webhook_setup(app, admin, number, setup).await
 }
 
-async fn store_delivery(
+async fn store_webhook_setup(
     app: &App,
     admin: &Admin,
     number: Number,
-    delivery: Delivery,
+    setup: WebhookSetup,
 ) -> Result<Number> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     sqlx::query!(
@@ -481,9 +481,9 @@ async fn store_delivery(
             set webhook = $2, webhook_detail = $3, previous_webhook_url = coalesce($4, previous_webhook_url), updated_at = now()
           where id = $1",
         number.id as _,
-        delivery.state as _,
-        delivery.detail as _,
-        delivery.previous,
+        setup.state as _,
+        setup.detail as _,
+        setup.previous,
     )
     .execute(tx.conn())
     .await?;
@@ -492,7 +492,7 @@ async fn store_delivery(
         subject: &number.formatted_number(),
         subject_id: Some(number.id.0),
         before: audit_json(number.webhook),
-        after: audit_json(delivery.state),
+        after: audit_json(setup.state),
     };
     audit::record(&mut tx, AuditAction::NumberChanged, audit_record).await?;
     let workspace = tx.workspace();

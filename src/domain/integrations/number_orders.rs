@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::delivery::deliver_to_us;
 use super::sync::{Found, keep, lock};
+use super::webhook_setup::set_up_webhook;
 use super::{Account, Directory, Purpose, account, insert_numbers, webhook_urls};
 use crate::app::App;
 use crate::db::WorkspaceTx;
@@ -175,15 +175,15 @@ async fn order_number(
     tracing::info!(integration.id = %account.integration, "number bought");
     let (found, is_pending) = match bought {
         Bought::Ready(number) => {
-            let delivery = deliver_to_us(app, provider, &urls, &number).await;
-            (Found { number, delivery }, false)
+            let setup = set_up_webhook(app, provider, &urls, &number).await;
+            (Found { number, setup }, false)
         }
         Bought::Pending { order } => {
             let number = pending_number(order, phone.clone());
             (
                 Found {
                     number,
-                    delivery: None,
+                    setup: None,
                 },
                 true,
             )

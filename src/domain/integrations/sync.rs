@@ -8,7 +8,7 @@ use futures_util::stream;
 use serde::Serialize;
 use serde_json::json;
 
-use super::delivery::{Delivery, deliver_all_to_us};
+use super::webhook_setup::{WebhookSetup, set_up_webhooks};
 use super::{Account, Directory, Purpose, account, find, insert_numbers, webhook_urls};
 use crate::app::App;
 use crate::db::WorkspaceTx;
@@ -59,7 +59,7 @@ async fn apply_sync(app: &App, admin: &Admin, account: &Account) -> Result<Synce
         false => Vec::new(),
     };
     remote.retain(|number| seen.insert(number.phone_number.to_string()));
-    let found = deliver_all(app, account, remote).await;
+    let found = set_up_all(app, account, remote).await;
 
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let integration = lock(&mut tx, app, account.integration).await?;
@@ -96,14 +96,14 @@ async fn apply_sync(app: &App, admin: &Admin, account: &Account) -> Result<Synce
 /// A number at the provider, and the result of setting its webhook.
 pub(super) struct Found {
     pub number: RemoteNumber,
-    pub delivery: Option<Delivery>,
+    pub setup: Option<WebhookSetup>,
 }
 
-async fn deliver_all(app: &App, account: &Account, remote: Vec<RemoteNumber>) -> Vec<Found> {
+async fn set_up_all(app: &App, account: &Account, remote: Vec<RemoteNumber>) -> Vec<Found> {
     let provider = account.provider.as_ref();
     let urls = webhook_urls(&app.config, provider.kind(), account.integration);
-    let mut deliveries: HashMap<usize, Option<Delivery>> =
-        deliver_all_to_us(app, provider, &urls, &remote)
+    let mut setups: HashMap<usize, Option<WebhookSetup>> =
+        set_up_webhooks(app, provider, &urls, &remote)
             .flat_map(stream::iter)
             .collect()
             .await;
@@ -111,7 +111,7 @@ async fn deliver_all(app: &App, account: &Account, remote: Vec<RemoteNumber>) ->
     found
         .map(|(index, number)| Found {
             number,
-            delivery: deliveries.remove(&index).flatten(),
+            setup: setups.remove(&index).flatten(),
         })
         .collect()
 }
@@ -155,9 +155,9 @@ pub(super) async fn keep(
     let capability = |read: fn(&RemoteNumber) -> bool| -> Vec<bool> {
         found.iter().map(|found| read(&found.number)).collect()
     };
-    let delivery = |read: fn(&Delivery) -> Option<String>| -> Vec<Option<String>> {
-        let deliveries = found.iter().map(|found| found.delivery.as_ref());
-        deliveries.map(|delivery| delivery.and_then(read)).collect()
+    let setup = |read: fn(&WebhookSetup) -> Option<String>| -> Vec<Option<String>> {
+        let setups = found.iter().map(|found| found.setup.as_ref());
+        setups.map(|setup| setup.and_then(read)).collect()
     };
     let mut updated = sqlx::query_scalar!(
         "update numbers n
@@ -178,10 +178,10 @@ pub(super) async fn keep(
         &capability(|number| number.capabilities.sms),
         &capability(|number| number.capabilities.mms),
         &capability(|number| number.capabilities.voice),
-        &delivery(|delivery| Some(delivery.state.as_str().to_owned())) as _,
-        &delivery(|delivery| delivery.detail.as_ref().map(Message::stored)) as _,
-        &delivery(|delivery| delivery.previous.clone()) as _,
-        &found.iter().map(|found| found.delivery.as_ref().is_some_and(|delivery| delivery.written)).collect::<Vec<_>>(),
+        &setup(|setup| Some(setup.state.as_str().to_owned())) as _,
+        &setup(|setup| setup.detail.as_ref().map(Message::stored)) as _,
+        &setup(|setup| setup.previous.clone()) as _,
+        &found.iter().map(|found| found.setup.as_ref().is_some_and(|setup| setup.written)).collect::<Vec<_>>(),
     )
     .fetch_all(tx.conn())
     .await?;

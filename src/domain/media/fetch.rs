@@ -23,7 +23,7 @@ const LEASE: Duration = Duration::from_secs(180);
 const WAIT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Between attempts, in seconds: the webhook may arrive before the file, and an outage can take hours.
-const PAUSES: [i32; 10] = [3, 10, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 14_400];
+const RETRY_DELAYS: [i32; 10] = [3, 10, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 14_400];
 
 pub struct Due {
     pub workspace: WorkspaceId,
@@ -90,7 +90,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
 }
 
 /// At shutdown: another server may lease these files at once, and the attempt does not count.
-pub async fn release(db: &Db, files: &[(WorkspaceId, MediaId)]) -> Result<()> {
+pub async fn end_leases(db: &Db, files: &[(WorkspaceId, MediaId)]) -> Result<()> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = files.iter().copied().unzip();
     sqlx::query!(
         "update message_media d set fetch_at = now(), attempts = d.attempts - 1
@@ -111,7 +111,7 @@ pub async fn fetch(app: &App, directory: &Directory, due: &Due) -> Result<bool> 
         .await
         .unwrap_or(Err(Missing::for_now(t!("timed out"))))
     {
-        Ok(stored) => settle(&app.db, due, &stored).await,
+        Ok(stored) => record_stored(&app.db, due, &stored).await,
         Err(missing) => {
             tracing::info!(media.id = %due.id, why = missing.why.english(), attempt = due.attempt, "media file is not available yet");
             postpone(&app.db, due, &missing).await?;
@@ -211,7 +211,7 @@ async fn append_text(tx: &mut SystemTx<Fetch>, due: &Due, text: &str) -> Result<
 }
 
 /// Stores the result and announces it. If the message was deleted meanwhile, the file is deleted again.
-async fn settle(db: &Db, due: &Due, stored: &Stored) -> Result<bool> {
+async fn record_stored(db: &Db, due: &Due, stored: &Stored) -> Result<bool> {
     let mut tx = db.system(Fetch).await?;
     if let Some(text) = &stored.text
         && append_text(&mut tx, due, text).await?
@@ -257,9 +257,9 @@ async fn settle(db: &Db, due: &Due, stored: &Stored) -> Result<bool> {
 
 async fn postpone(db: &Db, due: &Due, missing: &Missing) -> Result<()> {
     let tried = usize::try_from(due.attempt).unwrap_or(1).saturating_sub(1);
-    let pause = match PAUSES.get(tried) {
+    let delay = match RETRY_DELAYS.get(tried) {
         _ if missing.is_uncounted => Some(60),
-        Some(pause) if missing.is_transient => Some(*pause),
+        Some(delay) if missing.is_transient => Some(*delay),
         _ => None,
     };
     let mut tx = db.system(Fetch).await?;
@@ -277,7 +277,7 @@ async fn postpone(db: &Db, due: &Due, missing: &Missing) -> Result<()> {
          returning m.id, m.number_id",
         due.workspace as _,
         due.id as _,
-        pause,
+        delay,
         i16::from(missing.is_uncounted),
         missing.why.stored(),
     )

@@ -78,8 +78,8 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
     .await?)
 }
 
-/// Releases numbers that a stopping server did not compare, so that another one can do it at once.
-pub async fn release(db: &Db, numbers: &[(WorkspaceId, NumberId)]) -> Result<()> {
+/// Ends the leases of numbers that a stopping server did not compare, so that another one can do it at once.
+pub async fn end_leases(db: &Db, numbers: &[(WorkspaceId, NumberId)]) -> Result<()> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = numbers.iter().copied().unzip();
     sqlx::query!(
         "update numbers n set catch_up_at = now()

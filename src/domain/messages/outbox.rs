@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::events::Event;
 use crate::fail_point;
 use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
-use crate::providers::{ErrorClass, Outcome, PauseScope, Refusal};
+use crate::providers::{ErrorClass, HoldScope, Outcome, Refusal};
 
 /// Longer than the timeout of a provider call (20 s), so a lease expires only if its holder is gone.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -70,7 +70,7 @@ async fn try_to_lease(db: &Db, room: &CallCapacity) -> sqlx::Result<Vec<Leased>>
         r#"update messages m
               set status = 'sending', attempts = m.attempts + 1, outcome_checks = 0, updated_at = now(),
                   lease_until = now() + make_interval(secs => $2),
-                  -- Its way is settled now, whatever becomes of the contact.
+                  -- Its address is fixed now, whatever becomes of the contact.
                   address = coalesce(m.address, c.phone_number)
              from claim_queued_messages($1, $3, $4, $5) t, numbers n, contacts c
             where m.workspace_id = t.workspace_id and m.id = t.id
@@ -158,7 +158,7 @@ pub async fn fail_expired(db: &Db) -> Result<usize> {
     .fetch_all(tx.conn())
     .await?;
     if !late.is_empty() {
-        fail_point::abort_at("while giving up");
+        fail_point::abort_at("while failing expired texts");
     }
     for text in &late {
         if let Some(returned) = credits::give_back(tx.conn(), text.workspace, text.id).await? {
@@ -178,7 +178,7 @@ pub async fn fail_expired(db: &Db) -> Result<usize> {
 }
 
 /// Records the provider's response. A status callback may have come first: the status only moves forward.
-pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
+pub async fn record_outcome(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
     let mut tx = db.system(Delivery).await?;
     match outcome {
         Outcome::Sent {
@@ -212,14 +212,14 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
                 ..StatusUpdate::to(Status::Queued)
             };
             change(&mut tx, text, requeued).await?;
-            record_pause(&mut tx, text, *scope, *after).await?;
+            record_hold(&mut tx, text, *scope, *after).await?;
         }
         Outcome::Unconfirmed => {
             change(&mut tx, text, StatusUpdate::to(Status::Unconfirmed)).await?;
             tx.announce(Event::Queued);
         }
-        // The text keeps its place; the whole integration is paused.
-        Outcome::Pause(_) => {
+        // The text keeps its place; the integration is marked unhealthy if that is certain.
+        Outcome::AccountRefused(_) => {
             let requeued = StatusUpdate {
                 due: Some(Duration::from_secs(5)),
                 attempts: -1,
@@ -228,38 +228,38 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
             change(&mut tx, text, requeued).await?;
         }
     }
-    fail_point::abort_at("before it is written down");
+    fail_point::abort_at("before the outcome is stored");
     tx.commit().await
 }
 
-/// Pauses the number or the account; other texts lose no attempt. One round trip.
-async fn record_pause(
+/// Holds the number or the account; other texts lose no attempt. One round trip.
+async fn record_hold(
     tx: &mut SystemTx<Delivery>,
     text: &Leased,
-    scope: PauseScope,
-    pause: Duration,
+    scope: HoldScope,
+    delay: Duration,
 ) -> Result<()> {
     match scope {
-        PauseScope::Text => {}
-        PauseScope::Number => {
+        HoldScope::Text => {}
+        HoldScope::Number => {
             sqlx::query!(
                 "insert into number_buckets as p (workspace_id, number_id, held_until)
                  values ($1, $2, now() + make_interval(secs => $3))
                      on conflict (workspace_id, number_id) do update set held_until = greatest(p.held_until, excluded.held_until)",
                 text.workspace as _,
                 text.number as _,
-                pause.as_secs_f64(),
+                delay.as_secs_f64(),
             )
             .execute(tx.conn())
             .await?;
         }
-        PauseScope::Account => {
+        HoldScope::Account => {
             sqlx::query!(
                 "update integrations set held_until = greatest(held_until, now() + make_interval(secs => $3))
                   where workspace_id = $1 and id = $2",
                 text.workspace as _,
                 text.integration as _,
-                pause.as_secs_f64(),
+                delay.as_secs_f64(),
             )
             .execute(tx.conn())
             .await?;
@@ -374,7 +374,7 @@ pub async fn mark_orphans_unconfirmed(db: &Db) -> Result<usize> {
     .fetch_all(tx.conn())
     .await?;
     if !orphans.is_empty() {
-        fail_point::abort_at("while setting aside");
+        fail_point::abort_at("while marking orphans unconfirmed");
     }
     let count = orphans.len();
     for orphan in orphans {
@@ -388,8 +388,8 @@ pub async fn mark_orphans_unconfirmed(db: &Db) -> Result<usize> {
     Ok(count)
 }
 
-/// Pauses the integration until an admin repairs it.
-pub async fn pause(db: &Db, text: &Leased, refusal: &Refusal) -> Result<()> {
+/// Marks the integration unhealthy: its queue waits until an admin repairs it.
+pub async fn mark_unhealthy(db: &Db, text: &Leased, refusal: &Refusal) -> Result<()> {
     let mut tx = db.system(Delivery).await?;
     let failed = sqlx::query!(
         "update integrations set status = 'unhealthy', status_reason = $3, updated_at = now()

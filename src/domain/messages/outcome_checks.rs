@@ -1,6 +1,6 @@
 //! Checks of unconfirmed texts: those whose response from the provider was lost.
 //!
-//! A status callback for a text settles it at any time. Until then the provider is asked at growing intervals: by its
+//! A status callback for a text resolves it at any time. Until then the provider is asked at growing intervals: by its
 //! message list, where a text that is missing after ten minutes was never accepted and is sent again; or, if requests
 //! carry a key, by the same request again.
 
@@ -14,17 +14,17 @@ use crate::db::purpose::Delivery;
 use crate::domain::integrations::calls::CallCapacity;
 use crate::error::Result;
 use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
-use crate::providers::{Outcome, PauseScope, RemoteMessage};
+use crate::providers::{HoldScope, Outcome, RemoteMessage};
 
-/// Pauses before each check: the checks are 15 seconds, one, three and ten minutes after the response was lost.
-const PAUSES: [Duration; 4] = [
+/// Delays before each check: the checks are 15 seconds, one, three and ten minutes after the response was lost.
+const CHECK_DELAYS: [Duration; 4] = [
     Duration::from_secs(15),
     Duration::from_secs(45),
     Duration::from_secs(120),
     Duration::from_secs(420),
 ];
 
-const MAX_CHECKS: i16 = PAUSES.len() as i16;
+const MAX_CHECKS: i16 = CHECK_DELAYS.len() as i16;
 
 /// An unconfirmed text that is due for a check.
 pub struct UnconfirmedText {
@@ -80,7 +80,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<UnconfirmedText>> {
                      outgoing_media(m.workspace_id, m.id, m.message_type) as "media!""#,
         i64::from(room.all),
         MAX_CHECKS,
-        PAUSES[0].as_secs_f64(),
+        CHECK_DELAYS[0].as_secs_f64(),
         room.each,
         &room.integrations as _,
         &room.left,
@@ -113,14 +113,14 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<UnconfirmedText>> {
 /// Records a check that found nothing, and schedules the next one. One round trip.
 pub async fn record_check(db: &Db, unconfirmed: &UnconfirmedText) -> Result<()> {
     let next = usize::try_from(unconfirmed.check_number).unwrap_or_default();
-    let pause = PAUSES.get(next).copied().unwrap_or_default();
+    let delay = CHECK_DELAYS.get(next).copied().unwrap_or_default();
     sqlx::query!(
         "update messages set outcome_checks = $3, due_at = now() + make_interval(secs => $4)
           where workspace_id = $1 and id = $2 and status = 'unconfirmed'",
         unconfirmed.text.workspace as _,
         unconfirmed.text.id as _,
         unconfirmed.check_number,
-        pause.as_secs_f64(),
+        delay.as_secs_f64(),
     )
     .execute(db.system_pool(Delivery))
     .await?;
@@ -157,7 +157,7 @@ pub async fn outcome_of(
         }),
         None if unconfirmed.is_last() => Some(Outcome::Retry {
             after: Duration::ZERO,
-            scope: PauseScope::Text,
+            scope: HoldScope::Text,
         }),
         None => None,
     })

@@ -1,6 +1,6 @@
 //! Retries texts that were not delivered.
 
-use super::send::{Draft, Sent, send_again};
+use super::send::{Draft, QueuedMessage, send_again};
 use super::{Direction, Message, Status, find};
 use crate::db::WorkspaceTx;
 use crate::domain::credits;
@@ -12,10 +12,10 @@ use crate::language::t;
 
 /// Queues a new text with the same content, because a status never moves back. The checks of any text apply. A second
 /// retry returns the first one's text.
-pub async fn retry(tx: &mut WorkspaceTx, member: &Member, id: MessageId) -> Result<Sent> {
+pub async fn retry(tx: &mut WorkspaceTx, member: &Member, id: MessageId) -> Result<QueuedMessage> {
     let (message, existing) = lock(tx, id).await?;
     if let Some(existing) = existing {
-        return Ok(Sent {
+        return Ok(QueuedMessage {
             message: find(tx, existing).await?,
             credits_remaining: credits::remaining(tx, member).await?,
         });

@@ -176,9 +176,9 @@ const BATCH: i64 = 50;
 
 /// Queues due texts, or fails them if the contact has opted out, the author has no access any more or the number cannot
 /// send. Returns how many were due. One round trip, and one for each failed text.
-pub async fn release_due(db: &Db) -> Result<usize> {
+pub async fn queue_due(db: &Db) -> Result<usize> {
     let mut tx = db.system(Jobs).await?;
-    let released = sqlx::query!(
+    let changed = sqlx::query!(
         r#"with due as (
                select m.workspace_id, m.id, m.conversation_id,
                       case
@@ -200,7 +200,7 @@ pub async fn release_due(db: &Db) -> Result<usize> {
                 order by m.due_at, m.id
                 limit $1
                   for update of m skip locked
-           ), released as (
+           ), changed as (
                update messages m
                   set status = case when d.refusal is null then 'queued' else 'failed' end,
                       error_code = d.refusal,
@@ -219,17 +219,17 @@ pub async fn release_due(db: &Db) -> Result<usize> {
                update conversations v
                   set last_message_at = now(), last_message_preview = preview_of(r.workspace_id, r.id, r.content), last_message_direction = 'outbound',
                       last_message_status = r.status, last_message_id = r.id, updated_at = now()
-                 from released r
+                 from changed r
                 where v.workspace_id = r.workspace_id and v.id = r.conversation_id
            )
            select workspace_id as "workspace: WorkspaceId", id as "id: MessageId", number_id as "number: NumberId",
                   status = 'failed' as "failed!"
-             from released"#,
+             from changed"#,
         BATCH,
     )
     .fetch_all(tx.conn())
     .await?;
-    for text in &released {
+    for text in &changed {
         if text.failed
             && let Some(returned) = credits::give_back(tx.conn(), text.workspace, text.id).await?
         {
@@ -243,5 +243,5 @@ pub async fn release_due(db: &Db) -> Result<usize> {
         tx.announce(Event::Queued);
     }
     tx.commit().await?;
-    Ok(released.len())
+    Ok(changed.len())
 }

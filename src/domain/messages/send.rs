@@ -75,7 +75,7 @@ pub struct Draft {
 }
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct Sent {
+pub struct QueuedMessage {
     pub message: Message,
     /// The sender's remaining credits; `null` is unlimited.
     pub credits_remaining: Option<i64>,
@@ -88,8 +88,8 @@ pub async fn send(
     member: &Member,
     draft: Draft,
     key: Option<&str>,
-) -> Result<Sent> {
-    write(tx, member, draft, key, None).await
+) -> Result<QueuedMessage> {
+    validate_and_queue(tx, member, draft, key, None).await
 }
 
 /// Sends the content and files of the text `earlier`, which contains its author's signature already.
@@ -98,17 +98,17 @@ pub(super) async fn send_again(
     member: &Member,
     draft: Draft,
     earlier: MessageId,
-) -> Result<Sent> {
-    write(tx, member, draft, None, Some(earlier)).await
+) -> Result<QueuedMessage> {
+    validate_and_queue(tx, member, draft, None, Some(earlier)).await
 }
 
-async fn write(
+async fn validate_and_queue(
     tx: &mut WorkspaceTx,
     member: &Member,
     mut draft: Draft,
     key: Option<&str>,
     earlier: Option<MessageId>,
-) -> Result<Sent> {
+) -> Result<QueuedMessage> {
     draft.content = composed(&draft.content).into_owned();
     check(&draft, key, earlier.is_some())?;
     if let Some(at) = draft.scheduled_at {
@@ -125,7 +125,7 @@ async fn write(
         if request != draft_hash {
             return Err(Error::IdempotencyKeyReused);
         }
-        return previous_send(tx, member, first).await;
+        return previous_result(tx, member, first).await;
     }
     if draft
         .number_id
@@ -195,7 +195,7 @@ async fn write(
             let target = find_target(tx, member, conversation, None, key).await?;
             match target.answered {
                 Some((first, request)) if request == draft_hash => {
-                    previous_send(tx, member, first).await
+                    previous_result(tx, member, first).await
                 }
                 _ => Err(Error::IdempotencyKeyReused),
             }
@@ -203,7 +203,7 @@ async fn write(
     }
 }
 
-fn announce(tx: &mut WorkspaceTx, member: &Member, target: &SendTarget, sent: &Sent) {
+fn announce(tx: &mut WorkspaceTx, member: &Member, target: &SendTarget, sent: &QueuedMessage) {
     let workspace = tx.workspace();
     tx.announce(Event::MessageAdded {
         workspace,
@@ -222,8 +222,12 @@ fn announce(tx: &mut WorkspaceTx, member: &Member, target: &SendTarget, sent: &S
 }
 
 /// The answer to a repeated request: nothing is sent or charged.
-async fn previous_send(tx: &mut WorkspaceTx, member: &Member, first: MessageId) -> Result<Sent> {
-    Ok(Sent {
+async fn previous_result(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    first: MessageId,
+) -> Result<QueuedMessage> {
+    Ok(QueuedMessage {
         message: find(tx, first).await?,
         credits_remaining: credits::remaining(tx, member).await?,
     })
@@ -444,7 +448,7 @@ async fn queue(
     }: Text<'_>,
     key: Option<&str>,
     draft_hash: &[u8],
-) -> Result<Option<Sent>> {
+) -> Result<Option<QueuedMessage>> {
     let id = MessageId::new();
     let status = at.map_or(Status::Queued, |_| Status::Scheduled);
     // A text with files counts as one segment.
@@ -543,7 +547,7 @@ async fn queue(
         client_ref: key.map(str::to_owned),
         retried_as: None,
     };
-    Ok(Some(Sent {
+    Ok(Some(QueuedMessage {
         message,
         credits_remaining: queued.credits_remaining,
     }))

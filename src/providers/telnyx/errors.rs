@@ -230,7 +230,7 @@ fn explain(code: &str) -> Option<(ErrorClass, Message)> {
             Sender,
             t!("This number cannot send pictures. Send the text without them."),
         ),
-        // A per-country setting: must not pause the queue.
+        // A per-country setting: must not stop the queue.
         40309 => (
             Permanent,
             t!(

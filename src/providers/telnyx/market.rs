@@ -162,7 +162,7 @@ impl Api {
         let profiles: Vec<Profile> = self.all("/messaging_profiles", "").await?;
         let mut ours = profiles
             .into_iter()
-            .filter(|one| one.shadow().is_none() && one.delivers_to(&urls.inbound));
+            .filter(|one| one.shadow().is_none() && one.has_webhook(&urls.inbound));
         if let Some(id) = ours.find_map(|one| one.id.into_some()) {
             return Ok(id);
         }
@@ -215,7 +215,7 @@ impl Api {
         let some = |url: &Lenient<Text>| url.some().map(str::to_owned);
         Ok(Some(Route {
             inbound: some(&profile.webhook_url),
-            is_ours: profile.delivers_to(&urls.inbound),
+            is_ours: profile.has_webhook(&urls.inbound),
             overridden_by: profile.shadow(),
             fallback: some(&profile.webhook_failover_url),
             member_of: Some(t!("the messaging profile “{name}”", name = profile.name())),

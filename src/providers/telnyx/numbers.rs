@@ -97,13 +97,13 @@ impl Api {
         if let Some(by) = found.shadow() {
             return Ok(Webhook::Shadowed { by });
         }
-        if found.delivers_to(&urls.inbound) {
+        if found.has_webhook(&urls.inbound) {
             return Ok(Webhook::Unchanged);
         }
         let change = json!({"webhook_url": urls.inbound, "webhook_api_version": VERSION});
         self.patch(&profile, &change).await?;
         let written: Profile = self.get(&profile).await?;
-        if !written.delivers_to(&urls.inbound) {
+        if !written.has_webhook(&urls.inbound) {
             return Err(Error::Refused {
                 code: None,
                 text: t!(
@@ -210,7 +210,7 @@ impl Profile {
         }
     }
 
-    pub fn delivers_to(&self, url: &str) -> bool {
+    pub fn has_webhook(&self, url: &str) -> bool {
         let version = self.webhook_api_version.some().unwrap_or(VERSION);
         self.webhook_url.as_str() == url && version == VERSION
     }

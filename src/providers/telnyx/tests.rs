@@ -128,7 +128,7 @@ fn null_does_not_invalidate_the_list() {
         assert!(
             profiles
                 .iter()
-                .any(|profile| profile.delivers_to("https://a.example")),
+                .any(|profile| profile.has_webhook("https://a.example")),
             "{path}"
         );
     }

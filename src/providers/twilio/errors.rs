@@ -94,7 +94,7 @@ fn explain(code: u32) -> (ErrorClass, Option<Message>) {
             Permanent,
             t!("This is a premium-rate number. Twilio does not text those."),
         ),
-        // A per-country setting: must not pause the queue.
+        // A per-country setting: must not stop the queue.
         21404 => (
             Request,
             t!("A trial account buys one number. Upgrade it in the Twilio Console."),

@@ -190,7 +190,7 @@ impl Api {
                 found.listed()
             }
         };
-        if before.delivers_to(&webhook_url) {
+        if before.has_webhook(&webhook_url) {
             return Ok(Webhook::Unchanged);
         }
         let form = [("SmsUrl", webhook_url.as_str()), ("SmsMethod", "POST")];
@@ -199,7 +199,7 @@ impl Api {
         if let Some(application) = written.application() {
             return Ok(Webhook::Shadowed { by: application.by });
         }
-        if !written.listed().delivers_to(&webhook_url) {
+        if !written.listed().has_webhook(&webhook_url) {
             return Err(Error::Refused {
                 code: None,
                 text: t!(
@@ -240,7 +240,7 @@ impl Api {
 }
 
 impl ListedWebhook {
-    fn delivers_to(&self, url: &str) -> bool {
+    fn has_webhook(&self, url: &str) -> bool {
         self.url.as_deref() == Some(url) && self.is_post
     }
 }

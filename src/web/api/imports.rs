@@ -42,14 +42,14 @@ pub struct Form {
 }
 
 #[derive(Default)]
-pub struct Sent {
+pub struct ImportUpload {
     pub name: String,
     pub file: Option<Bytes>,
     pub preview: bool,
     pub start: Start,
 }
 
-impl Sent {
+impl ImportUpload {
     pub async fn read(form: Result<Multipart, MultipartRejection>) -> Result<Self, Problem> {
         let mut form = form.map_err(|_| csv_file::missing())?;
         let mut sent = Self::default();
@@ -116,7 +116,7 @@ pub async fn create(
     admin: Admin,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<(StatusCode, Json<Import>), Problem> {
-    let sent = Sent::read(form).await?;
+    let sent = ImportUpload::read(form).await?;
     let file = sent.file.ok_or_else(csv_file::missing)?;
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let mut import = import::upload(

@@ -129,7 +129,7 @@ pub async fn open(
 }
 
 /// `GET /media/out/{token}/{name}`: for the provider, which uses the last segment as the file name.
-pub async fn hand_over(
+pub async fn serve_to_provider(
     State(app): State<App>,
     Path((token, _)): Path<(String, String)>,
     method: Method,

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::domain::members::Member;
 use crate::domain::messages::schedule::{self, MessageChange, ScheduledText};
-use crate::domain::messages::send::{self, Draft, Sent};
+use crate::domain::messages::send::{self, Draft, QueuedMessage};
 use crate::domain::messages::{self, Direction, Filter, Message, Status};
 use crate::domain::messages::{cancel, retry};
 use crate::error::{Error, Result};
@@ -26,13 +26,13 @@ use crate::web::problem::Problem;
 #[utoipa::path(post, path = "/messages", tag = "Messages",
     params(("workspace_id" = WorkspaceId, Path), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, unique per caller.")),
     request_body = Draft,
-    responses((status = 202, body = Sent), (status = 402, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 202, body = QueuedMessage), (status = 402, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn create(
     State(app): State<App>,
     member: Member,
     headers: HeaderMap,
     Json(draft): Json<Draft>,
-) -> Result<(StatusCode, Json<Sent>), Problem> {
+) -> Result<(StatusCode, Json<QueuedMessage>), Problem> {
     let key = idempotency_key(&headers)?;
     let mut tx = app.db.workspace(member.tenant()).await?;
     let sent = send::send(&mut tx, &member, draft, key).await?;
@@ -119,12 +119,12 @@ pub async fn cancel(
 /// text. Any other status: 409 `too_late`.
 #[utoipa::path(post, path = "/messages/{message_id}/retry", tag = "Messages",
     params(("workspace_id" = WorkspaceId, Path), ("message_id" = MessageId, Path)),
-    responses((status = 202, body = Sent), (status = 402, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    responses((status = 202, body = QueuedMessage), (status = 402, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub async fn retry(
     State(app): State<App>,
     member: Member,
     Path((_, id)): Path<(WorkspaceId, MessageId)>,
-) -> Result<(StatusCode, Json<Sent>), Problem> {
+) -> Result<(StatusCode, Json<QueuedMessage>), Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
     let sent = retry::retry(&mut tx, &member, id).await?;
     tx.commit().await?;

@@ -52,7 +52,7 @@ pub async fn release(
     Path((_, id)): Path<(WorkspaceId, QuarantineId)>,
 ) -> Result<Json<QuarantinedCall>, Problem> {
     Ok(Json(
-        quarantine::release(&app_state.release(), &admin, id).await?,
+        quarantine::release(&app_state.quarantine_context(), &admin, id).await?,
     ))
 }
 
@@ -86,7 +86,7 @@ pub async fn release_all(
     Json(which): Json<QuarantineSelection>,
 ) -> Result<Json<Settled>, Problem> {
     Ok(Json(
-        quarantine::release_all(&app_state.release(), &admin, which.number_id).await?,
+        quarantine::release_all(&app_state.quarantine_context(), &admin, which.number_id).await?,
     ))
 }
 

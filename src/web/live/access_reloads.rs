@@ -100,7 +100,7 @@ impl AccessReloads {
         if workspaces.is_empty() {
             return;
         }
-        self.rooms.pause(&workspaces);
+        self.rooms.suspend(&workspaces);
         let (db, rooms, presence) = (
             self.db.clone(),
             Arc::clone(&self.rooms),

@@ -11,7 +11,7 @@ use super::{Hub, wire};
 use crate::db::Db;
 use crate::domain::conversations;
 use crate::domain::members::{self, WorkspaceRef};
-use crate::domain::messages::send::{self, Draft, Sent};
+use crate::domain::messages::send::{self, Draft, QueuedMessage};
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MediaId, WorkspaceId};
@@ -80,7 +80,7 @@ enum Answer<'a> {
     MessageSent {
         client_ref: &'a str,
         #[serde(flatten)]
-        sent: &'a Sent,
+        sent: &'a QueuedMessage,
     },
     MessageError {
         client_ref: &'a str,
@@ -261,7 +261,7 @@ async fn send(
     workspace: WorkspaceId,
     draft: Draft,
     client_ref: &str,
-) -> Result<Sent> {
+) -> Result<QueuedMessage> {
     let member = members::admit(db, connection.session, WorkspaceRef::Id(workspace)).await?;
     let mut tx = db.workspace(member.tenant()).await?;
     let sent = send::send(&mut tx, &member, draft, Some(client_ref)).await?;
@@ -269,7 +269,7 @@ async fn send(
     Ok(sent)
 }
 
-fn sent_or_not(client_ref: &str, sent: Result<Sent>) -> Bytes {
+fn sent_or_not(client_ref: &str, sent: Result<QueuedMessage>) -> Bytes {
     match sent {
         Ok(sent) => encode(&Answer::MessageSent {
             client_ref,

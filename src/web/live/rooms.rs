@@ -154,17 +154,17 @@ impl Rooms {
     }
 
     /// Stops deliveries in these workspaces until their access is reloaded.
-    pub fn pause(&self, workspaces: &[WorkspaceId]) {
+    pub fn suspend(&self, workspaces: &[WorkspaceId]) {
         for subscription in self.subscriptions_in(workspaces) {
-            subscription.set_paused(true);
+            subscription.set_suspended(true);
         }
     }
 
-    /// Ends a pause. Returns the connections, which have missed frames.
+    /// Starts deliveries again. Returns the connections, which have missed frames.
     pub fn resume(&self, workspaces: &[WorkspaceId]) -> Vec<Arc<Connection>> {
         let subscriptions = self.subscriptions_in(workspaces);
         for subscription in &subscriptions {
-            subscription.set_paused(false);
+            subscription.set_suspended(false);
         }
         connections_of(&subscriptions)
     }

@@ -12,7 +12,7 @@ pub struct Subscription {
     pub(super) workspace: WorkspaceId,
     access: RwLock<Access>,
     /// Its access is being reloaded; until then it receives nothing.
-    is_paused: AtomicBool,
+    is_suspended: AtomicBool,
 }
 
 /// What the user may see. `version` orders the queries that loaded it.
@@ -30,7 +30,7 @@ impl Subscription {
             connection: Arc::clone(connection),
             workspace,
             access: RwLock::default(),
-            is_paused: AtomicBool::new(false),
+            is_suspended: AtomicBool::new(false),
         }
     }
 
@@ -40,25 +40,25 @@ impl Subscription {
     }
 
     pub fn sees(&self, number: NumberId) -> bool {
-        !self.is_paused.load(Ordering::Acquire) && self.may_see(number)
+        !self.is_suspended.load(Ordering::Acquire) && self.may_see(number)
     }
 
-    /// As last loaded, also while paused.
+    /// As last loaded, also while suspended.
     pub fn may_see(&self, number: NumberId) -> bool {
         let access = self.access.read().expect(NOT_POISONED);
         access.visible.includes(number)
     }
 
     pub fn sees_any(&self, numbers: &[NumberId]) -> bool {
-        if self.is_paused.load(Ordering::Acquire) {
+        if self.is_suspended.load(Ordering::Acquire) {
             return false;
         }
         let visible = &self.access.read().expect(NOT_POISONED).visible;
         *visible == Visible::All || numbers.iter().any(|number| visible.includes(*number))
     }
 
-    pub(super) fn set_paused(&self, is_paused: bool) {
-        self.is_paused.store(is_paused, Ordering::Release);
+    pub(super) fn set_suspended(&self, is_suspended: bool) {
+        self.is_suspended.store(is_suspended, Ordering::Release);
     }
 
     /// Applies the result of a query unless a later query was applied already. Returns whether the user is a member.

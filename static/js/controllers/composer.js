@@ -7,7 +7,7 @@ import { composed } from "segments"
 import * as store from "unsent"
 import { t } from "i18n"
 
-// Writes and sends texts. A text appears at once and settles or fails in place; unsent texts are kept.
+// Writes and sends texts. A text appears at once and is replaced or fails in place; unsent texts are kept.
 export default class extends Controller {
   static targets = ["form", "text", "grow", "list", "pending", "unsent", "files", "other", "otherText"]
   static values = { conversation: String, draftUrl: String, draftAt: String }
@@ -132,7 +132,7 @@ export default class extends Controller {
     const response = await fetch(this.draftUrlValue, { headers: { Accept: "application/json" } }).catch(() => undefined)
     if (!response?.ok) return
     const { content, media, updated_at } = await response.json()
-    this.#settle({ text: content, media: media.map((file) => ({ ...file, name: "File" })), base: updated_at ?? "" })
+    this.#reconcile({ text: content, media: media.map((file) => ({ ...file, name: "File" })), base: updated_at ?? "" })
   }
 
   swap() {
@@ -161,12 +161,12 @@ export default class extends Controller {
 
   #restore() {
     const shown = { text: composed(this.textTarget.value), media: this.#files, base: this.draftAtValue }
-    this.#settle(shown, shown)
+    this.#reconcile(shown, shown)
     this.formTarget.dataset.ready = ""
   }
 
-  #settle(server, shown) {
-    const [kept, other] = drafts.settle(this.conversationValue, this.draftUrlValue, server)
+  #reconcile(server, shown) {
+    const [kept, other] = drafts.reconcile(this.conversationValue, this.draftUrlValue, server)
     // Keeps the caret if the text is the same.
     if (kept.text !== this.textTarget.value || (shown && kept !== shown)) this.#fill(kept)
     else this.#changed()

@@ -10,7 +10,7 @@ export default class extends Controller {
   #arranging = false
   #news = 0
   #reading
-  #held
+  #savedPosition
   #shown
   #beyond = new Set()
 
@@ -49,7 +49,7 @@ export default class extends Controller {
   }
 
   // Images that load later move the message; it is scrolled back until the user scrolls.
-  settle() {
+  keepInView() {
     this.#shown?.()
   }
 
@@ -79,16 +79,16 @@ export default class extends Controller {
   }
 
   // Keeps the reading position while newer messages are loaded below.
-  hold({ target }) {
+  savePosition({ target }) {
     if (!target.matches(".newer")) return
     const last = this.messageTargets.filter((message) => message.compareDocumentPosition(target) & Node.DOCUMENT_POSITION_FOLLOWING).at(-1)
-    this.#held = last && { last, top: last.getBoundingClientRect().top }
+    this.#savedPosition = last && { last, top: last.getBoundingClientRect().top }
   }
 
-  release() {
-    if (!this.#held) return
-    const { last, top } = this.#held
-    this.#held = undefined
+  restorePosition() {
+    if (!this.#savedPosition) return
+    const { last, top } = this.#savedPosition
+    this.#savedPosition = undefined
     requestAnimationFrame(() => (this.scrollerTarget.scrollTop += last.getBoundingClientRect().top - top))
   }
 

@@ -51,7 +51,7 @@ async fn thread_of_5000_messages_stays_light_and_keeps_the_reading_position() {
             &format!("{oldest} !== window.reading"),
         )
         .await;
-        let after = jo.evaluates(SETTLED).await;
+        let after = jo.evaluates(TOP_AFTER_LAYOUT).await;
         let moved = (before.as_f64().unwrap() - after.as_f64().unwrap()).abs();
         assert!(moved <= 1.0, "page {page}: it moved by {moved}");
     }
@@ -76,7 +76,7 @@ async fn thread_of_5000_messages_stays_light_and_keeps_the_reading_position() {
     )
     .await;
     jo.sees("1 new message").await;
-    let after = jo.evaluates(SETTLED).await;
+    let after = jo.evaluates(TOP_AFTER_LAYOUT).await;
     let moved = (before.as_f64().unwrap() - after.as_f64().unwrap()).abs();
     assert!(
         moved <= 1.0,
@@ -152,7 +152,7 @@ async fn list_of_10000_conversations_keeps_its_order_and_the_reading_position() 
         "document.querySelector('.rows > .row').textContent.includes('It is me again')",
     )
     .await;
-    let after = jo.evaluates(SETTLED).await;
+    let after = jo.evaluates(TOP_AFTER_LAYOUT).await;
     let moved = (before.as_f64().unwrap() - after.as_f64().unwrap()).abs();
     assert!(
         moved <= 1.0,
@@ -169,7 +169,7 @@ async fn list_of_10000_conversations_keeps_its_order_and_the_reading_position() 
 }
 
 /// The top of the observed element after two frames.
-const SETTLED: &str = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(window.reading.getBoundingClientRect().top))))";
+const TOP_AFTER_LAYOUT: &str = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(window.reading.getBoundingClientRect().top))))";
 
 /// `count(selector)` counts added, removed and changed nodes below `selector`.
 const COUNTING: &str = "const count = (selector) => { window.touched = 0; new MutationObserver((all) => \

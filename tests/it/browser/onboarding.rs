@@ -75,7 +75,7 @@ async fn onboarding_works_from_first_start_to_delivery() {
         .await;
     assert_eq!(
         count, 1,
-        "the bubble that was shown at once settled in place"
+        "the bubble that was shown at once changed in place"
     );
     assert_eq!(
         jo.evaluates("document.body.loadedOnce").await,

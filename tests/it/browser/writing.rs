@@ -427,7 +427,7 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
     jo.clicks("Change or call off").await;
     jo.clicks("Send now").await;
     jo.sees_in(".toast", "It is on its way").await;
-    messagehub::domain::messages::schedule::release_due(&hub.server.app.db)
+    messagehub::domain::messages::schedule::queue_due(&hub.server.app.db)
         .await
         .unwrap();
     while hub.run_sender().await > 0 {}

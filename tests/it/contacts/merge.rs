@@ -205,7 +205,7 @@ async fn merge_moves_scheduled_texts_and_consents() {
         "update messages set due_at = now(), scheduled_at = now() where status = 'scheduled'",
     )
     .await;
-    messagehub::domain::messages::schedule::release_due(&hub.server.app.db)
+    messagehub::domain::messages::schedule::queue_due(&hub.server.app.db)
         .await
         .unwrap();
     while hub.run_sender().await > 0 {}

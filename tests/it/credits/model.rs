@@ -28,7 +28,7 @@ enum Operation {
     Removes(usize),
     Rejoins(usize),
     RunsSender(Vec<ProviderAnswer>),
-    EndsPauses,
+    EndsRetryDelays,
     Reports(usize, &'static str),
 }
 
@@ -64,7 +64,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => agent().prop_map(Operation::Removes),
         2 => agent().prop_map(Operation::Rejoins),
         3 => prop::collection::vec(provider_answer, 0..3).prop_map(Operation::RunsSender),
-        1 => Just(Operation::EndsPauses),
+        1 => Just(Operation::EndsRetryDelays),
         3 => (0..20_usize, report).prop_map(|(text, report)| Operation::Reports(text, report)),
     ]
 }
@@ -202,7 +202,7 @@ impl<'a> Scenario<'a> {
                 }
                 hub.run_sender().await;
             }
-            Operation::EndsPauses => {
+            Operation::EndsRetryDelays => {
                 hub.execute_sql("update messages set due_at = now() where status = 'queued'")
                     .await;
             }

@@ -73,7 +73,7 @@ async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
     );
     hub.execute_sql("update messages set due_at = now() where status = 'scheduled'")
         .await;
-    messagehub::domain::messages::schedule::release_due(&hub.server.app.db)
+    messagehub::domain::messages::schedule::queue_due(&hub.server.app.db)
         .await
         .unwrap();
     let refused = harbor.message(&scheduled["id"]).await;

@@ -52,7 +52,7 @@ async fn undelivered_telnyx_texts_are_stored_in_order() {
     text("of a whole other kind")
         .of_type("message.read")
         .record_undelivered_ago(AGO(3));
-    text("Long settled").record_undelivered_ago(AGO(60 * 24));
+    text("Long over").record_undelivered_ago(AGO(60 * 24));
     receive_text(&harbor, "Last").await;
     assert_eq!(compared_until(&harbor).await, Value::Null);
 

@@ -20,7 +20,7 @@ fn text(body: &str) -> Outgoing {
     }
 }
 
-async fn end_pauses(hub: &Hub) {
+async fn end_retry_delays(hub: &Hub) {
     hub.execute_sql("update messages set due_at = now() where status = 'queued'")
         .await;
     hub.execute_sql("update integrations set held_until = now()")
@@ -195,7 +195,7 @@ async fn repeat_during_the_first_request_is_inconclusive() {
         SendOutcome::Unknown,
         "409: in progress"
     );
-    let settled = async {
+    let resolved = async {
         loop {
             match client.send(&text).await {
                 SendOutcome::Unknown => tokio::task::yield_now().await,
@@ -203,12 +203,12 @@ async fn repeat_during_the_first_request_is_inconclusive() {
             }
         }
     };
-    let settled = tokio::time::timeout(Duration::from_secs(10), settled)
+    let resolved = tokio::time::timeout(Duration::from_secs(10), resolved)
         .await
         .unwrap();
     assert!(
-        matches!(settled, SendOutcome::Accepted { .. }),
-        "{settled:?}"
+        matches!(resolved, SendOutcome::Accepted { .. }),
+        "{resolved:?}"
     );
     assert_eq!(telnyx.sent("We have 3:30 free").len(), 1);
 
@@ -220,8 +220,8 @@ async fn repeat_during_the_first_request_is_inconclusive() {
         panic!("not refused");
     };
     assert_eq!(refusal.class, ErrorClass::Request);
-    let result = repeated(1, SendOutcome::Refused(refusal), 0.0);
-    assert_eq!(result, Repeated::Undetermined);
+    let result = repeat_result(1, SendOutcome::Refused(refusal), 0.0);
+    assert_eq!(result, RepeatResult::Undetermined);
 }
 
 async fn send_unconfirmed(harbor: &Workspace<'_>, text: &str, failure: Failure) -> Value {
@@ -233,7 +233,7 @@ async fn send_unconfirmed(harbor: &Workspace<'_>, text: &str, failure: Failure) 
     message
 }
 
-/// Makes the next repeat due; returns how many texts were settled.
+/// Makes the next repeat due; returns how many texts were resolved.
 async fn resolve_due(hub: &Hub) -> usize {
     hub.execute_sql("update messages set due_at = now() where status = 'unconfirmed'")
         .await;
@@ -270,7 +270,7 @@ async fn lost_response_is_repeated_and_text_is_sent_once() {
             (Some("sent"), Some(sent[0].id.as_str())),
             "{text}"
         );
-        end_pauses(&hub).await;
+        end_retry_delays(&hub).await;
         assert_eq!(
             hub.run_sender().await + resolve_due(&hub).await,
             0,
@@ -337,7 +337,7 @@ async fn rejected_authentication_is_not_an_answer() {
 }
 
 #[tokio::test]
-async fn permanent_refusal_of_a_repeat_settles_the_text() {
+async fn permanent_refusal_of_a_repeat_resolves_the_text() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
     receive_text(&harbor, "Hi").await;
@@ -352,7 +352,7 @@ async fn permanent_refusal_of_a_repeat_settles_the_text() {
 }
 
 #[tokio::test]
-async fn expired_or_reused_key_is_not_repeated_and_a_report_settles_it() {
+async fn expired_or_reused_key_is_not_repeated_and_a_report_resolves_it() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
     receive_text(&harbor, "Hi").await;
@@ -377,16 +377,19 @@ async fn expired_or_reused_key_is_not_repeated_and_a_report_settles_it() {
     for message in [&old, &other] {
         assert_eq!(status(&harbor, message).await, "unconfirmed");
     }
-    end_pauses(&hub).await;
+    end_retry_delays(&hub).await;
     assert_eq!(hub.run_sender().await, 0);
 
     for (message, text) in [(&old, "Old"), (&other, "Other")] {
         let sent = hub.telnyx.sent(text);
         assert_eq!(sent.len(), 1);
         hub.telnyx.reports(&sent[0].id, "delivered").await;
-        let settled = harbor.message(&message["id"]).await;
+        let resolved = harbor.message(&message["id"]).await;
         assert_eq!(
-            (settled["status"].as_str(), settled["provider_sid"].as_str()),
+            (
+                resolved["status"].as_str(),
+                resolved["provider_sid"].as_str()
+            ),
             (Some("delivered"), Some(sent[0].id.as_str()))
         );
     }
@@ -404,8 +407,8 @@ async fn unsent_text_is_retried_under_another_key() {
     });
     assert_eq!(hub.run_sender().await, 1);
     assert_eq!(status(&harbor, &message).await, "queued");
-    assert_eq!(hub.run_sender().await, 0, "not before the pause ends");
-    end_pauses(&hub).await;
+    assert_eq!(hub.run_sender().await, 0, "not before the delay ends");
+    end_retry_delays(&hub).await;
     assert_eq!(hub.run_sender().await, 1);
     let sent = hub.telnyx.sent("Hello");
     assert_eq!(sent.len(), 1);
@@ -433,7 +436,7 @@ async fn refusal_fails_at_once_with_reason() {
             "{failed}"
         );
     }
-    end_pauses(&hub).await;
+    end_retry_delays(&hub).await;
     assert_eq!(hub.run_sender().await, 0);
     assert!(hub.telnyx.messages().is_empty());
 }
@@ -460,7 +463,7 @@ async fn rejected_credentials_pause_the_queue_until_replaced() {
             .unwrap()
             .contains("revoked")
     );
-    end_pauses(&hub).await;
+    end_retry_delays(&hub).await;
     assert_eq!(hub.run_sender().await, 0, "the queue waits");
 
     customer.is_refused(None);
@@ -471,7 +474,7 @@ async fn rejected_credentials_pause_the_queue_until_replaced() {
         .await
         .expect_status(200);
     assert_eq!(tested["status"], "healthy");
-    end_pauses(&hub).await;
+    end_retry_delays(&hub).await;
     assert_eq!(hub.run_sender().await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
     assert_eq!(hub.telnyx.sent("Hello").len(), 1);

@@ -31,7 +31,7 @@ impl WebhookServer {
         server
     }
 
-    /// Reads the last request as the web layer hands it over.
+    /// Reads the last request as the web layer passes it on.
     fn last<T>(&self, read: impl FnOnce(&SignedRequest<'_>) -> T) -> T {
         let calls = self.calls.lock().unwrap();
         let (uri, headers, body) = calls.last().expect("a request");

@@ -26,7 +26,7 @@ pub(super) async fn move_all(
     for conversation in &moved {
         let from = conversation.id;
         match conversation.joined_to {
-            None => hand_over(tx, workspace, from, survivor).await?,
+            None => move_to_survivor(tx, workspace, from, survivor).await?,
             Some(into) => {
                 let join = Join {
                     workspace,
@@ -83,7 +83,7 @@ async fn to_move(
 }
 
 /// Its messages follow by `on update cascade`.
-async fn hand_over(
+async fn move_to_survivor(
     tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
     conversation: ConversationId,

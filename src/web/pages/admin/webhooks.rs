@@ -157,7 +157,7 @@ pub async fn release(
     State(app_state): State<AppState>,
     Path(QuarantinePath { quarantine_id }): Path<QuarantinePath>,
 ) -> Result<Response, Problem> {
-    quarantine::release(&app_state.release(), &admin, quarantine_id).await?;
+    quarantine::release(&app_state.quarantine_context(), &admin, quarantine_id).await?;
     Ok(back(&admin, Notice::Released))
 }
 
@@ -176,7 +176,7 @@ pub async fn release_all(
     admin: Admin,
     State(app_state): State<AppState>,
 ) -> Result<Response, Problem> {
-    quarantine::release_all(&app_state.release(), &admin, None).await?;
+    quarantine::release_all(&app_state.quarantine_context(), &admin, None).await?;
     Ok(back(&admin, Notice::Released))
 }
 

@@ -18,7 +18,7 @@ use crate::ids::ImportId;
 use crate::language::{Message, t, t_context};
 use crate::listing::Span;
 use crate::sheet::decode;
-use crate::web::api::imports::{Sent, refused_rows};
+use crate::web::api::imports::{ImportUpload, refused_rows};
 use crate::web::language::filters;
 use crate::web::pages::countries;
 use crate::web::pages::table::format_number;
@@ -167,10 +167,10 @@ pub async fn upload(
     State(app): State<App>,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, Problem> {
-    let sent = Sent::read(form).await;
+    let sent = ImportUpload::read(form).await;
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let kept = match sent {
-        Ok(Sent {
+        Ok(ImportUpload {
             name, file, start, ..
         }) => {
             let file = file.unwrap_or_default();

@@ -13,7 +13,7 @@ pub(super) const CONCURRENCY: usize = 6;
 
 /// Where a number's texts go after its webhook was set.
 #[derive(Clone)]
-pub(super) struct Delivery {
+pub(super) struct WebhookSetup {
     pub state: WebhookState,
     /// What overrides it, or why it could not be set.
     pub detail: Option<Message>,
@@ -25,29 +25,29 @@ pub(super) struct Delivery {
 
 /// Sets the webhooks of many numbers, a few at a time. Of numbers that share a webhook, only the first is set. Yields
 /// groups of results with their indices in `numbers`.
-pub(super) fn deliver_all_to_us<'a>(
+pub(super) fn set_up_webhooks<'a>(
     app: &'a App,
     provider: &'a dyn Provider,
     urls: &'a WebhookUrls,
     numbers: &'a [RemoteNumber],
-) -> impl Stream<Item = Vec<(usize, Option<Delivery>)>> + 'a {
+) -> impl Stream<Item = Vec<(usize, Option<WebhookSetup>)>> + 'a {
     let calls = groups(numbers).into_iter().map(move |group| async move {
-        let mut first: Option<Delivery> = None;
-        let mut delivered = Vec::with_capacity(group.len());
+        let mut first: Option<WebhookSetup> = None;
+        let mut results = Vec::with_capacity(group.len());
         for index in group {
-            let delivery = match &first {
-                Some(first) if numbers[index].capabilities.sms => Some(Delivery {
+            let setup = match &first {
+                Some(first) if numbers[index].capabilities.sms => Some(WebhookSetup {
                     previous: None,
                     written: false,
                     ..first.clone()
                 }),
                 Some(_) => None,
-                None => deliver_to_us(app, provider, urls, &numbers[index]).await,
+                None => set_up_webhook(app, provider, urls, &numbers[index]).await,
             };
-            first = first.or_else(|| delivery.clone());
-            delivered.push((index, delivery));
+            first = first.or_else(|| setup.clone());
+            results.push((index, setup));
         }
-        delivered
+        results
     });
     stream::iter(calls).buffer_unordered(CONCURRENCY)
 }
@@ -70,12 +70,12 @@ pub(super) fn groups(numbers: &[RemoteNumber]) -> Vec<Vec<usize>> {
 }
 
 /// `None` for a number that cannot text.
-pub(super) async fn deliver_to_us(
+pub(super) async fn set_up_webhook(
     app: &App,
     provider: &dyn Provider,
     urls: &WebhookUrls,
     number: &RemoteNumber,
-) -> Option<Delivery> {
+) -> Option<WebhookSetup> {
     if !number.capabilities.sms {
         return None;
     }
@@ -89,7 +89,7 @@ pub(super) async fn deliver_to_us(
         Ok(Webhook::Shadowed { by }) => (WebhookState::Shadowed, Some(by), None, false),
         Err(error) => (WebhookState::Failed, Some(error.message()), None, false),
     };
-    Some(Delivery {
+    Some(WebhookSetup {
         state,
         detail,
         previous,
