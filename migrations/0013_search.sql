@@ -7,7 +7,7 @@
 -- Messages are indexed by a worker, in batches and in the order of their transactions (`index_new_messages`): storing a text does not
 -- wait for it. `find_messages` reads those that are not indexed yet, too.
 --
--- Each token is prefixed with its scope (`scope_of`, `part_scope`): a search reads only index entries of what its user may see, so
+-- Each token is prefixed with its scope (`search_scope`, `search_part_scope`): a search reads only index entries of what its user may see, so
 -- neither its results nor its duration depend on anything else.
 
 create table message_tokens (

@@ -89,7 +89,7 @@ select p.workspace, archive.id(m.at, 'text' || m.nth), t.id, t.contact_id, t.num
   join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id;
 
 insert into message_tokens (workspace_id, id, number_id, nth, words)
-select m.workspace_id, m.id, m.number_id, m.nth, scoped_tokens_of(part_scope(m.number_id, m.nth / 2048), m.content)
+select m.workspace_id, m.id, m.number_id, m.nth, scoped_tokens_of(search_part_scope(m.number_id, m.nth / 2048), m.content)
   from (select m.*, (row_number() over (partition by m.number_id order by m.id))::integer - 1 as nth
           from archive.plan p join messages m on m.workspace_id = p.workspace) m
  where m.content <> '' and not exists (select from message_tokens w where w.workspace_id = m.workspace_id and w.id = m.id);

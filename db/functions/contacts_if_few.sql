@@ -32,10 +32,10 @@ begin
         end if;
     end if;
     -- One index scan for each scope: a tsquery with many alternatives is slow. Short prefixes are in half of all names.
-    if exists (select from unnest(terms) as term where is_narrow(term)) then
+    if exists (select from unnest(terms) as term where is_selective(term)) then
         found := array(
             select distinct h.id
-              from unnest(my_scopes()) as s (scope)
+              from unnest(my_search_scopes()) as s (scope)
              cross join lateral (select w.id
                                    from (select n.workspace_id, n.id from contact_tokens n
                                           where n.words @@ scoped_query(array[s.scope], terms) offset 0) w

@@ -8,10 +8,10 @@ create or replace function find_contacts(q text, q_numbers text[], before uuid, 
 as $$
 declare
     workspace constant uuid := my_workspace();
-    scopes constant text[] := my_scopes();
+    scopes constant text[] := my_search_scopes();
     terms constant text[] := people_terms(q, q_numbers);
     asked tsquery;
-    narrow tsquery;
+    selective tsquery;
     edge uuid := coalesce(before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
     step integer;
     found integer := 0;
@@ -21,7 +21,7 @@ begin
         return;
     end if;
     asked := scoped_query(scopes, terms);
-    narrow := scoped_query(scopes, narrowest(terms));
+    selective := scoped_query(scopes, selective_terms(terms));
     foreach step in array array[200, 2800] loop
         return query
             select w.id from (select n.id, n.words from contact_tokens n
@@ -46,7 +46,7 @@ begin
         -- `offset 0` keeps the planner from choosing another index.
         select h.id
           from (select n.workspace_id, n.id from contact_tokens n
-                 where n.words @@ narrow and (narrow = asked or n.words @@ asked) offset 0) h
+                 where n.words @@ selective and (selective = asked or n.words @@ asked) offset 0) h
          where h.workspace_id = workspace and h.id < edge
          order by h.id desc limit many - found;
 end $$;

@@ -10,10 +10,10 @@ declare
     numbers constant uuid[] := my_numbers();
     is_admin constant boolean := i_am_admin();
     statuses constant text[] := array['open', 'pending', 'snoozed', 'done'];
-    scopes constant text[] := my_scopes();
+    scopes constant text[] := my_search_scopes();
     terms constant text[] := people_terms(q, q_numbers);
     asked tsquery;
-    narrow tsquery;
+    selective tsquery;
     edge_at timestamptz := coalesce(before_at, 'infinity');
     edge_id uuid := coalesce(before_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
     newest uuid[];
@@ -25,7 +25,7 @@ begin
         return;
     end if;
     asked := scoped_query(scopes, terms);
-    narrow := scoped_query(scopes, narrowest(terms));
+    selective := scoped_query(scopes, selective_terms(terms));
     foreach step in array array[100, 900] loop
         -- One short scan for each status, and for agents for each number.
         if is_admin then
@@ -67,7 +67,7 @@ begin
     return query
         select v.id
           from (select n.workspace_id, n.id from contact_tokens n
-                 where n.words @@ narrow and (narrow = asked or n.words @@ asked) offset 0) h
+                 where n.words @@ selective and (selective = asked or n.words @@ asked) offset 0) h
           join conversations v on v.workspace_id = workspace and v.contact_id = h.id and v.number_id = any (numbers)
          where h.workspace_id = workspace
            and (v.last_message_at, v.id) < (edge_at, edge_id)

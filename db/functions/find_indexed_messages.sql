@@ -1,5 +1,5 @@
 -- A page of the indexed messages that match a search, newest first. The newest 500 are read first: common words are soon found there. Then
--- the index is asked for one part of each number's messages after the other (see `part_scope`), those that reach the newest
+-- the index is asked for one part of each number's messages after the other (see `search_part_scope`), those that reach the newest
 -- messages first, until a page is complete above all that is left. So a page costs about as many rows as the parts that it comes
 -- from hold, and rare words cost one index look-up for each part. The number is checked before the words, so that the content of
 -- messages that the caller may not see does not change the cost.
@@ -29,7 +29,7 @@ begin
         return;
     end if;
     scopes := array(
-        select distinct part_scope(w.number_id, w.part)
+        select distinct search_part_scope(w.number_id, w.part)
           from (select n.number_id, n.part from message_tokens n
                  where n.workspace_id = workspace and n.id < edge
                  order by n.id desc limit newest) w
@@ -53,7 +53,7 @@ begin
     if edge is null then
         return;
     end if;
-    select array_agg(part_scope(n.number, p.part) order by r.id desc), array_agg(r.id order by r.id desc)
+    select array_agg(search_part_scope(n.number, p.part) order by r.id desc), array_agg(r.id order by r.id desc)
       into scopes, reaches
       from unnest(numbers) as n (number)
      cross join lateral (select w.part from message_tokens w

@@ -5,9 +5,9 @@ create or replace function index_contact(workspace uuid, contact uuid) returns v
 as $$ begin
     insert into contact_tokens as w (workspace_id, id, words)
     select c.workspace_id, c.id,
-           scoped_tokens(array(select scope_of(c.workspace_id)
-                        union select scope_of(v.number_id) from conversations v where v.workspace_id = c.workspace_id and v.contact_id = c.id
-                        union select scope_of(c.created_by)
+           scoped_tokens(array(select search_scope(c.workspace_id)
+                        union select search_scope(v.number_id) from conversations v where v.workspace_id = c.workspace_id and v.contact_id = c.id
+                        union select search_scope(c.created_by)
                                where c.created_by is not null
                                  and not exists (select from conversations v where v.workspace_id = c.workspace_id and v.contact_id = c.id)),
                   person_tokens(coalesce(c.name, '')) || email_tokens(coalesce(c.email, '')) || address_tokens(c.phone_number)

@@ -35,7 +35,7 @@ begin
     ), indexed as (
         insert into message_tokens (workspace_id, id, number_id, nth, words)
         select t.workspace_id, t.id, t.number_id, t.nth, t.words
-          from (select b.workspace_id, b.id, b.number_id, b.nth, scoped_tokens_of(part_scope(b.number_id, b.nth / 2048), b.content) as words
+          from (select b.workspace_id, b.id, b.number_id, b.nth, scoped_tokens_of(search_part_scope(b.number_id, b.nth / 2048), b.content) as words
                   from (select b.workspace_id, b.id, b.number_id, b.content,
                                n.last + (row_number() over (partition by b.workspace_id, b.number_id order by b.id))::integer as nth
                           from batch b

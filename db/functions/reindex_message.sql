@@ -8,7 +8,7 @@ declare
 begin
     insert into message_tokens (workspace_id, id, number_id, nth, words)
     values (new.workspace_id, new.id, new.number_id, position,
-            scoped_tokens_of(part_scope(new.number_id, position / 2048), new.content))
+            scoped_tokens_of(search_part_scope(new.number_id, position / 2048), new.content))
         on conflict (workspace_id, id) do update set number_id = excluded.number_id, nth = excluded.nth, words = excluded.words;
     return null;
 end $$;

@@ -270,16 +270,16 @@ pub async fn ledger(
 
 /// Returns the credit of a text that was not sent; a sent text keeps it. A second call returns nothing. The caller
 /// announces the event.
-pub(in crate::domain) async fn give_back(
+pub(in crate::domain) async fn return_credit(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
     message: MessageId,
 ) -> Result<Option<Event>> {
-    Ok(give_back_all(conn, workspace, &[message]).await?.pop())
+    Ok(return_credits(conn, workspace, &[message]).await?.pop())
 }
 
 /// The same for several texts, in one statement.
-pub(in crate::domain) async fn give_back_all(
+pub(in crate::domain) async fn return_credits(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
     messages: &[MessageId],

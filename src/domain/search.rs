@@ -18,9 +18,9 @@ use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
 use crate::phone::search::SearchInput;
 
-pub use marks::Piece;
+pub use highlight::Piece;
 
-mod marks;
+mod highlight;
 
 string_enum!(#[schema(as = SearchKind)]
 Kind { People = "people", Conversations = "conversations", Messages = "messages" });
@@ -161,7 +161,7 @@ async fn people(
     for contact in in_order(contacts::find_many(tx, &ids).await?, &ids, |contact| {
         contact.id
     }) {
-        let (title, number) = marked(&contact, query, input);
+        let (title, number) = highlighted(&contact, query, input);
         let conversation = conversations
             .iter()
             .find(|(contact_id, _)| *contact_id == contact.id);
@@ -198,7 +198,7 @@ async fn conversations(
     let found = conversations::find_many(tx, &ids).await?;
     let found = in_order(found, &ids, |conversation| conversation.id)
         .map(|conversation| {
-            let (title, number) = marked(&conversation.contact, query, input);
+            let (title, number) = highlighted(&conversation.contact, query, input);
             FoundConversation {
                 conversation,
                 title,
@@ -234,7 +234,7 @@ async fn messages(tx: &mut WorkspaceTx, query: &Query, span: &Span) -> Result<Pa
                 .find(|conversation| conversation.id == message.conversation_id)?;
             Some(FoundMessage {
                 conversation: conversation.clone(),
-                excerpt: marks::excerpt(&message.content, &query.0),
+                excerpt: highlight::excerpt(&message.content, &query.0),
                 message,
             })
         })
@@ -260,14 +260,15 @@ fn in_order<T, I: PartialEq>(
     rows.into_iter()
 }
 
-/// The contact's name and number with marked matches. If only another number of theirs matches, it is appended.
-fn marked(contact: &Contact, query: &Query, input: &SearchInput) -> (Vec<Piece>, Vec<Piece>) {
-    let name = marks::anywhere(contact.name.as_deref().unwrap_or_default(), &query.0);
-    let marked = |stored: &str| marks::digits(&phone::display(stored), stored, &input.numbers);
+/// The contact's name and number with highlighted matches. If only another number of theirs matches, it is appended.
+fn highlighted(contact: &Contact, query: &Query, input: &SearchInput) -> (Vec<Piece>, Vec<Piece>) {
+    let name = highlight::name(contact.name.as_deref().unwrap_or_default(), &query.0);
+    let highlighted =
+        |stored: &str| highlight::digits(&phone::display(stored), stored, &input.numbers);
     let is_hit = |pieces: &[Piece]| pieces.iter().any(|piece| piece.hit);
-    let mut number = marked(&contact.phone_number);
+    let mut number = highlighted(&contact.phone_number);
     if !is_hit(&number) {
-        let mut others = contact.other_numbers.iter().map(|other| marked(other));
+        let mut others = contact.other_numbers.iter().map(|other| highlighted(other));
         if let Some(other) = others.find(|other| is_hit(other)) {
             number.push(Piece {
                 text: ", ".into(),

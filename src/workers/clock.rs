@@ -17,7 +17,7 @@ pub async fn run_once(app: &App) -> Result<()> {
         Ok(())
     };
     let snoozed = async {
-        while snooze::wake_due(&app.db).await? > 0 {}
+        while snooze::end_due(&app.db).await? > 0 {}
         Ok(())
     };
     // A failure of one must not block the other.

@@ -35,7 +35,7 @@ pub trait LeasedWork: Send + Sync + 'static {
     /// How long calls in flight may take when the server stops.
     const CALL_DRAIN: Duration = Duration::ZERO;
     /// Events after which items are due before the next poll.
-    const WOKEN_BY: Option<fn(&Event) -> bool> = None;
+    const WAKES_ON: Option<fn(&Event) -> bool> = None;
 
     fn integration(item: &Self::Item) -> IntegrationId;
 
@@ -98,7 +98,7 @@ impl<W: LeasedWork> LeasedCalls<W> {
     /// Runs until the server stops. Polls every `interval`, when a call ends, and when an event or `until_next` says so.
     pub async fn run(self, interval: Duration) -> Result<()> {
         let mut calls = self.0.calls.lock().await;
-        let mut wake_ups = WakeUps::new(W::WOKEN_BY, &self.0.bus);
+        let mut wake_ups = WakeUps::new(W::WAKES_ON, &self.0.bus);
         let mut next_poll = Instant::now();
         let mut next_upkeep = Instant::now();
         loop {
@@ -205,8 +205,8 @@ type Wakes = fn(&Event) -> bool;
 struct WakeUps(Option<(Receiver<Event>, Wakes)>);
 
 impl WakeUps {
-    fn new(woken_by: Option<Wakes>, bus: &Bus) -> Self {
-        Self(woken_by.map(|wakes| (bus.listen_to_others(), wakes)))
+    fn new(wakes_on: Option<Wakes>, bus: &Bus) -> Self {
+        Self(wakes_on.map(|wakes| (bus.listen_to_others(), wakes)))
     }
 
     /// Waits for an event, and skips the others received by then: one poll covers them. Cancel-safe.
@@ -250,7 +250,7 @@ mod tests {
         type Item = Call;
 
         const LIMITS: Limits = Limits { all: 10, each: 10 };
-        const WOKEN_BY: Option<fn(&Event) -> bool> = Some(|event| matches!(event, Event::Queued));
+        const WAKES_ON: Option<fn(&Event) -> bool> = Some(|event| matches!(event, Event::Queued));
 
         fn integration(_: &Call) -> IntegrationId {
             IntegrationId::new()

@@ -83,7 +83,7 @@ impl LeasedWork for Sender {
     const LIMITS: Limits = Limits { all: 64, each: 8 };
     const UPKEEP_INTERVAL: Duration = POLL_INTERVAL;
     const CALL_DRAIN: Duration = Duration::from_secs(7);
-    const WOKEN_BY: Option<fn(&Event) -> bool> = Some(|event| matches!(event, Event::Queued));
+    const WAKES_ON: Option<fn(&Event) -> bool> = Some(|event| matches!(event, Event::Queued));
 
     fn integration(attempt: &SendAttempt) -> IntegrationId {
         attempt.text.integration

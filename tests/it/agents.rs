@@ -160,13 +160,13 @@ async fn snoozed_conversation_returns_once_at_its_time() {
         .await
         .expect_status(200);
     let db = &hub.server.app.db;
-    assert_eq!(snooze::wake_due(db).await.unwrap(), 0, "not due yet");
+    assert_eq!(snooze::end_due(db).await.unwrap(), 0, "not due yet");
     let mut live = harbor.admin.join_workspace(&harbor).await;
 
     // Two runs at once, as by two servers. An event reaches the sockets of its own server only.
     hub.execute_sql("update conversations set snoozed_until = now() - interval '1 second'")
         .await;
-    let (one, two) = tokio::join!(snooze::wake_due(db), snooze::wake_due(db));
+    let (one, two) = tokio::join!(snooze::end_due(db), snooze::end_due(db));
     assert_eq!(one.unwrap() + two.unwrap(), 1);
 
     let woken = live.wait_for("conversation_updated").await;

@@ -43,7 +43,7 @@ pub async fn begin(db: &Db, member: Member, filter: Filter) -> Result<Export> {
     let filters = json!({"q": q, "tag": filter.tag, "opted_out": filter.opted_out});
     let audit_record = AuditRecord {
         subject: "contacts",
-        after: filter.is_narrow().then_some(filters),
+        after: filter.is_filtered().then_some(filters),
         ..AuditRecord::default()
     };
     audit::record(&mut tx, AuditAction::ContactsExported, audit_record).await?;

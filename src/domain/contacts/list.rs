@@ -65,7 +65,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    pub fn is_narrow(&self) -> bool {
+    pub fn is_filtered(&self) -> bool {
         self.query().is_some() || self.tag.is_some() || self.opted_out == Some(true)
     }
 
@@ -108,7 +108,7 @@ pub async fn list(
         None => None,
     };
     let opted_out = filter.opted_out == Some(true);
-    let few_matches = match filter.is_narrow() || !member.is_admin() {
+    let few_matches = match filter.is_filtered() || !member.is_admin() {
         true => few_matches(tx, query.as_ref(), filter.tag, opted_out).await?,
         false => None,
     };

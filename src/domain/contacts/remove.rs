@@ -94,7 +94,7 @@ async fn try_remove(app: &App, member: &Member, id: ContactId) -> Result<()> {
     remember_opt_outs(&mut tx, workspace, id).await?;
     remember_usage(&mut tx, workspace, id).await?;
     // Accounts are locked last.
-    let returned = credits::give_back_all(tx.conn(), workspace, &canceled).await?;
+    let returned = credits::return_credits(tx.conn(), workspace, &canceled).await?;
     delete(&mut tx, workspace, id).await?;
     record(&mut tx, member, &contact, &removal).await?;
     for event in returned {

@@ -1,4 +1,4 @@
-//! Snoozed conversations and their wake-up.
+//! Snoozed conversations and the end of a snooze.
 
 use chrono::{DateTime, Months, Utc};
 
@@ -24,9 +24,9 @@ const BATCH: i64 = 100;
 
 /// Reopens conversations whose snooze is over, as unread; returns their number. Several servers may run it. One round
 /// trip.
-pub async fn wake_due(db: &Db) -> Result<usize> {
+pub async fn end_due(db: &Db) -> Result<usize> {
     let mut tx = db.system(Jobs).await?;
-    let woken = sqlx::query!(
+    let ended = sqlx::query!(
         r#"update conversations v
               set status = 'open', snoozed_until = null, unread_count = greatest(v.unread_count, 1), updated_at = now()
              from (select d.workspace_id, d.id from conversations d
@@ -40,7 +40,7 @@ pub async fn wake_due(db: &Db) -> Result<usize> {
     )
     .fetch_all(tx.conn())
     .await?;
-    for row in &woken {
+    for row in &ended {
         tx.announce(Event::ConversationChanged {
             workspace: row.workspace,
             conversation: row.id,
@@ -48,5 +48,5 @@ pub async fn wake_due(db: &Db) -> Result<usize> {
         });
     }
     tx.commit().await?;
-    Ok(woken.len())
+    Ok(ended.len())
 }

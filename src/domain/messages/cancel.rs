@@ -30,7 +30,7 @@ pub async fn cancel(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
     .execute(tx.conn())
     .await?;
     let workspace = tx.workspace();
-    if let Some(returned) = credits::give_back(tx.conn(), workspace, id).await? {
+    if let Some(returned) = credits::return_credit(tx.conn(), workspace, id).await? {
         tx.announce(returned);
     }
     tx.announce(Event::MessageChanged {

@@ -161,7 +161,7 @@ pub async fn fail_expired(db: &Db) -> Result<usize> {
         fail_point::abort_at("while failing expired texts");
     }
     for text in &late {
-        if let Some(returned) = credits::give_back(tx.conn(), text.workspace, text.id).await? {
+        if let Some(returned) = credits::return_credit(tx.conn(), text.workspace, text.id).await? {
             tx.announce(returned);
         }
         tx.announce(Event::MessageChanged {
@@ -279,7 +279,7 @@ async fn fail(tx: &mut SystemTx<Delivery>, text: &Leased, refusal: &Refusal) -> 
         },
     )
     .await?;
-    if let Some(returned) = credits::give_back(tx.conn(), text.workspace, text.id).await? {
+    if let Some(returned) = credits::return_credit(tx.conn(), text.workspace, text.id).await? {
         tx.announce(returned);
     }
     if refusal.class == ErrorClass::OptedOut {

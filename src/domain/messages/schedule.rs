@@ -231,7 +231,8 @@ pub async fn queue_due(db: &Db) -> Result<usize> {
     .await?;
     for text in &changed {
         if text.failed
-            && let Some(returned) = credits::give_back(tx.conn(), text.workspace, text.id).await?
+            && let Some(returned) =
+                credits::return_credit(tx.conn(), text.workspace, text.id).await?
         {
             tx.announce(returned);
         }

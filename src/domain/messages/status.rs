@@ -135,7 +135,7 @@ async fn take(db: &Db, reports: &[&Report]) -> Result<Vec<bool>> {
         let workspace = report.workspace;
         // The provider canceled it, so it was never sent.
         if row.canceled
-            && let Some(returned) = credits::give_back(tx.conn(), workspace, message).await?
+            && let Some(returned) = credits::return_credit(tx.conn(), workspace, message).await?
         {
             tx.announce(returned);
         }

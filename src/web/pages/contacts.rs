@@ -127,8 +127,8 @@ impl ListQuery {
         self.tag.parse() == Ok(*tag)
     }
 
-    fn is_narrow(&self) -> bool {
-        self.filter().is_narrow()
+    fn is_filtered(&self) -> bool {
+        self.filter().is_filtered()
     }
 
     fn is_opted_out(&self) -> bool {

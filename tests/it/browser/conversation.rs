@@ -207,8 +207,8 @@ async fn snoozed_conversation_waits_and_returns() {
 
     hub.execute_sql("update conversations set snoozed_until = now()")
         .await;
-    let woken = messagehub::domain::conversations::snooze::wake_due(&hub.server.app.db);
-    assert_eq!(woken.await.unwrap(), 1);
+    let ended = messagehub::domain::conversations::snooze::end_due(&hub.server.app.db);
+    assert_eq!(ended.await.unwrap(), 1);
     sam.sees_no(".rows", "Maya Okafor").await;
     jo.sees_in(".rows .row", "Maya Okafor").await;
     jo.sees_in(".event", "Back from being snoozed").await;

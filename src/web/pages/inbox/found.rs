@@ -38,16 +38,16 @@ struct Hits<'a> {
     older: Option<(String, String)>,
 }
 
-/// A snippet with the matches marked.
+/// A snippet with the matches highlighted.
 #[derive(Template)]
-#[template(path = "inbox/_marked.html")]
-struct Marked<'a> {
+#[template(path = "inbox/_highlighted.html")]
+struct Highlighted<'a> {
     pieces: &'a [Piece],
 }
 
 impl Hits<'_> {
-    fn marked<'p>(&self, pieces: &'p [Piece]) -> HtmlSafeOutput<Marked<'p>> {
-        HtmlSafeOutput(Marked { pieces })
+    fn highlighted<'p>(&self, pieces: &'p [Piece]) -> HtmlSafeOutput<Highlighted<'p>> {
+        HtmlSafeOutput(Highlighted { pieces })
     }
 
     /// The person's conversation, or their contact page while there is none.

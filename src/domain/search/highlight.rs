@@ -1,4 +1,4 @@
-//! Marks matches in a text, by the rules of the search functions in the database.
+//! Highlights matches in a text, by the rules of the search functions in the database.
 
 use serde::Serialize;
 
@@ -45,12 +45,12 @@ pub fn excerpt(text: &str, query: &str) -> Vec<Piece> {
     pieces
 }
 
-/// Marks any part of a name. A match that starts at a word may span the gaps between words.
-pub fn anywhere(text: &str, query: &str) -> Vec<Piece> {
+/// Highlights any part of a name. A match that starts at a word may span the gaps between words.
+pub fn name(text: &str, query: &str) -> Vec<Piece> {
     split_at_hits(text, &hits(text, &terms(query), Within::Name))
 }
 
-/// Marks the digits of `shown` that match one reading of each of `numbers`. `shown` is `stored` formatted, perhaps
+/// Highlights the digits of `shown` that match one reading of each of `numbers`. `shown` is `stored` formatted, perhaps
 /// without its country code.
 pub fn digits(shown: &str, stored: &str, numbers: &[Vec<String>]) -> Vec<Piece> {
     let places: Vec<usize> = shown
@@ -250,8 +250,8 @@ mod tests {
     }
 
     #[test]
-    fn any_part_of_name_or_number_is_marked() {
-        assert_eq!(shown(&anywhere("Maya Okafor", "kaf")), "Maya O[kaf]or");
+    fn any_part_of_name_or_number_is_highlighted() {
+        assert_eq!(shown(&name("Maya Okafor", "kaf")), "Maya O[kaf]or");
         let number = |readings: &[&str]| {
             let readings = vec![readings.iter().map(|it| (*it).to_owned()).collect()];
             shown(&digits("(415) 555-0192", "+14155550192", &readings))
@@ -264,8 +264,8 @@ mod tests {
     }
 
     #[test]
-    fn names_are_marked_like_they_are_found() {
-        let shown = |text, query| shown(&anywhere(text, query));
+    fn names_are_highlighted_like_they_are_found() {
+        let shown = |text, query| shown(&name(text, query));
         for query in ["oneill", "o'neill", "O’NEILL"] {
             assert_eq!(shown("Sean O’Neill", query), "Sean [O’Neill]", "{query}");
         }
@@ -290,7 +290,7 @@ mod tests {
         #[test]
         fn marking_loses_no_text(text in ".{0,80}", query in ".{0,20}") {
             let all = |pieces: Vec<Piece>| pieces.into_iter().map(|piece| piece.text).collect::<String>();
-            prop_assert_eq!(all(anywhere(&text, &query)), text.clone());
+            prop_assert_eq!(all(name(&text, &query)), text.clone());
             prop_assert_eq!(all(digits(&text, &text, &[vec![query.clone()]])), text.clone());
             let _ = excerpt(&text, &query);
         }

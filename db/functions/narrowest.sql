@@ -1,7 +1,0 @@
--- The narrow words (`is_narrow`), or all if none is: the index is asked for these, and the rest is checked in what it finds.
-create or replace function narrowest(words text[]) returns text[]
-    language plpgsql immutable strict parallel safe
-as $$ begin
-    return coalesce(nullif(array(select word from unnest(words) as word where is_narrow(word)), '{}'), words);
-end $$;
-grant execute on function narrowest to messagehub_people, messagehub_system;
