@@ -22,7 +22,7 @@ mod books;
 mod cards;
 mod cast;
 mod inbox;
-mod later;
+mod scheduled;
 
 use cast::{Line, Staff};
 
@@ -101,7 +101,7 @@ pub async fn seed(app: &App) -> Result<Option<Demo>> {
     let jo = members::first_admin(&mut tx, &office.slug).await?;
     let mut tx = tx.into_workspace(jo.tenant()).await?;
     furnish(&mut tx, &jo, &office).await?;
-    later::schedule(&mut tx, &jo, &office, now).await?;
+    scheduled::schedule(&mut tx, &jo, &office, now).await?;
     tx.commit().await?;
     Ok(Some(Demo::with(password)))
 }

@@ -63,7 +63,7 @@ addEventListener("submit", (event) => {
   if (new URL(event.target.action, location).pathname !== "/logout") return
   event.preventDefault()
   const form = event.target
-  import("later/sign-out").then(({ signOut }) => signOut(form)).catch(() => form.submit())
+  import("lazy/sign-out").then(({ signOut }) => signOut(form)).catch(() => form.submit())
 })
 
 // A response without the requested frame (signed out, not found) is shown as a whole page.

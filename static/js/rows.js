@@ -1,4 +1,4 @@
-import { mark } from "marks"
+import { showOwnPreview } from "own-previews"
 import { paint } from "presence"
 
 // The rows of the list pane. All state is in the DOM.
@@ -17,7 +17,7 @@ export function place(rows, row) {
 
   row.href = `${rows.dataset.base}/${row.id.slice("row-".length)}${rows.dataset.query}`
   if (old?.hasAttribute("aria-current") || row.pathname === location.pathname) row.setAttribute("aria-current", "true")
-  mark(row, old)
+  showOwnPreview(row, old)
   old?.remove()
   rows.insertBefore(row, before)
   paint(row.id.slice("row-".length))

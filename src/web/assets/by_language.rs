@@ -62,7 +62,7 @@ fn is_extra(module: &str) -> bool {
     module == "theme"
         || module == "pages"
         || module.starts_with("pages/")
-        || module.starts_with("later/")
+        || module.starts_with("lazy/")
 }
 
 fn add_messages(files: &mut Collection, language: Language) -> String {

@@ -20,7 +20,7 @@ use crate::web::pages::admin::number_row::NumberRow;
 use crate::web::pages::contacts::card::{ContactCard, FewTags, Tags};
 use crate::web::pages::inbox::filter::ListLocation;
 use crate::web::pages::inbox::row::ConversationRow;
-use crate::web::pages::inbox::standing::{Blocked, Consent, StatusControl};
+use crate::web::pages::inbox::state_parts::{Blocked, Consent, StatusControl};
 use crate::web::pages::inbox::texts::{ActivityLine, Bubble};
 
 pub fn message_added(message: &Message, conversation: &Conversation) -> Result<String, Error> {
@@ -33,7 +33,7 @@ pub fn message_changed(message: &Message, conversation: &Conversation) -> Result
 
 /// Its row in the list, and its state in the open thread.
 pub fn conversation_changed(conversation: &Conversation) -> Result<String, Error> {
-    Ok(row(conversation)? + &standing(conversation)?)
+    Ok(row(conversation)? + &state_parts(conversation)?)
 }
 
 /// Every element with the contact's name, number, e-mail address or tags, and the contact card.
@@ -198,7 +198,7 @@ pub fn thread(
         r#"<turbo-stream action="message" target="thread-{}" page><template>{html}</template></turbo-stream>"#,
         conversation.id
     );
-    Ok(texts + &standing(conversation)?)
+    Ok(texts + &state_parts(conversation)?)
 }
 
 /// Shows in the optimistic bubble why the text was not sent.
@@ -249,7 +249,7 @@ fn bare_row(conversation: &Conversation) -> Result<String, Error> {
     .render()
 }
 
-fn standing(conversation: &Conversation) -> Result<String, Error> {
+fn state_parts(conversation: &Conversation) -> Result<String, Error> {
     let id = conversation.id;
     Ok(
         swap(&format!("status-{id}"), &StatusControl { conversation })?

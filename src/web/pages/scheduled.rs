@@ -5,7 +5,7 @@ use axum::extract::{Form as Posted, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::inbox::{Planned, Planner, correctable, reason};
+use super::inbox::{ScheduledChange, ScheduledForm, correctable, reason};
 use super::{Notice, NoticeQuery, Shell, page};
 use crate::app::App;
 use crate::db::WorkspaceTx;
@@ -56,8 +56,8 @@ impl ScheduledRow {
         &self.text.message
     }
 
-    fn planner(&self) -> askama::filters::HtmlSafeOutput<Planner<'_>> {
-        askama::filters::HtmlSafeOutput(Planner {
+    fn scheduled_form(&self) -> askama::filters::HtmlSafeOutput<ScheduledForm<'_>> {
+        askama::filters::HtmlSafeOutput(ScheduledForm {
             message: &self.text.message,
             action: self.action.clone(),
         })
@@ -131,10 +131,10 @@ pub async fn change(
     member: Member,
     State(app): State<App>,
     Path(MessagePath { message_id }): Path<MessagePath>,
-    Posted(planned): Posted<Planned>,
+    Posted(change): Posted<ScheduledChange>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    match planned.done(&mut tx, message_id).await {
+    match change.apply(&mut tx, message_id).await {
         Ok((_, notice)) => {
             tx.commit().await?;
             Ok(notice.at(&format!("/w/{}/scheduled", member.slug)))

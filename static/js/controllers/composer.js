@@ -1,7 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import * as drafts from "drafts"
 import { isComposing } from "keys"
-import { markOne } from "marks"
+import { showOwnPreviewOf } from "own-previews"
 import * as outbox from "outbox"
 import { composed } from "segments"
 import * as store from "unsent"
@@ -24,7 +24,7 @@ export default class extends Controller {
 
   disconnect() {
     if (this.hasFormTarget) drafts.save(this.conversationValue)
-    markOne(this.conversationValue)
+    showOwnPreviewOf(this.conversationValue)
   }
 
   // Focuses the field when a conversation is opened, not on touch screens, where the keyboard would cover the thread.

@@ -50,7 +50,7 @@ export default class extends Controller {
 
   async palette() {
     document.querySelector("[popover]:popover-open")?.hidePopover()
-    const { open } = await import("later/palette")
+    const { open } = await import("lazy/palette")
     open()
   }
 

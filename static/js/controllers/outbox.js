@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import * as drafts from "drafts"
-import { markAll, markOne } from "marks"
+import { showOwnPreviews, showOwnPreviewOf } from "own-previews"
 import { withLock, send, waiting } from "outbox"
 import * as store from "unsent"
 import { count, t } from "i18n"
@@ -34,18 +34,18 @@ export default class extends Controller {
   changed({ detail: { ref, state } }) {
     if (state === "waiting") this.#again()
     else if (state === "accepted") this.#failed = false
-    markOne(store.find(ref)?.conversation)
+    showOwnPreviewOf(store.find(ref)?.conversation)
     this.#render()
-    if (state === "accepted") markAll()
+    if (state === "accepted") showOwnPreviews()
   }
 
   stored({ key }) {
     if (key?.startsWith("unsent:")) this.#render()
-    if (/^(unsent|draft):/.test(key ?? "")) markAll()
+    if (/^(unsent|draft):/.test(key ?? "")) showOwnPreviews()
   }
 
   marked() {
-    markAll()
+    showOwnPreviews()
   }
 
   async forget() {

@@ -101,7 +101,7 @@ export default class extends Controller {
     const link = event.target.closest(".media a:has(.photo)")
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return
     event.preventDefault()
-    const { open } = await import("later/lightbox")
+    const { open } = await import("lazy/lightbox")
     open(link, [...this.listTarget.querySelectorAll(".media a:has(.photo)")])
   }
 

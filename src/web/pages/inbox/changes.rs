@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use super::filter::InboxFilter;
 use super::pane::{Answer, thread_page};
 use super::paths::{ConversationPath, back};
-use super::planned::reason;
+use super::scheduled_text::reason;
 use super::thread_part::ThreadPart;
 use crate::app::App;
 use crate::domain::conversations::{
@@ -144,8 +144,8 @@ pub async fn snooze(
 
 #[derive(Deserialize)]
 pub struct UndoForm {
-    is: Mark,
-    was: Mark,
+    is: StateToken,
+    was: StateToken,
 }
 
 /// `POST …/undo`
@@ -217,8 +217,8 @@ fn toast_response(
     was: ConversationState,
 ) -> Response {
     let query = form_urlencoded::Serializer::new(String::new())
-        .append_pair("is", &Mark(is).to_string())
-        .append_pair("was", &Mark(was).to_string())
+        .append_pair("is", &StateToken(is).to_string())
+        .append_pair("was", &StateToken(was).to_string())
         .finish();
     Redirect::to(&format!("/w/{}/inbox/{conversation}?{query}", member.slug)).into_response()
 }
@@ -271,9 +271,9 @@ async fn refuse(
 
 /// A `ConversationState` as a form field or query parameter: `snoozed~2026-11-23T09:00:00Z~user`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark(pub ConversationState);
+pub struct StateToken(pub ConversationState);
 
-impl fmt::Display for Mark {
+impl fmt::Display for StateToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let until = self
             .0
@@ -290,7 +290,7 @@ impl fmt::Display for Mark {
     }
 }
 
-impl FromStr for Mark {
+impl FromStr for StateToken {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -311,11 +311,11 @@ impl FromStr for Mark {
                 },
             }))
         };
-        read().ok_or("not a standing of a conversation")
+        read().ok_or("not a state of a conversation")
     }
 }
 
-impl<'de> Deserialize<'de> for Mark {
+impl<'de> Deserialize<'de> for StateToken {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         String::deserialize(from)?
             .parse()
@@ -329,8 +329,8 @@ pub struct Undo {
     text: String,
     until: Option<DateTime<Utc>>,
     action: String,
-    is: Mark,
-    was: Mark,
+    is: StateToken,
+    was: StateToken,
 }
 
 impl Undo {
@@ -361,8 +361,8 @@ impl Undo {
                 .filter(|_| is.assignee == was.assignee && is.status == Status::Snoozed),
             text,
             action: format!("{base}/{}/undo", conversation.id),
-            is: Mark(is),
-            was: Mark(was),
+            is: StateToken(is),
+            was: StateToken(was),
         })
     }
 }
@@ -391,8 +391,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn standing_round_trips() {
-        let standing = ConversationState {
+    fn state_token_round_trips() {
+        let snoozed = ConversationState {
             status: Status::Snoozed,
             snoozed_until: DateTime::from_timestamp_micros(1_800_000_000_123_456),
             assignee: Some(UserId::new()),
@@ -402,11 +402,11 @@ mod tests {
             snoozed_until: None,
             assignee: None,
         };
-        for standing in [standing, open] {
-            assert_eq!(Mark(standing).to_string().parse(), Ok(Mark(standing)));
+        for state in [snoozed, open] {
+            assert_eq!(StateToken(state).to_string().parse(), Ok(StateToken(state)));
         }
         for wrong in ["", "open", "open~~x", "open~x~", "gone~~"] {
-            assert!(wrong.parse::<Mark>().is_err(), "{wrong}");
+            assert!(wrong.parse::<StateToken>().is_err(), "{wrong}");
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::filter::ListLocation;
 use super::paths::{ConversationPath, back};
-use super::standing::Consent;
+use super::state_parts::Consent;
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::fields;

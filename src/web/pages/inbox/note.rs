@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::filter::InboxFilter;
 use super::pane::{Answer, NoteError, NoteForm, thread_page};
 use super::paths::{ConversationPath, back};
-use super::planned::reason;
+use super::scheduled_text::reason;
 use super::thread_part::ThreadPart;
 use crate::app::App;
 use crate::domain::conversations;

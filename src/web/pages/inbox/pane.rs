@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::contact::{self, Details};
 use super::filter::{InboxFilter, ListLocation};
 use super::list::{Index, Nothing, OpenThread, shell_and_list};
-use super::standing::{Blocked, StatusControl};
+use super::state_parts::{Blocked, StatusControl};
 use super::thread_part::{self, ThreadPart};
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::Conversation;

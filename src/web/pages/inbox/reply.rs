@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::filter::InboxFilter;
 use super::pane::{Answer, thread_page};
 use super::paths::{ConversationPath, back};
-use super::planned::{correctable, moment, reason};
+use super::scheduled_text::{correctable, moment, reason};
 use super::thread_part::ThreadPart;
 use crate::app::App;
 use crate::clock;

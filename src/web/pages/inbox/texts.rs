@@ -146,8 +146,8 @@ struct StatusLine<'a> {
 }
 
 #[derive(Template)]
-#[template(path = "inbox/_planned.html")]
-pub struct Planner<'a> {
+#[template(path = "inbox/_scheduled_form.html")]
+pub struct ScheduledForm<'a> {
     pub message: &'a Message,
     pub action: String,
 }
@@ -157,14 +157,14 @@ impl Bubble<'_> {
         self.message.status == Status::Scheduled
     }
 
-    fn planner(&self) -> HtmlSafeOutput<Planner<'_>> {
+    fn scheduled_form(&self) -> HtmlSafeOutput<ScheduledForm<'_>> {
         let Message {
             workspace_id,
             conversation_id,
             id,
             ..
         } = self.message;
-        HtmlSafeOutput(Planner {
+        HtmlSafeOutput(ScheduledForm {
             message: self.message,
             action: format!("/w/{workspace_id}/inbox/{conversation_id}/messages/{id}"),
         })

@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::changes::{Mark, Undo};
+use super::changes::{StateToken, Undo};
 use super::contact::PastActivity;
 use super::filter::{InboxFilter, ListLocation};
 use super::list::missed_rows;
@@ -34,7 +34,7 @@ pub struct ThreadQuery {
     at: Option<String>,
     /// `switched`: the member changed to another number.
     from: Option<String>,
-    /// Without scripts: the standing after and before the latest change.
+    /// Without scripts: the state after and before the latest change.
     #[serde(default)]
     is: String,
     #[serde(default)]
@@ -43,7 +43,7 @@ pub struct ThreadQuery {
 
 impl ThreadQuery {
     fn undo(&self, conversation: &Conversation, location: &ListLocation) -> Option<Undo> {
-        let (is, was): (Mark, Mark) = (self.is.parse().ok()?, self.was.parse().ok()?);
+        let (is, was): (StateToken, StateToken) = (self.is.parse().ok()?, self.was.parse().ok()?);
         Undo::new(conversation, &location.base, is.0, was.0)
             .filter(|_| is.0 == ConversationState::of(conversation))
     }

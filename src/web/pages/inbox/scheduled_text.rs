@@ -32,7 +32,7 @@ pub enum ScheduledAction {
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Planned {
+pub struct ScheduledChange {
     #[serde(rename = "do")]
     pub what: ScheduledAction,
     #[serde(default)]
@@ -60,8 +60,8 @@ pub fn moment(scheduled_at: &str, at: &str) -> Result<Option<DateTime<Utc>>> {
     Ok(Some(read.ok_or_else(wrong)?.and_utc()))
 }
 
-impl Planned {
-    pub async fn done(
+impl ScheduledChange {
+    pub async fn apply(
         &self,
         tx: &mut WorkspaceTx,
         message: MessageId,
@@ -108,11 +108,11 @@ pub async fn change_scheduled(
         message_id,
     }): Path<MessagePath>,
     headers: HeaderMap,
-    Posted(planned): Posted<Planned>,
+    Posted(change): Posted<ScheduledChange>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
     let conversation = conversations::find(&mut tx, conversation_id).await?;
-    match planned.done(&mut tx, message_id).await {
+    match change.apply(&mut tx, message_id).await {
         Ok((message, _)) => {
             tx.commit().await?;
             if wants_streams(&headers) {

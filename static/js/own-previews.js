@@ -1,8 +1,8 @@
-// Marks a row with state of this browser: an unsent text or a draft.
+// Shows state of this browser in rows of the list: an unsent text or a draft.
 import * as store from "unsent"
 import { t } from "i18n"
 
-export function mark(row, before) {
+export function showOwnPreview(row, before) {
   const conversation = row.id.slice("row-".length)
   const last = store.unsent(conversation).at(-1)
   const draft = store.draft(conversation)?.text ?? row.dataset.draft ?? before?.dataset.draft ?? ""
@@ -20,11 +20,11 @@ export function mark(row, before) {
   row.querySelector(".preview").before(own)
 }
 
-export function markAll() {
-  for (const row of document.querySelectorAll(".rows .row")) mark(row)
+export function showOwnPreviews() {
+  for (const row of document.querySelectorAll(".rows .row")) showOwnPreview(row)
 }
 
-export function markOne(conversation) {
+export function showOwnPreviewOf(conversation) {
   const row = document.getElementById(`row-${conversation}`)
-  if (row) mark(row)
+  if (row) showOwnPreview(row)
 }
