@@ -47,6 +47,17 @@ alter table search_progress force row level security;
 create policy system on search_progress to messagehub_system using (true) with check (true);
 grant select, update on search_progress to messagehub_system;
 
+-- Contacts with a new conversation, until the worker has indexed them. Without foreign keys: it skips those that are gone.
+create table contacts_to_index (
+    workspace_id uuid not null,
+    place        bigint not null generated always as identity,
+    contact_id   uuid not null,
+    primary key (workspace_id, place)
+);
+create index contacts_to_index_in_order on contacts_to_index (place);
+
+select confine_to_workspace('contacts_to_index', readers => 'false', writers => 'false');
+grant select, insert, update, delete on contacts_to_index to messagehub_system;
 select confine_to_workspace('message_tokens', readers => 'number_id = any ((select my_numbers())::uuid[])', writers => 'false');
 select confine_to_workspace('contact_tokens', readers => '(select i_am_admin())', writers => 'false');
 grant select, insert, update, delete on message_tokens, contact_tokens to messagehub_system;

@@ -89,6 +89,15 @@ pub struct FoundMessage {
     pub excerpt: Vec<Piece>,
 }
 
+/// Indexes contacts that have a new conversation, and returns how many entries of the queue it took.
+pub async fn index_contacts(db: &Db, most: i32) -> Result<i32> {
+    Ok(
+        sqlx::query_scalar!(r#"select index_queued_contacts($1) as "taken!""#, most)
+            .fetch_one(db.system_pool(Jobs))
+            .await?,
+    )
+}
+
 /// Adds the next messages to the index, and returns how many it read: 0 when all are indexed, or while another server
 /// indexes.
 pub async fn index_messages(db: &Db, most: i32) -> Result<i32> {

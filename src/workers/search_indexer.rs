@@ -1,4 +1,4 @@
-//! Adds new messages to the search index, in batches, outside the transactions that store them.
+//! Adds new messages and contacts to the search index, in batches, outside the transactions that store them.
 
 use std::time::Duration;
 
@@ -11,14 +11,16 @@ use crate::error::Result;
 
 pub const INTERVAL: Duration = Duration::from_millis(500);
 const BATCH: i32 = 500;
-/// While webhooks wait to be stored, indexing rests this many times as long as it works. Searches read what is not indexed yet.
+/// While webhooks are being stored, indexing rests this many times as long as it works. Searches read what is not indexed yet.
 const REST: u32 = 9;
 
-/// Until all messages are indexed. Only one server at a time indexes.
+/// Until everything is indexed. Only one server at a time indexes.
 pub async fn run_once(app: &App, ingest: &Ingest) -> Result<()> {
     loop {
         let start = Instant::now();
-        if search::index_messages(&app.db, BATCH).await? == 0 {
+        let contacts = search::index_contacts(&app.db, BATCH).await?;
+        let messages = search::index_messages(&app.db, BATCH).await?;
+        if contacts + messages == 0 {
             return Ok(());
         }
         if ingest.is_busy() {

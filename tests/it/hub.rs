@@ -198,13 +198,13 @@ pub async fn serve(
             .map(|(name, value)| ((*name).into(), (*value).into())),
     );
     let config = Config::read(all).unwrap();
-    let mut app = App::open(config, database.clone()).await.unwrap();
-    app.mail = Mailer::with_retry_delays(
+    let app = App::open(config, database.clone()).await.unwrap();
+    let mail = Mailer::with_retry_delays(
         app.config.mail_from.clone(),
         app.config.smtp.clone(),
         [Duration::from_millis(50); 3],
     );
-    Server::start(app, listener).unwrap()
+    Server::start(app.with(|handles| handles.mail = mail), listener).unwrap()
 }
 
 pub fn superuser(database: &PgConnectOptions) -> PgConnectOptions {

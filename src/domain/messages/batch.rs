@@ -30,11 +30,17 @@ pub trait Batched: Send + Sync + Sized + 'static {
 }
 
 /// The handle of the writer.
-pub struct BatchSender<T: Batched>(mpsc::Sender<QueuedItem<T>>);
+pub struct BatchSender<T: Batched> {
+    queue: mpsc::Sender<QueuedItem<T>>,
+    writers: Arc<Semaphore>,
+}
 
 impl<T: Batched> Clone for BatchSender<T> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self {
+            queue: self.queue.clone(),
+            writers: Arc::clone(&self.writers),
+        }
     }
 }
 
@@ -47,13 +53,23 @@ impl<T: Batched> BatchSender<T> {
     /// Returns the handle, and the writer, which the caller must run. Its transactions run on `tasks`.
     pub fn new(db: Db, tasks: TaskTracker) -> (Self, Writer<T>) {
         let (sender, queue) = mpsc::channel(QUEUE_LENGTH);
-        let queue = Arc::new(Mutex::new(queue));
-        (Self(sender), Writer { db, tasks, queue })
+        let writers = Arc::new(Semaphore::new(WRITERS));
+        let writer = Writer {
+            db,
+            tasks,
+            queue: Arc::new(Mutex::new(queue)),
+            writers: Arc::clone(&writers),
+        };
+        let sender = Self {
+            queue: sender,
+            writers,
+        };
+        (sender, writer)
     }
 
-    /// Whether items wait for a writer.
+    /// Whether a batch is being written. The writer itself waits for items with one permit.
     pub fn is_busy(&self) -> bool {
-        self.0.capacity() < self.0.max_capacity()
+        self.writers.available_permits() + 1 < WRITERS
     }
 
     /// Returns after the commit.
@@ -61,7 +77,7 @@ impl<T: Batched> BatchSender<T> {
         let (response, received) = oneshot::channel();
         let stopped = || Error::Database(sqlx::Error::PoolClosed);
         let queued = QueuedItem { item, response };
-        self.0.send(queued).await.map_err(|_| stopped())?;
+        self.queue.send(queued).await.map_err(|_| stopped())?;
         received.await.map_err(|_| stopped())?
     }
 }
@@ -71,6 +87,7 @@ pub struct Writer<T: Batched> {
     tasks: TaskTracker,
     /// Survives a restart of the worker.
     queue: Arc<Mutex<mpsc::Receiver<QueuedItem<T>>>>,
+    writers: Arc<Semaphore>,
 }
 
 impl<T: Batched> Clone for Writer<T> {
@@ -79,6 +96,7 @@ impl<T: Batched> Clone for Writer<T> {
             db: self.db.clone(),
             tasks: self.tasks.clone(),
             queue: Arc::clone(&self.queue),
+            writers: Arc::clone(&self.writers),
         }
     }
 }
@@ -86,7 +104,7 @@ impl<T: Batched> Clone for Writer<T> {
 impl<T: Batched> Writer<T> {
     pub async fn run(self) {
         let mut queue = self.queue.lock().await;
-        let writers = Arc::new(Semaphore::new(WRITERS));
+        let writers = Arc::clone(&self.writers);
         let mut batch = Vec::with_capacity(BATCH_SIZE);
         loop {
             let permit = Arc::clone(&writers)

@@ -57,7 +57,7 @@ impl Ingest {
         (Self(sender), writer)
     }
 
-    /// Whether texts wait for a writer.
+    /// Whether texts are being stored.
     pub fn is_busy(&self) -> bool {
         self.0.is_busy()
     }
