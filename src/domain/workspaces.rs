@@ -264,10 +264,9 @@ async fn try_delete(db: &Db, admin: &Admin, name: &str) -> Result<()> {
         ));
     }
     let workspace = admin.workspace();
-    // The journal and the search queue have no foreign keys: each text would have to check them.
+    // The journal has no foreign keys: each webhook would have to check them.
     sqlx::query!(
-        "with journal as (delete from webhooks where workspace_id = $1)
-         delete from contacts_to_index where workspace_id = $1",
+        "delete from webhooks where workspace_id = $1",
         workspace as _
     )
     .execute(tx.conn())

@@ -61,6 +61,7 @@ async fn contacts_are_searched_by_any_part_and_sorted_three_ways() {
         .expect_status(200);
     harbor.receive_text(MAYA, "First").await;
     harbor.receive_text(TOM, "Second").await;
+    hub.index_search().await;
 
     assert_eq!(
         harbor.listed(jo, "sort=name").await,

@@ -705,7 +705,7 @@ async fn search_for_a_frequent_old_word_is_bounded() {
         assert_eq!(answer.status(), 200);
     }
     run(&mut root, ZEPPELINS).await;
-    hub.index_messages().await;
+    hub.index_search().await;
 
     for (label, who) in [("an admin", &harbor.admin), ("an agent", &sam)] {
         for (q, found) in [

@@ -261,6 +261,7 @@ async fn results_are_paginated() {
             )
             .await;
     }
+    hub.index_search().await;
     for kind in ["people", "conversations", "messages"] {
         let q = if kind == "messages" { "visit" } else { "5550" };
         let mut cursor = String::new();
@@ -342,7 +343,7 @@ async fn old_messages_are_found_by_index() {
            from messages m, generate_series(1, 10050) n",
     )
     .await;
-    hub.index_messages().await;
+    hub.index_search().await;
     let scans = "select coalesce(sum(idx_scan), 0)::bigint from pg_stat_user_indexes where indexrelname = 'message_tokens_search'";
     let before = hub.count(scans).await;
     assert_eq!(

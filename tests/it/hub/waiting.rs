@@ -27,12 +27,13 @@ pub async fn until_some<T>(timeout: Duration, what: &str, value: impl AsyncFn() 
 }
 
 impl super::Hub {
-    /// Indexes all messages for search, together with the worker.
-    pub async fn index_messages(&self) {
+    /// Indexes everything for search, together with the worker.
+    pub async fn index_search(&self) {
         self.execute_sql("do $$ begin while index_new_messages(5000) > 0 loop end loop; end $$")
             .await;
-        let missing = "select count(*) from messages m, search_progress p
-                        where (m.inserted_by, m.workspace_id, m.id) > (p.indexed_by, p.workspace, p.id)";
+        let missing = "select (select count(*) from contacts_to_index)
+                            + (select count(*) from messages m, search_progress p
+                                where (m.inserted_by, m.workspace_id, m.id) > (p.indexed_by, p.workspace, p.id))";
         self.wait_for_count(missing, 0).await;
     }
 
