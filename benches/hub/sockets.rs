@@ -1,4 +1,4 @@
-//! Many WebSockets in one workspace, with a minimal client: ten thousand must fit beside the server.
+//! Many WebSockets with a minimal client: ten thousand must fit beside the server.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -9,61 +9,83 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::load::Wire;
-use crate::server::Hub;
+use crate::hub::Hub;
+use crate::wire::Wire;
 
-pub struct Crowd {
-    size: usize,
-    received: mpsc::UnboundedReceiver<Instant>,
-    _members: JoinSet<()>,
+/// How long sockets are waited for that have not received everything.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who opens sockets, and in which workspace.
+pub struct Member {
+    pub workspace: String,
+    pub token: String,
 }
 
-pub struct Latencies {
-    pub middle: Duration,
-    pub last: Duration,
+impl Member {
+    pub async fn of(hub: &Hub, workspace: usize) -> Self {
+        Self {
+            workspace: hub.workspaces[workspace].id.clone(),
+            token: hub.sign_in(workspace).await,
+        }
+    }
+}
+
+/// What a text begins with, so that it is recognized on the sockets.
+pub fn mark(text: usize) -> String {
+    format!("mark:{text}; ")
+}
+
+/// A text at a socket, once for each of both.
+pub struct Arrival {
+    pub text: usize,
+    pub at: Instant,
+}
+
+/// Sockets, which are closed when this is dropped.
+pub struct Crowd {
+    arrivals: mpsc::UnboundedReceiver<Arrival>,
+    _sockets: JoinSet<()>,
 }
 
 impl Crowd {
-    pub async fn gather(hub: &Hub, size: usize) -> Self {
-        let (sender, received) = mpsc::unbounded_channel();
-        let mut members = JoinSet::new();
+    pub async fn gather(address: SocketAddr, member: &Member, size: usize) -> Self {
+        let (sender, arrivals) = mpsc::unbounded_channel();
+        let mut sockets = JoinSet::new();
         let mut joining = futures_util::stream::iter(0..size)
-            .map(|_| join(hub))
+            .map(|_| join(address, member))
             .buffer_unordered(32);
         while let Some(socket) = joining.next().await {
-            members.spawn(listen(socket, sender.clone()));
+            sockets.spawn(listen(socket, sender.clone()));
         }
+        drop(joining);
         Self {
-            size,
-            received,
-            _members: members,
+            arrivals,
+            _sockets: sockets,
         }
     }
 
-    pub async fn measure_latency(&mut self, address: SocketAddr, webhook: &[u8]) -> Latencies {
-        let mut wire = Wire::connect(address).await;
-        let posted = Instant::now();
-        assert_eq!(wire.ask(webhook).await, 200);
-        let mut times = Vec::with_capacity(self.size);
-        while times.len() < self.size {
-            let received =
-                tokio::time::timeout(Duration::from_secs(10), self.received.recv()).await;
-            times.push(received.unwrap().unwrap() - posted);
+    /// What has arrived, once it is as much as `expected` or nothing more comes.
+    pub async fn received(&mut self, expected: usize) -> Vec<Arrival> {
+        let mut received = Vec::new();
+        while received.len() < expected {
+            match tokio::time::timeout(PATIENCE, self.arrivals.recv()).await {
+                Ok(Some(arrival)) => received.push(arrival),
+                _ => break,
+            }
         }
-        times.sort();
-        Latencies {
-            middle: times[self.size / 2],
-            last: times[self.size - 1],
+        while let Ok(arrival) = self.arrivals.try_recv() {
+            received.push(arrival);
         }
+        received
     }
 }
 
-async fn join(hub: &Hub) -> Socket {
-    let (address, token) = (hub.address, &hub.token);
+async fn join(address: SocketAddr, member: &Member) -> Socket {
     let mut wire = Wire::connect(address).await;
     let upgrade = format!(
-        "GET /ws HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: Upgrade\r\n\
-         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n"
+        "GET /ws HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n",
+        member.token
     );
     assert_eq!(wire.ask(upgrade.as_bytes()).await, 101);
     let mut socket = Socket {
@@ -72,7 +94,7 @@ async fn join(hub: &Hub) -> Socket {
     };
     let command = format!(
         r#"{{"type":"join_workspace","workspace_id":"{}"}}"#,
-        hub.workspace
+        member.workspace
     );
     socket.send(TEXT, command.as_bytes()).await;
     let joined = socket.frame().await.unwrap();
@@ -80,16 +102,36 @@ async fn join(hub: &Hub) -> Socket {
     socket
 }
 
-async fn listen(mut socket: Socket, sender: mpsc::UnboundedSender<Instant>) {
+async fn listen(mut socket: Socket, sender: mpsc::UnboundedSender<Arrival>) {
+    let mut seen = Vec::new();
     while let Some(frame) = socket.frame().await {
+        let at = Instant::now();
         match frame.kind {
-            TEXT if frame.payload.starts_with(br#"{"type":"new_message""#) => {
-                let _ = sender.send(Instant::now());
+            TEXT => {
+                for text in marks(&frame.payload) {
+                    if text >= seen.len() {
+                        seen.resize(text + 1, false);
+                    }
+                    if !std::mem::replace(&mut seen[text], true) {
+                        let _ = sender.send(Arrival { text, at });
+                    }
+                }
             }
             PING => socket.send(PONG, &frame.payload).await,
             _ => {}
         }
     }
+}
+
+/// The texts in an event. Other events than `new_message` may quote one before it is there.
+fn marks(payload: &[u8]) -> Vec<usize> {
+    let payload = std::str::from_utf8(payload).unwrap();
+    if !payload.contains(r#""new_message""#) {
+        return Vec::new();
+    }
+    let after_marks = payload.split("mark:").skip(1);
+    let numbers = after_marks.filter_map(|rest| rest.split_once(';')?.0.parse().ok());
+    numbers.collect()
 }
 
 const TEXT: u8 = 1;

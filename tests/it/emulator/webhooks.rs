@@ -278,23 +278,6 @@ impl Text {
         (url, signature)
     }
 
-    #[allow(dead_code, reason = "used by the benchmark only")]
-    pub fn request(&self) -> Vec<u8> {
-        let (url, signature) = self.signed();
-        let url = url::Url::parse(&url).unwrap();
-        let fields = self.form.iter();
-        let body = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(fields)
-            .finish();
-        let (host, path, length) = (url.authority(), url.path(), body.len());
-        format!(
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: TwilioProxy/1.1\r\nAccept: */*\r\n\
-             Content-Type: application/x-www-form-urlencoded; charset=UTF-8\r\n\
-             X-Twilio-Signature: {signature}\r\nContent-Length: {length}\r\n\r\n{body}"
-        )
-        .into_bytes()
-    }
-
     fn configured_url(&self) -> String {
         let state = self.emulator.state();
         let mut numbers = state.numbers.iter();
