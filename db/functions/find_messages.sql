@@ -1,4 +1,5 @@
--- A page of the messages that match a search, newest first: indexed ones, and the few that the worker has not indexed yet.
+-- A page of the messages that match a search, newest first: indexed ones, and those that the worker has not indexed
+-- yet, of which the newest 20,000 are read.
 create or replace function find_messages(q text, before uuid, many integer) returns setof uuid
     language plpgsql stable security definer set search_path = public, pg_temp
     set plan_cache_mode = force_generic_plan
@@ -25,8 +26,8 @@ begin
                  where (m.inserted_by, m.workspace_id, m.id) > (reached.indexed_by, reached.workspace, reached.id)
                    and m.inserted_by <= pg_snapshot_xmax(pg_current_snapshot())
                    and m.workspace_id = workspace
-                 order by m.inserted_by, m.workspace_id, m.id
-                 limit 10000) n
+                 order by m.inserted_by desc, m.workspace_id desc, m.id desc
+                 limit 20000) n
          where n.id < coalesce(before, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
            and case when n.number_id = any (numbers) then scoped_tokens_of('!', n.content) @@ asked end);
     if new_ones = '{}' then

@@ -77,7 +77,11 @@ async fn texts_are_sent_within_a_second_while_another_provider_hangs() {
         async || !hub.twilio.sent("Yes, come").is_empty(),
     )
     .await;
-    assert!(stuck() <= 16, "the workspace exceeds its share: {}", stuck());
+    assert!(
+        stuck() <= 16,
+        "the workspace exceeds its share: {}",
+        stuck()
+    );
 }
 
 #[tokio::test]

@@ -324,12 +324,16 @@ fn announce(db: &Db, arrival: &Arrival, meaning: Meaning, stored: Stored, row: C
     }
 }
 
-/// A contact's conversation was deleted or moved during the statement. Nothing of the batch is stored.
+/// A contact or its conversation was deleted or moved during the statement. Nothing of the batch is stored.
 fn is_missing_conversation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|database_error| {
-        database_error.constraint()
-            == Some("messages_workspace_id_conversation_id_contact_id_number_id_fkey")
-            || database_error.code().as_deref() == Some("MH001") // raised by `receive_texts`
+        matches!(
+            database_error.constraint(),
+            Some(
+                "messages_workspace_id_conversation_id_contact_id_number_id_fkey"
+                    | "conversations_workspace_id_contact_id_fkey"
+            )
+        ) || database_error.code().as_deref() == Some("MH001") // raised by `receive_texts`
     })
 }
 
