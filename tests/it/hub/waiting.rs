@@ -26,11 +26,17 @@ pub async fn until_some<T>(timeout: Duration, what: &str, value: impl AsyncFn() 
     }
 }
 
+/// The lock keeps the worker away.
+pub const INDEX_MESSAGES: &str = "
+    do $$ begin
+        perform from search_progress for update;
+        while index_new_messages(5000) > 0 loop end loop;
+    end $$";
+
 impl super::Hub {
     /// Indexes everything for search, together with the worker.
     pub async fn index_search(&self) {
-        self.execute_sql("do $$ begin while index_new_messages(5000) > 0 loop end loop; end $$")
-            .await;
+        self.execute_sql(INDEX_MESSAGES).await;
         let missing = "select (select count(*) from contacts_to_index)
                             + (select count(*) from messages m, search_progress p
                                 where (m.inserted_by, m.workspace_id, m.id) > (p.indexed_by, p.workspace, p.id))";
