@@ -20,6 +20,10 @@ declare
     t record;
     m messages;
     became text;
+    -- For the journal, of each report.
+    outcomes text[] := '{}';
+    applied_to uuid[] := '{}';
+    numbers_of uuid[] := '{}';
 begin
     select array_agg(f.id order by t.place) into found_messages
       from unnest(workspaces, integrations, provider_sids, our_ids)
@@ -83,12 +87,17 @@ begin
                 opted_out := record_consent(t.workspace, m.id, 'stop', 'provider', t.error_code);
             end if;
         end if;
-        insert into webhooks (workspace_id, integration_id, number_id, provider, kind, via, provider_sid, outcome, detail, message_id)
-        values (t.workspace, t.integration, number_id, t.provider, 'status', t.via, t.provider_sid,
-                case when message_id is null then 'ignored' when changed then 'applied' else 'repeat' end,
-                t.raw_status, message_id);
+        outcomes := outcomes || case when message_id is null then 'ignored' when changed then 'applied' else 'repeat' end;
+        applied_to := applied_to || message_id;
+        numbers_of := numbers_of || number_id;
         return next;
     end loop;
+
+    insert into webhooks (workspace_id, integration_id, number_id, provider, kind, via, provider_sid, outcome, detail, message_id)
+    select t.workspace, t.integration, t.number, t.provider, 'status', t.via, t.provider_sid, t.outcome, t.raw_status, t.message
+      from unnest(workspaces, integrations, numbers_of, providers, vias, provider_sids, outcomes, raw_statuses, applied_to)
+           with ordinality as t (workspace, integration, number, provider, via, provider_sid, outcome, raw_status, message, place)
+     order by t.place;
 
     update conversations v
        set last_message_status = l.status
