@@ -169,6 +169,7 @@ async fn agent_lists_contacts_of_their_numbers_and_their_own() {
     harbor.receive_text(MAYA, "Between us: 4711").await;
     harbor.receive_text(TOM, "STOP").await;
     harbor.adds(&lin, "+14155550101", "Lin's own").await;
+    hub.index_search().await;
     let tag = harbor.tag("VIP").await;
     let maya = harbor.conversation_with(MAYA).await;
     sam.put(&harbor.contact_path(&maya, &format!("/tags/{tag}")))
