@@ -7,12 +7,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::allowance::Allowance;
-use super::outbox::Outbox;
+use super::outbox::{NOT_POISONED, Outbox};
 use crate::domain::accounts::throttle::network;
 use crate::ids::{SessionId, UserId, WorkspaceId};
 use crate::language::Language;
-
-pub(super) const NOT_POISONED: &str = "no thread panics while holding the lock";
 
 /// The format of a connection's frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

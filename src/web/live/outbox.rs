@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use super::connection::NOT_POISONED;
+pub(super) const NOT_POISONED: &str = "no thread panics while holding the lock";
 
 /// Frames that wait per connection.
 const QUEUE: usize = 64;
@@ -30,12 +30,15 @@ struct State {
     is_cut: bool,
     /// Frames were lost: nothing more is sent until the client is told to reload.
     is_behind: bool,
+    /// A command is being obeyed: frames wait for its answer.
+    is_held: bool,
     is_closed: bool,
 }
 
 impl State {
     fn send(&mut self, frame: &Bytes) {
-        let stream = self.stream.as_ref().filter(|_| self.waiting.is_empty());
+        let stream = self.stream.as_ref();
+        let stream = stream.filter(|_| self.waiting.is_empty() && !self.is_held);
         let written = match stream.map(|stream| stream.try_write(frame)) {
             Some(Ok(written)) if written == frame.len() => return,
             Some(Ok(written)) => written,
@@ -46,6 +49,32 @@ impl State {
             self.is_cut = true;
         }
         self.waiting.push_back(frame.slice(written..));
+    }
+
+    /// Writes what the network takes. Returns how many frames that were.
+    fn flush(&mut self) -> io::Result<usize> {
+        let Some(stream) = self.stream.as_ref().filter(|_| !self.is_held) else {
+            return Ok(0);
+        };
+        let mut count = 0;
+        while let Some(frame) = self.waiting.front_mut() {
+            match stream.try_write(frame) {
+                Ok(written) if written == frame.len() => {
+                    self.waiting.pop_front();
+                    self.is_cut = false;
+                    count += 1;
+                }
+                Ok(written) => {
+                    frame.advance(written);
+                    self.is_cut = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(count),
+                Err(error) => return Err(error),
+            }
+        }
+        // A connection that is not behind needs no memory for its queue.
+        self.waiting.shrink_to_fit();
+        Ok(count)
     }
 }
 
@@ -65,9 +94,25 @@ impl Outbox {
             return;
         }
         state.send(frame);
-        if !state.waiting.is_empty() {
+        if !state.waiting.is_empty() && !state.is_held {
             self.changed.notify_one();
         }
+    }
+
+    /// From now on frames wait: the answer to a command comes before what happened meanwhile.
+    pub fn hold(&self) {
+        self.state().is_held = true;
+    }
+
+    /// Ends `hold`.
+    pub fn release(&self, answer: Option<Bytes>) -> io::Result<usize> {
+        let mut state = self.state();
+        state.is_held = false;
+        let first = usize::from(state.is_cut);
+        if let Some(answer) = answer {
+            state.waiting.insert(first, answer);
+        }
+        state.flush()
     }
 
     /// Sends what the client asked for or the protocol requires, also to a client that is behind. The caller reads no
@@ -99,30 +144,7 @@ impl Outbox {
 
     /// Writes what the network takes. Returns how many frames that were.
     pub fn flush(&self) -> io::Result<usize> {
-        let mut state = self.state();
-        let state = &mut *state;
-        let Some(stream) = &state.stream else {
-            return Ok(0);
-        };
-        let mut count = 0;
-        while let Some(frame) = state.waiting.front_mut() {
-            match stream.try_write(frame) {
-                Ok(written) if written == frame.len() => {
-                    state.waiting.pop_front();
-                    state.is_cut = false;
-                    count += 1;
-                }
-                Ok(written) => {
-                    frame.advance(written);
-                    state.is_cut = true;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(count),
-                Err(error) => return Err(error),
-            }
-        }
-        // A connection that is not behind needs no memory for its queue.
-        state.waiting.shrink_to_fit();
-        Ok(count)
+        self.state().flush()
     }
 
     /// Sends from now on. Frames may wait already.
@@ -198,6 +220,24 @@ mod tests {
         assert!(read == expected, "no frame gets into another one");
         assert!(outbox.caught_up(), "the rest was lost");
         assert!(!outbox.caught_up());
+    }
+
+    #[tokio::test]
+    async fn answer_comes_before_what_happened_while_its_command_was_obeyed() {
+        let (ours, mut theirs) = pair().await;
+        let outbox = Outbox::default();
+        outbox.open(ours);
+        let [before, during, answer] = ["before", "during", "answer"].map(wire::text);
+        outbox.push(&before);
+        outbox.hold();
+        outbox.push(&during);
+        assert_eq!(outbox.flush().expect("it is open"), 0);
+        let written = outbox.release(Some(answer.clone()));
+        assert_eq!(written.expect("it is open"), 2);
+        let expected = [before, answer, during].concat();
+        let mut read = vec![0; expected.len()];
+        theirs.read_exact(&mut read).await.expect("it arrives");
+        assert_eq!(read, expected);
     }
 
     #[tokio::test]

@@ -228,9 +228,11 @@ fn tell_to_reload(hub: &Hub, connection: &Arc<Connection>) {
 async fn obey(hub: &Hub, connection: &Arc<Connection>, message: Message) -> Option<End> {
     match message {
         Message::Text(text) => {
+            connection.outbox.hold();
             // Boxed, so that an idle connection's task does not reserve memory for the largest command.
-            if let Some(answer) = Box::pin(commands::answer(hub, connection, &text)).await {
-                connection.outbox.answer(&answer);
+            let answer = Box::pin(commands::answer(hub, connection, &text)).await;
+            if connection.outbox.release(answer).is_err() {
+                return Some(End::Gone);
             }
         }
         Message::Binary(_) => {

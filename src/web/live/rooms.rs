@@ -5,7 +5,8 @@ use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::connection::{Client, Connection, NOT_POISONED};
+use super::connection::{Client, Connection};
+use super::outbox::NOT_POISONED;
 use super::subscription::Subscription;
 use crate::db::Db;
 use crate::domain::numbers;
