@@ -401,6 +401,7 @@ pub fn push_subscription() -> Value {
 }
 
 pub async fn workspace_checksums(hub: &Hub, workspace: &str) -> Vec<(String, i64)> {
+    hub.index_search().await;
     let tables: Vec<String> = sqlx::query_scalar(
         "select c.relname::text from pg_class c
           where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace

@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, NOT_POISONED};
+use super::connection::Connection;
 use super::frames::Frame;
+use super::outbox::NOT_POISONED;
 use super::push::push;
 use super::rooms::Rooms;
 use crate::ids::{ConversationId, NumberId, UserId, WorkspaceId};

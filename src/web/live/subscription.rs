@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
-use super::connection::{Connection, NOT_POISONED};
+use super::connection::Connection;
+use super::outbox::NOT_POISONED;
 use crate::domain::numbers::Visible;
 use crate::ids::{NumberId, UserId, WorkspaceId};
 
