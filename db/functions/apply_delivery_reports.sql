@@ -21,9 +21,9 @@ declare
     m messages;
     became text;
     -- For the journal, of each report.
-    outcomes text[] := '{}';
-    applied_to uuid[] := '{}';
-    numbers_of uuid[] := '{}';
+    outcomes text[] := array[]::text[];
+    applied_to uuid[] := array[]::uuid[];
+    numbers_of uuid[] := array[]::uuid[];
 begin
     select array_agg(f.id order by t.place) into found_messages
       from unnest(workspaces, integrations, provider_sids, our_ids)

@@ -203,6 +203,16 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Contact> {
     Ok(contact)
 }
 
+/// The contact with this phone number. The search index knows a new contact a moment later only.
+pub async fn with_phone(tx: &mut WorkspaceTx, phone: &Phone) -> Result<Option<ContactId>> {
+    Ok(sqlx::query_scalar!(
+        r#"select contact_at($1) as "contact: ContactId""#,
+        phone.as_str()
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
 /// Finds the contact with this number, or creates it.
 pub async fn find_or_create(tx: &mut WorkspaceTx, phone: &Phone) -> Result<ContactId> {
     sqlx::query_scalar!(

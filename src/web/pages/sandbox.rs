@@ -11,6 +11,7 @@ use super::inbox::texts::Texts;
 use super::{Partial, page, partial};
 use crate::app::App;
 use crate::domain::accounts;
+use crate::domain::contacts;
 use crate::domain::conversations::{self, Conversation};
 use crate::domain::integrations::Directory;
 use crate::domain::members::{self, Member, WorkspaceRef};
@@ -65,16 +66,16 @@ pub async fn show(
 
 async fn handset(app: &App, member: &Member, number: Number, from: &Phone) -> Result<Handset> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let filter = conversations::Filter {
-        number: Some(number.id),
-        q: Some(from.to_string()),
-        ..conversations::Filter::default()
-    };
-    let found: Option<Conversation> = conversations::list(&mut tx, &filter, &Span::default())
-        .await?
-        .data
-        .into_iter()
-        .find(|found| found.contact.phone_number == from.as_str());
+    let mut found: Option<Conversation> = None;
+    if let Some(contact) = contacts::with_phone(&mut tx, from).await? {
+        let filter = conversations::Filter {
+            number: Some(number.id),
+            contact: Some(contact),
+            ..conversations::Filter::default()
+        };
+        let list = conversations::list(&mut tx, &filter, &Span::default()).await?;
+        found = list.data.into_iter().next();
+    }
     let mut messages = match &found {
         Some(conversation) => {
             let filter = messages::Filter {
