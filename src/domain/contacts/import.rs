@@ -40,8 +40,5 @@ pub async fn delete_expired(db: &Db) -> Result<()> {
     )
     .execute(db.system_pool(Jobs))
     .await?;
-    sqlx::query!("delete from deleted_messages where created_at < now() - interval '40 days'")
-        .execute(db.system_pool(Jobs))
-        .await?;
     Ok(())
 }
