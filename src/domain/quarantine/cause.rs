@@ -53,6 +53,7 @@ fn origin(url: &str) -> &str {
 mod tests {
     use super::*;
 
+    #[test]
     fn origin_matches_base_url() {
         assert_eq!(origin("https://hub.example/in?a=1"), "https://hub.example");
         assert_eq!(origin("http://[::1]:3000/"), "http://[::1]:3000");

@@ -41,6 +41,7 @@ impl RateLimiter {
 mod tests {
     use super::*;
 
+    #[test]
     fn rate_is_limited_per_number() {
         let rate_limiter = RateLimiter::default();
         let (one, other) = (IntegrationId::new(), IntegrationId::new());

@@ -52,7 +52,6 @@ pub(super) fn note_numbers(card: &mut Card, row: &ContactRow, existing: &[String
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::BTreeMap;
 
     use super::*;
