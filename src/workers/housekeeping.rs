@@ -18,6 +18,7 @@ pub async fn tidy(app: &App) -> Result<()> {
     integrations::delete_previous_credentials(&app.db).await?;
     integrations::uses::delete_expired(&app.db).await?;
     contacts::import::delete_expired(&app.db).await?;
+    contacts::remove::forget_expired(&app.db).await?;
     webhooks::delete_expired(&app.db).await?;
     quarantine::delete_expired(&app.db).await
 }

@@ -10,8 +10,8 @@ use sqlx::PgConnection;
 
 use super::{Contact, find, lock};
 use crate::app::App;
-use crate::db::purpose::Contacts;
-use crate::db::{SystemTx, WorkspaceTx};
+use crate::db::purpose::{Contacts, Jobs};
+use crate::db::{Db, SystemTx, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::credits;
 use crate::domain::members::Member;
@@ -160,6 +160,14 @@ async fn remember_texts(
     )
     .execute(tx.conn())
     .await?;
+    Ok(())
+}
+
+/// Forgets the deleted texts that are too old for a provider's list to bring them back.
+pub async fn forget_expired(db: &Db) -> Result<()> {
+    sqlx::query!("delete from deleted_messages where created_at < now() - interval '40 days'")
+        .execute(db.system_pool(Jobs))
+        .await?;
     Ok(())
 }
 
