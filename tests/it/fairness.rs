@@ -176,13 +176,13 @@ async fn leases_of_hanging_work_end_at_shutdown() {
     let texts = {
         let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
         hangs(&hub, &harbor, "Messages.json");
-        answers_many(&harbor, FRONT_DESK, 12).await;
+        answers_many(&harbor, FRONT_DESK, 20).await;
         let stuck = || {
             hub.twilio
                 .calls(&["POST", &harbor.account, "Messages.json"])
         };
         until_within(Duration::from_secs(10), "its calls hang", async || {
-            stuck() >= 8
+            stuck() >= 16
         })
         .await;
         let sid = "MM00000000000000000000000000000042";

@@ -135,6 +135,7 @@ async fn delete_workspace(who: &Person, harbor: &Workspace<'_>, name: &str) -> c
 
 /// Every table with a workspace_id: the number of the workspace's rows, and their checksum.
 async fn rows_of(harbor: &Workspace<'_>) -> BTreeMap<String, (i64, String)> {
+    harbor.hub.index_search().await;
     let tables: Vec<String> = sqlx::query_scalar(
         "select c.relname::text from pg_class c
           where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace
