@@ -204,7 +204,7 @@ async fn pages_read_a_bounded_number_of_rows() {
         &format!("set archive.workspace = '{}'", harbor.id),
         "set archive.texts = 60000",
         "set archive.people = 40000",
-        include_str!("../../benches/hub/archive.sql"),
+        include_str!("plans/archive.sql"),
         MORE,
         "vacuum (analyze) conversations",
         "vacuum (analyze) contacts",
