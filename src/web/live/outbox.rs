@@ -1,5 +1,5 @@
-//! What a connection has to send. Whoever has a frame writes it to the network at once, without waking the connection's
-//! task: one system call per socket. Only what the network does not take waits here until the task can write it.
+//! What a connection has to send. A frame is written to the network by the task that has it, without waking the
+//! connection's task: one system call per socket. Only what the network does not take waits here until the task can write it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -28,7 +28,7 @@ struct State {
     waiting: VecDeque<Bytes>,
     /// The first one of them is the rest of a frame.
     is_cut: bool,
-    /// Frames were lost: nothing more is sent until the client is told to reload.
+    /// Frames were lost: nothing more is sent before the frame `resync`.
     is_behind: bool,
     /// A command is being obeyed: frames wait for its answer.
     is_held: bool,
@@ -83,7 +83,7 @@ impl Outbox {
         self.state.lock().expect(NOT_POISONED)
     }
 
-    /// Never blocks. After a full queue, frames are dropped until the client was told to reload.
+    /// Never blocks. After a full queue, frames are dropped until `resync` was sent.
     pub fn push(&self, frame: &Bytes) {
         let mut state = self.state();
         if state.is_behind || state.is_closed {
@@ -121,7 +121,7 @@ impl Outbox {
         self.state().send(frame);
     }
 
-    /// Drops frames until the client was told to reload, which the task does.
+    /// Drops frames until the task has sent `resync`.
     pub fn fall_behind(&self) {
         self.state().is_behind = true;
         self.changed.notify_one();
