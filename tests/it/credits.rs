@@ -966,7 +966,7 @@ async fn credits_change_only_through_the_three_functions() {
         "{refused}"
     );
 
-    // A sent text is not refunded, whoever calls the function.
+    // A sent text is not refunded, not even by a direct call.
     let mut tx = hub.with_rights_of(&sam, &harbor).await;
     let back: i64 = sqlx::query_scalar("select count(*) from return_credit($1::uuid, $2::uuid)")
         .bind(&harbor.id)

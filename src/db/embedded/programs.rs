@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn too_old_and_missing_programs_are_told_apart() {
+    fn too_old_and_missing_programs_differ() {
         let root = tempfile::tempdir().expect("a directory");
         let missing = newest(candidates_in(root.path())).expect_err("nothing there");
         assert!(matches!(missing, Error::Missing { .. }), "{missing}");
@@ -235,7 +235,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn each_system_is_told_its_own_install_command() {
+    fn each_system_gets_its_own_install_command() {
         let mint = "NAME=\"Linux Mint\"\nID=linuxmint\nID_LIKE=\"ubuntu debian\"\n";
         assert_eq!(
             install_command(mint),

@@ -19,7 +19,7 @@ pub(super) async fn record_outcomes(
         reasons.push(reason);
     }
     sqlx::query!(
-        "with told as (
+        "with stored as (
              update contact_import_rows r set outcome = t.outcome, reason = t.reason
                from unnest($2::int[], $3::text[], $4::text[]) as t (line, outcome, reason)
               where r.import_id = $1 and r.line = t.line
@@ -33,7 +33,7 @@ pub(super) async fn record_outcomes(
                         (count(*) filter (where outcome = 'updated'))::int as updated,
                         (count(*) filter (where outcome = 'skipped'))::int as skipped,
                         (count(*) filter (where outcome = 'refused'))::int as refused
-                   from told) n
+                   from stored) n
           where i.id = $1",
         id as _,
         &lines,
