@@ -12,7 +12,6 @@ mod undo;
 pub use change::{ConversationChange, mark_read, update};
 pub use conversation::{Conversation, Status};
 pub use counts::{Counts, counts};
-pub(super) use counts::{counts_in, with_counts};
 pub use find::{
     between, find, find_many, find_or_create, find_with_others, joined_to, look_up, newest_of,
 };

@@ -7,7 +7,7 @@ use crate::db::WorkspaceTx;
 use crate::domain::contacts::fields::Field;
 use crate::domain::contacts::tags::Tag;
 use crate::domain::conversations::activity::Activity;
-use crate::domain::conversations::{Conversation, Counts, counts_in, with_counts};
+use crate::domain::conversations::{Conversation, Counts};
 use crate::domain::credits::Balance;
 use crate::domain::drafts::{self, Draft, DraftPreview};
 use crate::domain::members::{Colleague, Member};
@@ -52,8 +52,8 @@ pub async fn surroundings(
     member: &Member,
     around: Around,
 ) -> Result<Surroundings> {
-    let row = with_counts!(
-        r#"s.signature as "signature?", s.desktop_notifications as "desktop?", s.sound as "sound?",
+    let row = sqlx::query!(
+        r#"select s.signature as "signature?", s.desktop_notifications as "desktop?", s.sound as "sound?",
                   s.mail_when_credits_low as "mail_when_credits_low?", s.push_preview as "push_preview?",
                   m.role = 'admin' as "unlimited!", coalesce(a.balance, 0) as "balance!",
                   coalesce(a.balance, 0) <= w.low_credits_at as "is_low!",
@@ -70,13 +70,14 @@ pub async fn surroundings(
                       select d.conversation_id as conversation, left(d.content, 200) as content
                         from drafts d
                        where $1 and d.user_id = current_user_id() and d.conversation_id is not null
-                       limit $3) t), '[]') as "drafts!: Json<Vec<DraftPreview>>","#,
-        "
+                       limit $3) t), '[]') as "drafts!: Json<Vec<DraftPreview>>",
+                  to_jsonb(c) as "counts!: Json<Counts>"
              from workspace_members m
+            cross join menu_counts($1) c
              join workspaces w on w.id = m.workspace_id
              left join member_settings s on s.workspace_id = m.workspace_id and s.user_id = m.user_id
              left join credit_accounts a on a.workspace_id = m.workspace_id and a.user_id = m.user_id
-            where m.workspace_id = current_workspace() and m.user_id = $2",
+            where m.workspace_id = current_workspace() and m.user_id = $2"#,
         around == Around::List,
         member.user() as _,
         MOST_DRAFTS as i64 + 1,
@@ -88,7 +89,7 @@ pub async fn surroundings(
     let drafts = row.drafts.0;
     let has_all_drafts = around == Around::List && drafts.len() <= MOST_DRAFTS;
     Ok(Surroundings {
-        counts: counts_in!(row),
+        counts: row.counts.0,
         drafts: has_all_drafts.then_some(drafts),
         numbers: row.numbers.0,
         colleagues: row.colleagues.0,
@@ -136,13 +137,10 @@ pub async fn beside(
         r#"select (select count(*) from mentions
                     where conversation_id = $1 and user_id = current_user_id() and seen_at is null) as "mentions!",
                   coalesce((select json_agg(t) from (
-                      select m.user_id, u.name, true as sees
-                        from workspace_members m
-                        join users u on u.id = m.user_id
-                       where m.role = 'admin'
-                          or exists (select from number_members a where a.workspace_id = m.workspace_id and a.number_id = $2
-                                                                    and a.user_id = m.user_id)
-                       order by lower(u.name), m.user_id) t), '[]') as "viewers!: Json<Vec<Viewer>>",
+                      select v.user_id, u.name, true as sees
+                        from number_viewers(current_workspace(), $2) v
+                        join users u on u.id = v.user_id
+                       order by lower(u.name), v.user_id) t), '[]') as "viewers!: Json<Vec<Viewer>>",
                   coalesce((select json_agg(t) from (
                       select id, key, name, kind, choices from contact_fields
                        order by position, id) t), '[]') as "fields!: Json<Vec<Field>>",

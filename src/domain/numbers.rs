@@ -217,6 +217,39 @@ pub async fn update(
     id: NumberId,
     change: NumberChange,
 ) -> Result<Number> {
+    check(&change)?;
+    if change.is_default == Some(true) {
+        // Locks all numbers: a concurrent change of the default waits here and sees this one.
+        sqlx::query!("select id from numbers order by id for update")
+            .fetch_all(tx.conn())
+            .await?;
+    }
+    let before = find(tx, id).await?;
+    check_allowed(&before, &change)?;
+    store_change(tx, id, &change).await?;
+    let after = find(tx, id).await?;
+    let audit_json = |number: &Number| json!({"friendly_name": number.friendly_name, "is_default": number.is_default, "status": number.status, "messages_per_second": number.messages_per_second});
+    let (was, is) = (audit_json(&before), audit_json(&after));
+    if was == is {
+        return Ok(after);
+    }
+    let audit_record = AuditRecord {
+        subject: &after.formatted_number(),
+        subject_id: Some(id.0),
+        before: Some(was),
+        after: Some(is),
+    };
+    audit::record(tx, AuditAction::NumberChanged, audit_record).await?;
+    let workspace = tx.workspace();
+    tx.announce(Event::NumberChanged {
+        workspace,
+        number: id,
+    });
+    tx.announce(Event::Queued); // texts may have waited for an active or a faster number
+    Ok(after)
+}
+
+fn check(change: &NumberChange) -> Result<()> {
     Check::default()
         .require(
             change
@@ -239,14 +272,11 @@ pub async fn update(
             "messages_per_second",
             t!("0.01 to 1,000, or null for what is usual for its kind"),
         )
-        .finish()?;
-    if change.is_default == Some(true) {
-        // Locks all numbers: a concurrent change of the default waits here and sees this one.
-        sqlx::query!("select id from numbers order by id for update")
-            .fetch_all(tx.conn())
-            .await?;
-    }
-    let before = find(tx, id).await?;
+        .finish()
+}
+
+/// Whether the number's own state allows the change.
+fn check_allowed(before: &Number, change: &NumberChange) -> Result<()> {
     let activates = change.status == Some(Status::Active) || change.is_default == Some(true);
     Check::default()
         .require(
@@ -259,7 +289,10 @@ pub async fn update(
             "status",
             t!("the provider is still setting it up: sync in a few minutes"),
         )
-        .finish()?;
+        .finish()
+}
+
+async fn store_change(tx: &mut WorkspaceTx, id: NumberId, change: &NumberChange) -> Result<()> {
     if change.is_default == Some(true) {
         sqlx::query!("update numbers set is_default = false, updated_at = now() where is_default and id <> $1", id as _)
             .execute(tx.conn())
@@ -289,26 +322,7 @@ pub async fn update(
         .execute(tx.conn())
         .await?;
     }
-    let after = find(tx, id).await?;
-    let audit_json = |number: &Number| json!({"friendly_name": number.friendly_name, "is_default": number.is_default, "status": number.status, "messages_per_second": number.messages_per_second});
-    let (was, is) = (audit_json(&before), audit_json(&after));
-    if was == is {
-        return Ok(after);
-    }
-    let audit_record = AuditRecord {
-        subject: &after.formatted_number(),
-        subject_id: Some(id.0),
-        before: Some(was),
-        after: Some(is),
-    };
-    audit::record(tx, AuditAction::NumberChanged, audit_record).await?;
-    let workspace = tx.workspace();
-    tx.announce(Event::NumberChanged {
-        workspace,
-        number: id,
-    });
-    tx.announce(Event::Queued); // texts may have waited for an active or a faster number
-    Ok(after)
+    Ok(())
 }
 
 /// Lets `user` see and answer this number's conversations.
@@ -436,9 +450,7 @@ pub async fn viewers(tx: &mut WorkspaceTx, number: NumberId) -> Result<Vec<Viewe
     Ok(sqlx::query_as!(
         Viewer,
         r#"select m.user_id, u.name,
-                  m.role = 'admin'
-                  or exists (select from number_members a
-                              where a.workspace_id = m.workspace_id and a.number_id = $1 and a.user_id = m.user_id) as "sees!"
+                  exists (select from number_viewers(m.workspace_id, $1) v where v.user_id = m.user_id) as "sees!"
              from workspace_members m
              join users u on u.id = m.user_id
             order by lower(u.name), m.user_id"#,

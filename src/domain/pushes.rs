@@ -89,6 +89,37 @@ pub async fn subscribe(
     member: &Member,
     draft: Draft,
 ) -> Result<Device> {
+    let keys = check(app, &draft)?;
+    check_count(tx, member, &draft).await?;
+    let id = sqlx::query_scalar!(
+        "insert into push_subscriptions (id, user_id, session_id, endpoint, p256dh, auth, name, language) values ($1, $2, $3, $4, $5, $6, $7, $8)
+         on conflict (workspace_id, user_id, endpoint) do update
+            set session_id = excluded.session_id, p256dh = excluded.p256dh, auth = excluded.auth, name = excluded.name, language = excluded.language
+         returning id",
+        PushId::new() as _,
+        member.user() as _,
+        member.session as _,
+        draft.endpoint.trim(),
+        keys.p256dh,
+        keys.auth,
+        draft.name.trim(),
+        language::current() as _,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    let workspace = tx.workspace();
+    tx.announce(Event::PushesChanged { workspace });
+    let mut mine = list(tx, member).await?.into_iter();
+    mine.find(|device| device.id == id)
+        .ok_or(Error::NotFound(t!("the subscription")))
+}
+
+struct DecodedKeys {
+    p256dh: Option<Vec<u8>>,
+    auth: Option<Vec<u8>>,
+}
+
+fn check(app: &App, draft: &Draft) -> Result<DecodedKeys> {
     let endpoint = Url::parse(draft.endpoint.trim()).ok();
     let (p256dh, auth) = (
         push::decode(&draft.keys.p256dh),
@@ -118,6 +149,10 @@ pub async fn subscribe(
             t!("at most 80 characters"),
         )
         .finish()?;
+    Ok(DecodedKeys { p256dh, auth })
+}
+
+async fn check_count(tx: &mut WorkspaceTx, member: &Member, draft: &Draft) -> Result<()> {
     let count = sqlx::query_scalar!(
         r#"select count(*) as "count!" from push_subscriptions where user_id = $1 and endpoint <> $2"#,
         member.user() as _,
@@ -134,27 +169,7 @@ pub async fn subscribe(
             ),
         ));
     }
-    let id = sqlx::query_scalar!(
-        "insert into push_subscriptions (id, user_id, session_id, endpoint, p256dh, auth, name, language) values ($1, $2, $3, $4, $5, $6, $7, $8)
-         on conflict (workspace_id, user_id, endpoint) do update
-            set session_id = excluded.session_id, p256dh = excluded.p256dh, auth = excluded.auth, name = excluded.name, language = excluded.language
-         returning id",
-        PushId::new() as _,
-        member.user() as _,
-        member.session as _,
-        draft.endpoint.trim(),
-        p256dh,
-        auth,
-        name,
-        language::current() as _,
-    )
-    .fetch_one(tx.conn())
-    .await?;
-    let workspace = tx.workspace();
-    tx.announce(Event::PushesChanged { workspace });
-    let mut mine = list(tx, member).await?.into_iter();
-    mine.find(|device| device.id == id)
-        .ok_or(Error::NotFound(t!("the subscription")))
+    Ok(())
 }
 
 pub async fn remove(tx: &mut WorkspaceTx, id: PushId) -> Result<()> {
@@ -197,7 +212,7 @@ pub struct Due {
 }
 
 /// The browsers to notify of inbound texts, in the order of `texts`: those of the conversation's assignee or, without
-/// one, of all members who may see it (the rule of `numbers::visible`), with an active session. An outbound text
+/// one, of all members who may see it (`number_viewers`), with an active session. An outbound text
 /// notifies nobody. One round trip.
 pub async fn due(db: &Db, texts: &[(WorkspaceId, MessageId)]) -> Result<Vec<Due>> {
     let (workspaces, messages): (Vec<_>, Vec<_>) = texts.iter().copied().unzip();
@@ -210,16 +225,13 @@ pub async fn due(db: &Db, texts: &[(WorkspaceId, MessageId)]) -> Result<Vec<Due>
              join contacts c on c.workspace_id = m.workspace_id and c.id = m.contact_id
              join workspaces w on w.id = m.workspace_id
              join push_subscriptions s on s.workspace_id = m.workspace_id
-             join workspace_members b on b.workspace_id = s.workspace_id and b.user_id = s.user_id
              join users u on u.id = s.user_id
              join sessions e on e.id = s.session_id and e.user_id = s.user_id and e.revoked_at is null and e.expires_at > now()
              left join member_settings p on p.workspace_id = s.workspace_id and p.user_id = s.user_id
             where m.direction = 'inbound'
               and (v.assignee_id is null or v.assignee_id = s.user_id)
               and (not w.require_two_factor or u.two_factor_at is not null)
-              and (b.role = 'admin' or exists (select from number_members n
-                                                where n.workspace_id = m.workspace_id and n.number_id = m.number_id
-                                                  and n.user_id = s.user_id))
+              and exists (select from number_viewers(m.workspace_id, m.number_id) n where n.user_id = s.user_id)
             order by k.place"#,
         &workspaces as _,
         &messages as _,

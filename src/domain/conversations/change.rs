@@ -44,27 +44,7 @@ pub async fn update(
     id: ConversationId,
     change: ConversationChange,
 ) -> Result<Conversation> {
-    match (change.status, change.snoozed_until) {
-        (Some(Status::Snoozed), None) => {
-            return Err(Error::field(
-                "snoozed_until",
-                t!("say until when: a time in the future"),
-            ));
-        }
-        (status, Some(_)) if status != Some(Status::Snoozed) => {
-            return Err(Error::field(
-                "snoozed_until",
-                t!("goes only with status \"snoozed\""),
-            ));
-        }
-        (_, Some(until)) if !snooze::is_valid_time(until) => {
-            return Err(Error::field(
-                "snoozed_until",
-                t!("a time in the future, at most a year ahead"),
-            ));
-        }
-        _ => {}
-    }
+    check_snooze(&change)?;
     let changed = sqlx::query!(
         "update conversations
             set status = coalesce($2, status),
@@ -73,11 +53,7 @@ pub async fn update(
                 updated_at = now()
           where id = $1
             and (not $4 or $5::uuid is null
-                 or exists (select from workspace_members m
-                             where m.user_id = $5
-                               and (m.role = 'admin'
-                                    or exists (select from number_members a
-                                                where a.number_id = conversations.number_id and a.user_id = $5))))
+                 or exists (select from number_viewers(workspace_id, number_id) v where v.user_id = $5))
             -- Of two who take it at once, the second one waits here for the first, and then finds it taken.
             and (not $6 or assignee_id is not distinct from $7 or ($4 and assignee_id is not distinct from $5))",
         id as _,
@@ -103,6 +79,25 @@ pub async fn update(
     }
     announce(tx, &conversation);
     Ok(conversation)
+}
+
+/// A snooze needs a time, and a time needs a snooze.
+fn check_snooze(change: &ConversationChange) -> Result<()> {
+    match (change.status, change.snoozed_until) {
+        (Some(Status::Snoozed), None) => Err(Error::field(
+            "snoozed_until",
+            t!("say until when: a time in the future"),
+        )),
+        (status, Some(_)) if status != Some(Status::Snoozed) => Err(Error::field(
+            "snoozed_until",
+            t!("goes only with status \"snoozed\""),
+        )),
+        (_, Some(until)) if !snooze::is_valid_time(until) => Err(Error::field(
+            "snoozed_until",
+            t!("a time in the future, at most a year ahead"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn announce(tx: &mut WorkspaceTx, conversation: &Conversation) {

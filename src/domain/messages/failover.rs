@@ -77,11 +77,7 @@ async fn stranded(tx: &mut SystemTx<Delivery>) -> Result<Vec<StrandedText>> {
                      and (p.provider = $2) = (i.provider = $2)
                      and not exists (select from opt_outs x where x.workspace_id = m.workspace_id and x.contact_id = m.contact_id
                                         and x.number_id in (o.id, m.number_id))
-                     and exists (select from workspace_members a
-                                  where a.workspace_id = m.workspace_id and a.user_id = m.created_by
-                                    and (a.role = 'admin'
-                                         or exists (select from number_members b where b.workspace_id = a.workspace_id
-                                                       and b.number_id = o.id and b.user_id = a.user_id)))
+                     and exists (select from number_viewers(o.workspace_id, o.id) v where v.user_id = m.created_by)
                    order by (select v.last_message_at from conversations v
                               where v.workspace_id = m.workspace_id and v.contact_id = m.contact_id and v.number_id = o.id) desc nulls last,
                             o.is_default desc, o.created_at, o.id
@@ -175,63 +171,26 @@ async fn record_failover(
         account => format!("{account} was down"),
     };
     let words = &text.preview;
-    let source = (
-        text.conversation,
-        text.number,
-        text.integration,
-        text.provider,
+    let source = NotePlace {
+        conversation: text.conversation,
+        number: text.number,
+        integration: text.integration,
+        provider: text.provider,
+    };
+    let left = format!(
+        "Sent from {instead} instead, because {why}: \u{201c}{words}\u{201d}. It went on in the conversation with that number."
     );
-    let target = (
+    add_note(tx, text, source, left).await?;
+    let target = NotePlace {
         conversation,
-        text.to_number,
-        text.to_integration,
-        text.to_provider,
+        number: text.to_number,
+        integration: text.to_integration,
+        provider: text.to_provider,
+    };
+    let arrived = format!(
+        "Sent from {instead} because {why}: \u{201c}{words}\u{201d}. It was written for {from}."
     );
-    let notes = [
-        (
-            source,
-            format!(
-                "Sent from {instead} instead, because {why}: \u{201c}{words}\u{201d}. It went on in the conversation with that number."
-            ),
-        ),
-        (
-            target,
-            format!(
-                "Sent from {instead} because {why}: \u{201c}{words}\u{201d}. It was written for {from}."
-            ),
-        ),
-    ];
-    for ((conversation, number, integration, provider), note) in notes {
-        let id = MessageId::new();
-        sqlx::query!(
-            "insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, provider, direction,
-                                   status, content)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, 'received', $9)",
-            text.workspace as _,
-            id as _,
-            conversation as _,
-            text.contact as _,
-            number as _,
-            integration as _,
-            provider as _,
-            Direction::Note as _,
-            note,
-        )
-        .execute(tx.conn())
-        .await?;
-        let workspace = text.workspace;
-        tx.announce(Event::MessageAdded {
-            workspace,
-            message: id,
-            number,
-            row: Carried::default(),
-        });
-        tx.announce(Event::ConversationChanged {
-            workspace,
-            conversation,
-            number,
-        });
-    }
+    add_note(tx, text, target, arrived).await?;
     tx.announce(Event::MessageAdded {
         workspace: text.workspace,
         message: text.id,
@@ -251,4 +210,49 @@ async fn record_failover(
         audit_record,
     )
     .await
+}
+
+struct NotePlace {
+    conversation: ConversationId,
+    number: NumberId,
+    integration: IntegrationId,
+    provider: Kind,
+}
+
+async fn add_note(
+    tx: &mut SystemTx<Delivery>,
+    text: &StrandedText,
+    place: NotePlace,
+    note: String,
+) -> Result<()> {
+    let id = MessageId::new();
+    sqlx::query!(
+        "insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, provider, direction,
+                               status, content)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, 'received', $9)",
+        text.workspace as _,
+        id as _,
+        place.conversation as _,
+        text.contact as _,
+        place.number as _,
+        place.integration as _,
+        place.provider as _,
+        Direction::Note as _,
+        note,
+    )
+    .execute(tx.conn())
+    .await?;
+    let workspace = text.workspace;
+    tx.announce(Event::MessageAdded {
+        workspace,
+        message: id,
+        number: place.number,
+        row: Carried::default(),
+    });
+    tx.announce(Event::ConversationChanged {
+        workspace,
+        conversation: place.conversation,
+        number: place.number,
+    });
+    Ok(())
 }

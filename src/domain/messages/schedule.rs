@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Message, find, segments};
 use crate::clock;
 use crate::db::purpose::Jobs;
-use crate::db::{Db, WorkspaceTx};
+use crate::db::{Db, SystemTx, WorkspaceTx};
 use crate::domain::credits;
 use crate::error::{Check, Error, Result};
 use crate::events::Event;
@@ -178,17 +178,41 @@ const BATCH: i64 = 50;
 /// send. Returns how many were due. One round trip, and one for each failed text.
 pub async fn queue_due(db: &Db) -> Result<usize> {
     let mut tx = db.system(Jobs).await?;
-    let changed = sqlx::query!(
+    let changed = queue_or_fail(&mut tx).await?;
+    for text in &changed {
+        if text.failed
+            && let Some(returned) =
+                credits::return_credit(tx.conn(), text.workspace, text.id).await?
+        {
+            tx.announce(returned);
+        }
+        tx.announce(Event::MessageChanged {
+            workspace: text.workspace,
+            message: text.id,
+            number: text.number,
+        });
+        tx.announce(Event::Queued);
+    }
+    tx.commit().await?;
+    Ok(changed.len())
+}
+
+struct DueText {
+    workspace: WorkspaceId,
+    id: MessageId,
+    number: NumberId,
+    failed: bool,
+}
+
+async fn queue_or_fail(tx: &mut SystemTx<Jobs>) -> Result<Vec<DueText>> {
+    Ok(sqlx::query_as!(
+        DueText,
         r#"with due as (
                select m.workspace_id, m.id, m.conversation_id,
                       case
                           when is_opted_out(m.workspace_id, m.contact_id, m.number_id) then 'contact_opted_out'
-                          when not exists (select from workspace_members w
-                                            where w.workspace_id = m.workspace_id and w.user_id = m.created_by
-                                              and (w.role = 'admin'
-                                                   or exists (select from number_members a
-                                                               where a.workspace_id = m.workspace_id and a.number_id = m.number_id
-                                                                 and a.user_id = m.created_by))) then 'number_not_assigned'
+                          when not exists (select from number_viewers(m.workspace_id, m.number_id) v
+                                            where v.user_id = m.created_by) then 'number_not_assigned'
                           when not exists (select from numbers n
                                              join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
                                             where n.workspace_id = m.workspace_id and n.id = m.number_id
@@ -228,21 +252,5 @@ pub async fn queue_due(db: &Db) -> Result<usize> {
         BATCH,
     )
     .fetch_all(tx.conn())
-    .await?;
-    for text in &changed {
-        if text.failed
-            && let Some(returned) =
-                credits::return_credit(tx.conn(), text.workspace, text.id).await?
-        {
-            tx.announce(returned);
-        }
-        tx.announce(Event::MessageChanged {
-            workspace: text.workspace,
-            message: text.id,
-            number: text.number,
-        });
-        tx.announce(Event::Queued);
-    }
-    tx.commit().await?;
-    Ok(changed.len())
+    .await?)
 }
