@@ -1,7 +1,7 @@
 //! All settings, read once at the start. An invalid value stops the start with one line that says what is accepted.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
 use crate::{keys, mail, push, storage};
+
+mod values;
 
 /// Name, default and description of an environment variable, as in `--help`, `.env.example` and `docs/DEPLOY.md`.
 pub struct Variable {
@@ -161,6 +163,22 @@ impl Settings {
             })
             .transpose()
     }
+
+    /// Values with commas in between.
+    fn list(&self, name: &'static str) -> Vec<String> {
+        let values = self.get(name).into_iter();
+        values
+            .flat_map(|value| value.split(','))
+            .map(|value| value.trim().to_owned())
+            .collect()
+    }
+
+    /// The standard AWS_… variables give the credentials of a bucket.
+    fn storage(&self, url: &str) -> Result<storage::StorageLocation, String> {
+        let aws = self.0.iter().filter(|(name, _)| name.starts_with("AWS_"));
+        let aws = aws.map(|(name, value)| (name.clone(), value.clone()));
+        storage::StorageLocation::parse(url, &aws.collect())
+    }
 }
 
 /// The value for an error message; secrets and URLs that may hold a password are masked.
@@ -212,13 +230,9 @@ impl Config {
     pub fn read(settings: HashMap<String, String>) -> Result<Self, Error> {
         let settings = Settings(settings);
         let bind_addr = settings
-            .parse("BIND_ADDR", |value| {
-                value
-                    .parse()
-                    .map_err(|_| "an IP address and a port, such as 127.0.0.1:3000 or [::]:3000")
-            })?
+            .parse("BIND_ADDR", values::bind_address)?
             .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 3000)));
-        let base_url = match settings.parse("BASE_URL", origin)? {
+        let base_url = match settings.parse("BASE_URL", values::origin)? {
             Some(url) => url,
             None => {
                 Url::parse(&format!("http://{bind_addr}")).expect("an address and port make a URL")
@@ -226,94 +240,57 @@ impl Config {
         };
         let data_dir = PathBuf::from(settings.get("DATA_DIR").unwrap_or("./data"));
         let media = settings
-            .parse("MEDIA_URL", |value| {
-                let aws = settings
-                    .0
-                    .iter()
-                    .filter(|(name, _)| name.starts_with("AWS_"));
-                let aws = aws.map(|(name, value)| (name.clone(), value.clone()));
-                storage::StorageLocation::parse(value, &aws.collect())
-            })?
+            .parse("MEDIA_URL", |value| settings.storage(value))?
             .unwrap_or_else(|| storage::StorageLocation::Directory(data_dir.join("media")));
         let mail_from = settings
-            .parse("MAIL_FROM", |value| {
-                value
-                    .parse()
-                    .map_err(|_| "a mailbox, such as MessageHub <inbox@example.com>")
-            })?
+            .parse("MAIL_FROM", values::mailbox)?
             .unwrap_or_else(|| mail::from_host(&base_url));
         Ok(Self {
             bind_addr,
             base_url,
-            database: settings.parse("DATABASE_URL", |value| {
-                value
-                    .parse::<PgConnectOptions>()
-                    .ok()
-                    .filter(|_| value.starts_with("postgres://") || value.starts_with("postgresql://"))
-                    .ok_or("expected postgres://user:password@host:port/database")
-            })?,
+            database: settings.parse("DATABASE_URL", values::database)?,
             database_connections: settings
-                .parse("DATABASE_CONNECTIONS", |value| {
-                    value.parse().ok().filter(|n| (2..=100).contains(n)).ok_or("a number from 2 to 100")
-                })?
+                .parse("DATABASE_CONNECTIONS", values::database_connections)?
                 .unwrap_or(12),
             data_dir,
             media,
-            jwt_secret: settings.parse("JWT_SECRET", |value| {
-                (value.len() >= 32).then(|| SecretString::from(value)).ok_or("at least 32 characters: `openssl rand -base64 32` makes one")
-            })?,
+            jwt_secret: settings.parse("JWT_SECRET", values::jwt_secret)?,
             vapid_key: settings.parse("VAPID_PRIVATE_KEY", |value| {
                 push::VapidKey::parse(value).map(|_| SecretString::from(value))
             })?,
-            push_inside: settings
-                .get("PUSH_INSIDE")
-                .map(|value| value.split(',').map(|host| host.trim().to_owned()).collect())
-                .unwrap_or_default(),
+            push_inside: settings.list("PUSH_INSIDE"),
             away_after: settings
-                .parse("AWAY_AFTER", |value| match value.parse() {
-                    Ok(seconds @ 1..=86_400) => Ok(Duration::from_secs(seconds)),
-                    _ => Err("1 to 86400 seconds"),
-                })?
+                .parse("AWAY_AFTER", values::up_to_a_day)?
                 .unwrap_or(Duration::from_secs(75)),
-            master_keys: settings.parse("MASTER_KEYS", keys::MasterKeys::parse)?.map(Into::into),
-            signups: settings.parse("SIGNUPS", |value| match value {
-                "open" => Ok(Signups::Open),
-                "invite" => Ok(Signups::Invite),
-                "closed" => Ok(Signups::Closed),
-                _ => Err("open, invite or closed"),
-            })?,
+            master_keys: settings
+                .parse("MASTER_KEYS", keys::MasterKeys::parse)?
+                .map(Into::into),
+            signups: settings.parse("SIGNUPS", values::signups)?,
             workspaces_per_person: settings
-                .parse("WORKSPACES_PER_PERSON", |value| {
-                    value.parse().ok().filter(|n| (1..=10_000).contains(n)).ok_or("a number from 1 to 10000")
-                })?
+                .parse("WORKSPACES_PER_PERSON", values::workspaces_per_person)?
                 .unwrap_or(10),
             twilio_api: settings
-                .parse("TWILIO_API_BASE_URL", origin)?
+                .parse("TWILIO_API_BASE_URL", values::origin)?
                 .unwrap_or_else(|| Url::parse("https://api.twilio.com").expect("a constant")),
             telnyx_api: settings
-                .parse("TELNYX_API_BASE_URL", origin)?
+                .parse("TELNYX_API_BASE_URL", values::origin)?
                 .unwrap_or_else(|| Url::parse("https://api.telnyx.com").expect("a constant")),
             smtp: settings.parse("SMTP_URL", |value| mail::relay(value, &mail_from))?,
             mail_from,
             trusted_proxies: settings
-                .parse("TRUSTED_PROXIES", prefixes)?
-                .unwrap_or_else(|| prefixes("127.0.0.0/8,::1").expect("a constant")),
-            sockets_per_member: settings.parse("SOCKETS_PER_MEMBER", sockets)?.unwrap_or(500),
-            sockets_per_address: settings.parse("SOCKETS_PER_ADDRESS", sockets)?.unwrap_or(5_000),
+                .parse("TRUSTED_PROXIES", values::prefixes)?
+                .unwrap_or_else(|| values::prefixes("127.0.0.0/8,::1").expect("a constant")),
+            sockets_per_member: settings
+                .parse("SOCKETS_PER_MEMBER", values::sockets)?
+                .unwrap_or(500),
+            sockets_per_address: settings
+                .parse("SOCKETS_PER_ADDRESS", values::sockets)?
+                .unwrap_or(5_000),
             log: settings
-                .parse("RUST_LOG", |value| {
-                    value
-                        .parse::<tracing_subscriber::EnvFilter>()
-                        .map(|_| value.to_owned())
-                        .map_err(|error| format!("a level (error, warn, info, debug, trace) or target=level ({error})"))
-                })?
+                .parse("RUST_LOG", values::log_filter)?
                 .unwrap_or_else(|| "info".into()),
             log_format: settings
-                .parse("LOG_FORMAT", |value| match value {
-                    "text" => Ok(LogFormat::Text),
-                    "json" => Ok(LogFormat::Json),
-                    _ => Err("text or json"),
-                })?
+                .parse("LOG_FORMAT", values::log_format)?
                 .unwrap_or(LogFormat::Text),
         })
     }
@@ -326,39 +303,6 @@ impl Config {
     pub fn public(&self, path: &str) -> String {
         format!("{}{path}", self.base_url.origin().ascii_serialization())
     }
-}
-
-fn origin(value: &str) -> Result<Url, &'static str> {
-    const ACCEPTED: &str = "an origin without a path, such as https://inbox.example.com";
-    let url = Url::parse(value).map_err(|_| ACCEPTED)?;
-    let plain = matches!(url.scheme(), "http" | "https")
-        && url.has_host()
-        && url.path() == "/"
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
-    plain.then_some(url).ok_or(ACCEPTED)
-}
-
-fn sockets(value: &str) -> Result<usize, &'static str> {
-    let number = value.parse().ok();
-    number
-        .filter(|sockets| (1..=1_000_000).contains(sockets))
-        .ok_or("a number from 1 to 1000000")
-}
-
-/// Addresses and prefixes; an address becomes a prefix of full length.
-fn prefixes(value: &str) -> Result<Vec<IpNet>, &'static str> {
-    let prefix = |text: &str| {
-        text.parse()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-    };
-    value
-        .split(',')
-        .map(|text| prefix(text.trim()))
-        .collect::<Result<_, _>>()
-        .map_err(|_| "IP addresses or prefixes with commas in between, such as 10.0.0.0/8,::1")
 }
 
 pub fn help() -> String {
@@ -381,6 +325,8 @@ pub fn help() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn read(settings: &[(&str, &str)]) -> Result<Config, Error> {

@@ -343,28 +343,39 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: ContactChange) 
         )
     })?;
     let contact = find(tx, id).await?;
+    record_change(tx, &contact, old_name, phone.map(|_| before)).await?;
+    announce(tx, id);
+    Ok(contact)
+}
+
+/// Writes audit entries for a new name and a new number.
+async fn record_change(
+    tx: &mut WorkspaceTx,
+    contact: &Contact,
+    old_name: Option<String>,
+    old_number: Option<String>,
+) -> Result<()> {
     if contact.name != old_name {
         let audit_record = AuditRecord {
             subject: &contact.title(),
-            subject_id: Some(id.0),
+            subject_id: Some(contact.id.0),
             before: Some(json!({"name": old_name})),
             after: Some(json!({"name": contact.name})),
         };
         audit::record(tx, AuditAction::ContactRenamed, audit_record).await?;
     }
-    if let Some(phone) = phone {
+    if let Some(old_number) = old_number {
         let audit_record = AuditRecord {
             subject: &contact.title(),
-            subject_id: Some(id.0),
-            before: Some(json!({"phone_number": before})),
-            after: Some(json!({"phone_number": phone})),
+            subject_id: Some(contact.id.0),
+            before: Some(json!({"phone_number": old_number})),
+            after: Some(json!({"phone_number": contact.phone_number})),
         };
         audit::record(tx, AuditAction::ContactNumberChanged, audit_record).await?;
         // The previous owner of the new number may have opted out.
-        consent_changed(tx, id).await?;
+        consent_changed(tx, contact.id).await?;
     }
-    announce(tx, id);
-    Ok(contact)
+    Ok(())
 }
 
 /// Opt-outs also hold for the number that the contact leaves. A trigger applies those of the number that it gets.

@@ -298,14 +298,7 @@ fn scan(text: &str, start: usize, delimiter: u8, reach: Reach) -> Scan {
                 }
                 (cell, after)
             }
-            None => {
-                let rest = &bytes[begin..];
-                let length = rest
-                    .iter()
-                    .position(|byte| *byte == delimiter || matches!(byte, b'\r' | b'\n'))
-                    .unwrap_or(rest.len());
-                (text[begin..begin + length].to_owned(), begin + length)
-            }
+            None => unquoted_cell(text, begin, delimiter),
         };
         scan.cells.push(cell.trim().to_owned());
         match bytes.get(after) {
@@ -320,6 +313,16 @@ fn scan(text: &str, start: usize, delimiter: u8, reach: Reach) -> Scan {
             }
         }
     }
+}
+
+/// The cell, and the position after it.
+fn unquoted_cell(text: &str, begin: usize, delimiter: u8) -> (String, usize) {
+    let rest = &text.as_bytes()[begin..];
+    let length = rest
+        .iter()
+        .position(|byte| *byte == delimiter || matches!(byte, b'\r' | b'\n'))
+        .unwrap_or(rest.len());
+    (text[begin..begin + length].to_owned(), begin + length)
 }
 
 struct Quoted {

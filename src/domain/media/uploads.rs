@@ -375,74 +375,111 @@ pub async fn copies_of(tx: &mut WorkspaceTx, of: MessageId) -> Result<Vec<Attach
 
 /// Attaches the files to `message`. An upload can be in one text only. One round trip for each kind of file.
 pub async fn attach(tx: &mut WorkspaceTx, message: MessageId, files: &[Attachment]) -> Result<()> {
-    let mut uploads = (Vec::new(), Vec::new());
-    let mut addresses = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut copies = (Vec::new(), Vec::new(), Vec::new());
-    for (position, file) in (0i16..).zip(files) {
-        match &file.origin {
-            Origin::Upload => {
-                uploads.0.push(file.id);
-                uploads.1.push(position);
-            }
-            Origin::Address(url) => {
-                addresses.0.push(file.id);
-                addresses.1.push(position);
-                addresses.2.push(url.as_str());
-                addresses.3.push(file.content_type.as_str());
-            }
-            Origin::Copy(of) => {
-                copies.0.push(file.id);
-                copies.1.push(position);
-                copies.2.push(*of);
-            }
-        }
+    let files = || (0i16..).zip(files);
+    let uploads: Vec<_> = files()
+        .filter(|(_, file)| matches!(file.origin, Origin::Upload))
+        .map(|(position, file)| (file.id, position))
+        .collect();
+    let addresses: Vec<_> = files()
+        .filter_map(|(position, file)| match &file.origin {
+            Origin::Address(url) => Some((file, position, url.as_str())),
+            _ => None,
+        })
+        .collect();
+    let copies: Vec<_> = files()
+        .filter_map(|(position, file)| match &file.origin {
+            Origin::Copy(of) => Some((file.id, position, *of)),
+            _ => None,
+        })
+        .collect();
+    if !uploads.is_empty() {
+        attach_uploads(tx, message, uploads).await?;
     }
-    if !uploads.0.is_empty() {
-        let taken = sqlx::query!(
-            "update message_media d set message_id = $1, position = u.position
-               from unnest($2::uuid[], $3::smallint[]) as u (id, position)
-              where d.id = u.id and d.message_id is null and d.uploaded_by = current_user_id()",
-            message as _,
-            &uploads.0 as _,
-            &uploads.1,
-        )
-        .execute(tx.conn())
-        .await?;
-        // A concurrent text took one of them.
-        if taken.rows_affected() != uploads.0.len() as u64 {
-            uploaded(tx, &uploads.0).await?;
-            return Err(Error::field("media_ids", foreign_upload(uploads.0[0])));
-        }
+    if !addresses.is_empty() {
+        attach_addresses(tx, message, addresses).await?;
     }
-    if !addresses.0.is_empty() {
-        sqlx::query!(
-            "insert into message_media (id, message_id, position, source_url, content_type, uploaded_by, fetch_at)
-             select u.id, $1, u.position, u.url, u.kind, current_user_id(), null
-               from unnest($2::uuid[], $3::smallint[], $4::text[], $5::text[]) as u (id, position, url, kind)",
-            message as _,
-            &addresses.0 as _,
-            &addresses.1,
-            &addresses.2 as _,
-            &addresses.3 as _,
-        )
-        .execute(tx.conn())
-        .await?;
+    if !copies.is_empty() {
+        attach_copies(tx, message, copies).await?;
     }
-    if !copies.0.is_empty() {
-        sqlx::query!(
-            "insert into message_media (id, message_id, position, copy_of, content_type, size, width, height, uploaded_by,
-                                        stored_at, thumbnail, file_name, fetch_at)
-             select u.id, $1, u.position, coalesce(d.copy_of, d.id), d.content_type, d.size, d.width, d.height, current_user_id(),
-                    d.stored_at, d.thumbnail, d.file_name, null
-               from unnest($2::uuid[], $3::smallint[], $4::uuid[]) as u (id, position, of)
-               join message_media d on d.id = u.of",
-            message as _,
-            &copies.0 as _,
-            &copies.1,
-            &copies.2 as _,
-        )
-        .execute(tx.conn())
-        .await?;
+    Ok(())
+}
+
+async fn attach_uploads(
+    tx: &mut WorkspaceTx,
+    message: MessageId,
+    uploads: Vec<(MediaId, i16)>,
+) -> Result<()> {
+    let (ids, positions): (Vec<_>, Vec<_>) = uploads.into_iter().unzip();
+    let taken = sqlx::query!(
+        "update message_media d set message_id = $1, position = u.position
+           from unnest($2::uuid[], $3::smallint[]) as u (id, position)
+          where d.id = u.id and d.message_id is null and d.uploaded_by = current_user_id()",
+        message as _,
+        &ids as _,
+        &positions,
+    )
+    .execute(tx.conn())
+    .await?;
+    // A concurrent text took one of them.
+    if taken.rows_affected() != ids.len() as u64 {
+        uploaded(tx, &ids).await?;
+        return Err(Error::field("media_ids", foreign_upload(ids[0])));
     }
+    Ok(())
+}
+
+async fn attach_addresses(
+    tx: &mut WorkspaceTx,
+    message: MessageId,
+    addresses: Vec<(&Attachment, i16, &str)>,
+) -> Result<()> {
+    let (mut ids, mut positions) = (Vec::new(), Vec::new());
+    let (mut urls, mut kinds) = (Vec::new(), Vec::new());
+    for (file, position, url) in addresses {
+        ids.push(file.id);
+        positions.push(position);
+        urls.push(url);
+        kinds.push(file.content_type.as_str());
+    }
+    sqlx::query!(
+        "insert into message_media (id, message_id, position, source_url, content_type, uploaded_by, fetch_at)
+         select u.id, $1, u.position, u.url, u.kind, current_user_id(), null
+           from unnest($2::uuid[], $3::smallint[], $4::text[], $5::text[]) as u (id, position, url, kind)",
+        message as _,
+        &ids as _,
+        &positions,
+        &urls as _,
+        &kinds as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+async fn attach_copies(
+    tx: &mut WorkspaceTx,
+    message: MessageId,
+    copies: Vec<(MediaId, i16, MediaId)>,
+) -> Result<()> {
+    let (mut ids, mut positions, mut originals) = (Vec::new(), Vec::new(), Vec::new());
+    for (id, position, original) in copies {
+        ids.push(id);
+        positions.push(position);
+        originals.push(original);
+    }
+    sqlx::query!(
+        "insert into message_media (id, message_id, position, copy_of, content_type, size, width, height, uploaded_by,
+                                    stored_at, thumbnail, file_name, fetch_at)
+         select u.id, $1, u.position, coalesce(d.copy_of, d.id), d.content_type, d.size, d.width, d.height, current_user_id(),
+                d.stored_at, d.thumbnail, d.file_name, null
+           from unnest($2::uuid[], $3::smallint[], $4::uuid[]) as u (id, position, of)
+           join message_media d on d.id = u.of",
+        message as _,
+        &ids as _,
+        &positions,
+        &originals as _,
+    )
+    .execute(tx.conn())
+    .await?;
     Ok(())
 }

@@ -56,25 +56,56 @@ pub async fn add(
     if let Some((first, request)) = target.first.zip(target.request) {
         return previous_note(tx, first, &request, &draft_hash).await;
     }
-    let content = draft.content.replace('\0', "");
-    let content = content.trim();
-    let (content, mentioned) = if content.contains('@') || !draft.mentions.is_empty() {
-        let colleagues = numbers::viewers(tx, target.number).await?;
-        parse_mentions(content, &draft.mentions, &colleagues)?
-    } else {
-        (content.to_owned(), Vec::new())
-    };
+    let (content, mut mentions) = resolve_mentions(tx, &draft, target.number).await?;
     // Authors get no notification of their own notes.
-    let others: Vec<_> = mentioned
-        .into_iter()
-        .filter(|mentioned| mentioned.user_id != member.user())
-        .collect();
-    let (users, names): (Vec<_>, Vec<_>) = others
-        .iter()
+    mentions.retain(|mentioned| mentioned.user_id != member.user());
+    let note = NewNote {
+        conversation,
+        content: &content,
+        mentions: &mentions,
+        key,
+        draft_hash: &draft_hash,
+    };
+    let Some(id) = insert(tx, member, &note).await? else {
+        return concurrent_note(tx, member, key, &draft_hash).await;
+    };
+    let workspace = tx.workspace();
+    tx.announce(Event::MessageAdded {
+        workspace,
+        message: id,
+        number: target.number,
+        row: Carried::default(),
+    });
+    for mentioned in mentions {
+        tx.announce(Event::Mentioned {
+            workspace,
+            message: id,
+            number: target.number,
+            user: mentioned.user_id,
+        });
+    }
+    find(tx, id).await
+}
+
+struct NewNote<'a> {
+    conversation: ConversationId,
+    content: &'a str,
+    mentions: &'a [Mention],
+    key: Option<&'a str>,
+    draft_hash: &'a [u8],
+}
+
+/// Stores the note with its mentions. `None` if there is a message with its key.
+async fn insert(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    note: &NewNote<'_>,
+) -> Result<Option<MessageId>> {
+    let mentions = note.mentions.iter();
+    let (users, names): (Vec<_>, Vec<_>) = mentions
         .map(|mentioned| (mentioned.user_id, mentioned.name.clone()))
         .unzip();
-    let id = MessageId::new();
-    let written = sqlx::query_scalar!(
+    Ok(sqlx::query_scalar!(
         r#"with written as (
                insert into messages (id, conversation_id, contact_id, number_id, integration_id, direction, content, status, provider,
                                      created_by, idempotency_key, request_hash)
@@ -92,46 +123,36 @@ pub async fn add(
                 cross join unnest($7::uuid[], $8::text[]) as c (user_id, name)
            )
            select id as "id: MessageId" from written"#,
-        id as _,
-        conversation as _,
-        content,
+        MessageId::new() as _,
+        note.conversation as _,
+        note.content,
         member.user() as _,
-        key,
-        key.map(|_| draft_hash.as_slice()),
+        note.key,
+        note.key.map(|_| note.draft_hash),
         &users as _,
         &names,
     )
     .fetch_optional(tx.conn())
-    .await?;
-    if written.is_none() {
-        // A concurrent request with this key has committed first.
-        let first = sqlx::query!(
-            r#"select id as "id: MessageId", request_hash from messages where created_by = $1 and idempotency_key = $2"#,
-            member.user() as _,
-            key,
-        )
-        .fetch_optional(tx.conn())
-        .await?
-        .ok_or(Error::IdempotencyKeyReused)?;
-        let request = first.request_hash.unwrap_or_default();
-        return previous_note(tx, first.id, &request, &draft_hash).await;
-    }
-    let workspace = tx.workspace();
-    tx.announce(Event::MessageAdded {
-        workspace,
-        message: id,
-        number: target.number,
-        row: Carried::default(),
-    });
-    for user in users {
-        tx.announce(Event::Mentioned {
-            workspace,
-            message: id,
-            number: target.number,
-            user,
-        });
-    }
-    find(tx, id).await
+    .await?)
+}
+
+/// The note of a concurrent request with this key, which has committed first.
+async fn concurrent_note(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    key: Option<&str>,
+    draft_hash: &[u8],
+) -> Result<Message> {
+    let first = sqlx::query!(
+        r#"select id as "id: MessageId", request_hash from messages where created_by = $1 and idempotency_key = $2"#,
+        member.user() as _,
+        key,
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Error::IdempotencyKeyReused)?;
+    let request = first.request_hash.unwrap_or_default();
+    previous_note(tx, first.id, &request, draft_hash).await
 }
 
 async fn previous_note(
@@ -169,37 +190,33 @@ fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
         .finish()
 }
 
+/// Reads the colleagues only if the note can mention one.
+async fn resolve_mentions(
+    tx: &mut WorkspaceTx,
+    draft: &Draft,
+    number: NumberId,
+) -> Result<(String, Vec<Mention>)> {
+    let content = draft.content.replace('\0', "");
+    let content = content.trim();
+    if !content.contains('@') && draft.mentions.is_empty() {
+        return Ok((content.to_owned(), Vec::new()));
+    }
+    let colleagues = numbers::viewers(tx, number).await?;
+    parse_mentions(content, &draft.mentions, &colleagues)
+}
+
 /// The note as it is stored, and the members it mentions, each once.
 fn parse_mentions(
     content: &str,
     listed: &[UserId],
     colleagues: &[Viewer],
 ) -> Result<(String, Vec<Mention>)> {
-    let mut mentioned: Vec<Mention> = Vec::new();
-    let mut add = |viewer: &Viewer| -> Result<()> {
-        if !viewer.sees {
-            return Err(Error::field(
-                "mentions",
-                t!(
-                    "{name} does not see this number: leave them out, or have an admin assign it to them",
-                    name = &viewer.name,
-                ),
-            ));
-        }
-        if mentioned
-            .iter()
-            .all(|known| known.user_id != viewer.user_id)
-        {
-            mentioned.push(Mention {
-                user_id: viewer.user_id,
-                name: viewer.name.clone(),
-            });
-        }
-        Ok(())
-    };
+    let mut mentioned = Vec::new();
     for user in listed {
         let viewer = colleagues.iter().find(|viewer| viewer.user_id == *user);
-        add(viewer.ok_or_else(|| Error::field("mentions", t!("not a member of this workspace")))?)?;
+        let viewer =
+            viewer.ok_or_else(|| Error::field("mentions", t!("not a member of this workspace")))?;
+        add_mention(&mut mentioned, viewer)?;
     }
     let mut stored = String::with_capacity(content.len());
     let mut rest = content;
@@ -225,7 +242,7 @@ fn parse_mentions(
         };
         match found {
             Some((viewer, length)) => {
-                add(viewer)?;
+                add_mention(&mut mentioned, viewer)?;
                 stored.push('@');
                 stored.push_str(&viewer.name);
                 rest = &from[length..];
@@ -238,6 +255,29 @@ fn parse_mentions(
     }
     stored.push_str(rest);
     Ok((stored, mentioned))
+}
+
+/// Refuses a member who does not see the number.
+fn add_mention(mentioned: &mut Vec<Mention>, viewer: &Viewer) -> Result<()> {
+    if !viewer.sees {
+        return Err(Error::field(
+            "mentions",
+            t!(
+                "{name} does not see this number: leave them out, or have an admin assign it to them",
+                name = &viewer.name,
+            ),
+        ));
+    }
+    if mentioned
+        .iter()
+        .all(|known| known.user_id != viewer.user_id)
+    {
+        mentioned.push(Mention {
+            user_id: viewer.user_id,
+            name: viewer.name.clone(),
+        });
+    }
+    Ok(())
 }
 
 /// Parses `@[Name](user_id)` at the start of `text`: the user, and the length of the match.

@@ -348,16 +348,41 @@ async fn write(
         .iter()
         .map(|consent| consent.phone.as_str())
         .collect();
+    create_contacts(tx, &phones).await?;
+    let rows = insert_opt_outs(tx, admin, consents).await?;
+    let opted_out = rows.iter().filter(|row| row.added);
+    let opted_out = opted_out.map(|row| row.contact).collect();
+    count_outcomes(consents, &rows, report);
+    Ok(opted_out)
+}
+
+async fn create_contacts(tx: &mut WorkspaceTx, phones: &[&str]) -> Result<()> {
     // Sorted by number, so that two imports at once cannot deadlock.
     sqlx::query!(
         "insert into contacts (id, phone_number, created_by)
          select new_id(), t.phone, current_user_id() from (select distinct unnest($1::text[]) as phone) t
           order by t.phone
              on conflict (workspace_id, phone_number) do nothing",
-        &phones as _,
+        phones as _,
     )
     .execute(tx.conn())
     .await?;
+    Ok(())
+}
+
+/// What became of one line for one contact.
+struct Outcome {
+    place: i32,
+    contact: ContactId,
+    added: bool,
+    overtaken: bool,
+}
+
+async fn insert_opt_outs(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    consents: &[ListedOptOut],
+) -> Result<Vec<Outcome>> {
     let each = || {
         let pairs = consents.iter().enumerate();
         pairs.flat_map(|(place, consent)| {
@@ -367,7 +392,8 @@ async fn write(
                 .map(move |number| (place, consent, *number))
         })
     };
-    let rows = sqlx::query!(
+    Ok(sqlx::query_as!(
+        Outcome,
         r#"with given as (
                select t.place, c.id as contact, t.number, t.proof, coalesce(t.since, now()) as since,
                       -- They have said something else since, here.
@@ -411,9 +437,11 @@ async fn write(
         admin.name,
     )
     .fetch_all(tx.conn())
-    .await?;
-    let mut opted_out = Vec::new();
-    // A line with several numbers counts once.
+    .await?)
+}
+
+/// A line with several numbers counts once.
+fn count_outcomes(consents: &[ListedOptOut], rows: &[Outcome], report: &mut Imported) {
     let mut outcomes: BTreeMap<u64, (bool, bool)> = BTreeMap::new();
     for row in rows {
         let consent = consents.get(usize::try_from(row.place).unwrap_or(usize::MAX));
@@ -421,9 +449,6 @@ async fn write(
         let (added, overtaken) = outcomes.entry(consent.line).or_default();
         *added |= row.added;
         *overtaken |= row.overtaken;
-        if row.added {
-            opted_out.push(row.contact);
-        }
     }
     for (line, outcome) in outcomes {
         match outcome {
@@ -435,7 +460,6 @@ async fn write(
             (false, false) => report.already += 1,
         }
     }
-    Ok(opted_out)
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ impl From<Row> for QuarantinedCall {
 }
 
 pub(super) async fn row(tx: &mut WorkspaceTx, id: QuarantineId) -> Result<Row> {
-    read(tx, Some(id), None, None, None, 1)
+    read(tx, Some(&[id]), None, None, None, 1)
         .await?
         .pop()
         .ok_or(Error::NotFound(t!("this call")))
@@ -101,7 +101,7 @@ pub(super) async fn row(tx: &mut WorkspaceTx, id: QuarantineId) -> Result<Row> {
 
 pub(super) async fn read(
     tx: &mut WorkspaceTx,
-    id: Option<QuarantineId>,
+    ids: Option<&[QuarantineId]>,
     number: Option<NumberId>,
     state: Option<State>,
     before: Option<QuarantineId>,
@@ -113,13 +113,13 @@ pub(super) async fn read(
                   q.sender, q.method, q.url, q.content_type, q.body, q.cause, q.times, q.state, q.settled_at, q.created_at
              from quarantine q
              left join numbers n on n.workspace_id = q.workspace_id and n.id = q.number_id
-            where ($1::uuid is null or q.id = $1)
+            where ($1::uuid[] is null or q.id = any ($1))
               and ($2::uuid is null or q.number_id = $2)
               and ($3::text is null or q.state = $3)
               and ($4::uuid is null or q.id < $4)
             order by q.id desc
             limit $5"#,
-        id as _,
+        ids as _,
         number as _,
         state as _,
         before as _,
@@ -129,26 +129,25 @@ pub(super) async fn read(
     .await?)
 }
 
-/// The calls that wait: first those that no release has tried, then those whose last try is oldest.
+/// The calls that wait: first those that no release has tried, then those whose last try is oldest. Two round trips.
 pub(super) async fn oldest(
     tx: &mut WorkspaceTx,
     number: Option<NumberId>,
     most: i64,
 ) -> Result<Vec<Row>> {
-    Ok(sqlx::query_as!(
-        Row,
-        r#"select q.id, q.integration_id, q.number_id, n.phone_number as "phone_number?", q.provider, q.kind, q.provider_sid,
-                  q.sender, q.method, q.url, q.content_type, q.body, q.cause, q.times, q.state, q.settled_at, q.created_at
-             from quarantine q
-             left join numbers n on n.workspace_id = q.workspace_id and n.id = q.number_id
-            where q.state = 'waiting' and ($1::uuid is null or q.number_id = $1)
-            order by q.tried_at nulls first, q.id
-            limit $2"#,
+    let ids = sqlx::query_scalar!(
+        "select id from quarantine
+          where state = 'waiting' and ($1::uuid is null or number_id = $1)
+          order by tried_at nulls first, id
+          limit $2",
         number as _,
         most,
     )
     .fetch_all(tx.conn())
-    .await?)
+    .await?;
+    let mut rows = read(tx, Some(&ids), None, None, None, most).await?;
+    rows.sort_by_key(|row| ids.iter().position(|id| *id == row.id));
+    Ok(rows)
 }
 
 pub(super) async fn count_waiting(tx: &mut WorkspaceTx, number: Option<NumberId>) -> Result<i64> {

@@ -10,6 +10,7 @@ use crate::db::purpose::Receive;
 use crate::domain::integrations::Account;
 use crate::domain::webhooks::{self, Via};
 use crate::error::Result;
+use crate::ids::NumberId;
 use crate::providers::{Hook, SignedRequest, WebhookEvent};
 
 /// The most that wait for one number. The oldest calls stay, so that a flood cannot displace them.
@@ -29,25 +30,58 @@ pub async fn store(
     let Ok(event) = account.provider.read(hook, request) else {
         return Ok(false);
     };
-    let (kind, number, sid, sender) = match &event {
-        WebhookEvent::Text(text) => {
-            let Some(number) = account.number(text.to.as_str()) else {
-                return Ok(false);
-            };
-            let (sid, sender) = (text.provider_sid.as_str(), text.from.to_string());
-            (webhooks::Kind::Inbound, Some(number), sid, sender)
-        }
-        WebhookEvent::Report(report) => {
-            let sid = report.provider_sid.as_str();
-            (webhooks::Kind::Status, None, sid, String::new())
-        }
-        WebhookEvent::Nothing => return Ok(false),
+    let Some(subject) = Subject::of(account, &event) else {
+        return Ok(false);
     };
     let fits_in = request.body.len() <= MAX_BODY_SIZE && request.public_url.len() <= 4_096;
-    if !fits_in || !rate_limiter.allows((account.integration, number)) {
+    if !fits_in || !rate_limiter.allows((account.integration, subject.number)) {
         metrics::counter!("messagehub_webhooks_not_kept_total").increment(1);
         return Ok(false);
     }
+    let is_kept = insert(db, account, &subject, fingerprint(account, &event), request).await?;
+    if !is_kept {
+        metrics::counter!("messagehub_webhooks_not_kept_total").increment(1);
+    }
+    Ok(is_kept)
+}
+
+/// What the call is about.
+struct Subject {
+    kind: webhooks::Kind,
+    number: Option<NumberId>,
+    sid: String,
+    sender: String,
+}
+
+impl Subject {
+    /// `None` if it is about nothing of this account.
+    fn of(account: &Account, event: &WebhookEvent) -> Option<Self> {
+        match event {
+            WebhookEvent::Text(text) => Some(Self {
+                kind: webhooks::Kind::Inbound,
+                number: Some(account.number(text.to.as_str())?),
+                sid: text.provider_sid.clone(),
+                sender: text.from.to_string(),
+            }),
+            WebhookEvent::Report(report) => Some(Self {
+                kind: webhooks::Kind::Status,
+                number: None,
+                sid: report.provider_sid.clone(),
+                sender: String::new(),
+            }),
+            WebhookEvent::Nothing => None,
+        }
+    }
+}
+
+/// Returns whether it was stored, or counted as a repetition.
+async fn insert(
+    db: &Db,
+    account: &Account,
+    subject: &Subject,
+    fingerprint: Vec<u8>,
+    request: &SignedRequest<'_>,
+) -> Result<bool> {
     let content_type = request.header(CONTENT_TYPE.as_str()).unwrap_or_default();
     let kept = sqlx::query_scalar!(
         r#"with kept as (
@@ -68,25 +102,22 @@ pub async fn store(
            select true as "kept!" from kept"#,
         account.workspace as _,
         account.integration as _,
-        number as _,
+        subject.number as _,
         account.provider.kind() as _,
-        kind as _,
-        sid,
-        sender,
+        subject.kind as _,
+        subject.sid,
+        subject.sender,
         request.method.as_str(),
         request.public_url,
         content_type,
         request.body,
         cause(account.provider.signature_mismatch(request), request, account.provider.kind()).stored(),
-        fingerprint(account, &event),
+        fingerprint,
         MAX_WAITING,
         Via::Webhook as _,
     )
     .fetch_optional(db.system_pool(Receive))
     .await?;
-    if kept.is_none() {
-        metrics::counter!("messagehub_webhooks_not_kept_total").increment(1);
-    }
     Ok(kept.is_some())
 }
 

@@ -21,6 +21,25 @@ pub fn routes(openapi: &serde_json::Value) -> Routes {
         .get("/workspaces", workspaces::list)
         .post("/workspaces", workspaces::create)
         .get("/workspaces/menu", workspaces::menu)
+        .merge(inbox_routes())
+        .get("/w/{slug}/settings", settings::show)
+        .post("/w/{slug}/settings", settings::update)
+        .post(
+            "/w/{slug}/settings/pushes/{push_id}/remove",
+            settings::forget_device,
+        )
+        .post("/w/{slug}/leave", settings::leave)
+        .get("/sandbox/{number_id}", sandbox::show)
+        .post("/sandbox/{number_id}", sandbox::text)
+        .merge(writing_routes())
+        .merge(contact_routes())
+        .merge(admin_routes())
+        .merge(account_routes())
+        .merge(docs::routes(openapi))
+}
+
+fn inbox_routes() -> Routes {
+    Routes::default()
         .get("/w/{slug}", inbox::to_inbox)
         .get("/w/{slug}/", inbox::to_inbox)
         .get("/w/{slug}/inbox", inbox::list)
@@ -62,20 +81,6 @@ pub fn routes(openapi: &serde_json::Value) -> Routes {
             LARGEST_UPLOAD,
             inbox::switch_number,
         )
-        .get("/w/{slug}/settings", settings::show)
-        .post("/w/{slug}/settings", settings::update)
-        .post(
-            "/w/{slug}/settings/pushes/{push_id}/remove",
-            settings::forget_device,
-        )
-        .post("/w/{slug}/leave", settings::leave)
-        .get("/sandbox/{number_id}", sandbox::show)
-        .post("/sandbox/{number_id}", sandbox::text)
-        .merge(writing_routes())
-        .merge(contact_routes())
-        .merge(admin_routes())
-        .merge(account_routes())
-        .merge(docs::routes(openapi))
 }
 
 fn writing_routes() -> Routes {
@@ -135,10 +140,15 @@ fn contact_routes() -> Routes {
 }
 
 fn admin_routes() -> Routes {
-    use admin::{
-        access, audit, credential_access, credits, fields, integrations, members, numbers,
-        opt_outs, usage, webhooks, workspace,
-    };
+    Routes::default()
+        .merge(people_routes())
+        .merge(provider_routes())
+        .merge(workspace_routes())
+}
+
+/// Members, and what they may see and spend.
+fn people_routes() -> Routes {
+    use admin::{access, credits, members};
     Routes::default()
         .get("/w/{slug}/admin/members", members::list)
         .post("/w/{slug}/admin/members", members::invite)
@@ -166,6 +176,12 @@ fn admin_routes() -> Routes {
         .get("/w/{slug}/admin/credits", credits::list)
         .get("/w/{slug}/admin/credits/{user_id}", credits::show)
         .post("/w/{slug}/admin/credits/{user_id}", credits::change)
+}
+
+/// Accounts at providers, and their numbers.
+fn provider_routes() -> Routes {
+    use admin::{credential_access, integrations, numbers};
+    Routes::default()
         .get("/w/{slug}/admin/integrations", integrations::list)
         .post("/w/{slug}/admin/integrations", integrations::connect)
         .post(
@@ -201,6 +217,12 @@ fn admin_routes() -> Routes {
             "/w/{slug}/admin/numbers/{number_id}/webhook",
             numbers::set_webhook,
         )
+}
+
+/// The workspace, its rules and its records.
+fn workspace_routes() -> Routes {
+    use admin::{audit, fields, opt_outs, usage, webhooks, workspace};
+    Routes::default()
         .get("/w/{slug}/admin/workspace", workspace::show)
         .post("/w/{slug}/admin/workspace", workspace::update)
         .post("/w/{slug}/admin/workspace/delete", workspace::delete)

@@ -128,37 +128,10 @@ impl<'a> Plan<'a> {
     pub fn read(&self, cells: &[String]) -> (Result<ContactRow, Message>, Vec<SkippedCell>) {
         let mut skipped = Vec::new();
         let cell = |index: usize| unguarded(cells.get(index).map_or("", String::as_str)).trim();
-        let mut found = self.phones.read(cells);
-        if found.phones.is_empty() {
-            let wrong = match found.wrong.into_iter().next() {
-                Some((.., wrong)) => wrong,
-                None => crate::phone::PhoneError::Empty,
-            };
-            return (
-                Err(t!("phone number: {wrong}", wrong = wrong.message())),
-                skipped,
-            );
-        }
-        let others = self.others.read(cells);
-        found.wrong.extend(others.wrong);
-        skipped.extend(
-            found
-                .wrong
-                .into_iter()
-                .map(|(index, text, wrong)| SkippedCell {
-                    index,
-                    text,
-                    reason: wrong.message(),
-                }),
-        );
-        let mut numbers = found.phones.into_iter();
-        let (phone, _) = numbers.next().expect("the row has a phone number");
-        let mut rest: Vec<(Phone, String)> = numbers.collect();
-        for (other, name) in others.phones {
-            if other != phone && rest.iter().all(|(known, _)| *known != other) {
-                rest.push((other, name));
-            }
-        }
+        let (phone, others) = match self.numbers(cells, &mut skipped) {
+            Ok(numbers) => numbers,
+            Err(refusal) => return (Err(refusal), skipped),
+        };
         let name = self.name(&cell, &mut skipped);
         let email = self.email(&cell, &mut skipped);
         let notes = self.notes.map(|index| {
@@ -169,6 +142,60 @@ impl<'a> Plan<'a> {
                 &mut skipped,
             )
         });
+        let values = self.custom_fields(&cell, &mut skipped);
+        let tags = self.tags(&cell, &mut skipped);
+        let row = ContactRow {
+            phone,
+            card: Card {
+                name: Some(name).filter(|name| !name.is_empty()),
+                email,
+                notes: notes.unwrap_or_default(),
+                values,
+            },
+            tags,
+            others,
+        };
+        (Ok(row), skipped)
+    }
+
+    /// The contact's number and its other numbers, or why the row is refused.
+    fn numbers(
+        &self,
+        cells: &[String],
+        skipped: &mut Vec<SkippedCell>,
+    ) -> Result<(Phone, Vec<(Phone, String)>), Message> {
+        let mut found = self.phones.read(cells);
+        if found.phones.is_empty() {
+            let wrong = match found.wrong.into_iter().next() {
+                Some((.., wrong)) => wrong,
+                None => crate::phone::PhoneError::Empty,
+            };
+            return Err(t!("phone number: {wrong}", wrong = wrong.message()));
+        }
+        let others = self.others.read(cells);
+        found.wrong.extend(others.wrong);
+        let wrong = found.wrong.into_iter();
+        skipped.extend(wrong.map(|(index, text, wrong)| SkippedCell {
+            index,
+            text,
+            reason: wrong.message(),
+        }));
+        let mut numbers = found.phones.into_iter();
+        let (phone, _) = numbers.next().expect("the row has a phone number");
+        let mut rest: Vec<(Phone, String)> = numbers.collect();
+        for (other, name) in others.phones {
+            if other != phone && rest.iter().all(|(known, _)| *known != other) {
+                rest.push((other, name));
+            }
+        }
+        Ok((phone, rest))
+    }
+
+    fn custom_fields<'c>(
+        &self,
+        cell: &impl Fn(usize) -> &'c str,
+        skipped: &mut Vec<SkippedCell>,
+    ) -> BTreeMap<String, String> {
         let mut values = BTreeMap::new();
         for (index, field, order) in &self.fields {
             match field.read_as(cell(*index), *order) {
@@ -183,19 +210,7 @@ impl<'a> Plan<'a> {
                 }),
             }
         }
-        let tags = self.tags(&cell, &mut skipped);
-        let row = ContactRow {
-            phone,
-            card: Card {
-                name: Some(name).filter(|name| !name.is_empty()),
-                email,
-                notes: notes.unwrap_or_default(),
-                values,
-            },
-            tags,
-            others: rest,
-        };
-        (Ok(row), skipped)
+        values
     }
 
     /// The full name, or its parts joined; the organization if both are empty.

@@ -112,6 +112,27 @@ pub async fn update_mapping(
             ..import
         });
     }
+    let wanted = Wanted {
+        mapping: wanted.mapping.clone(),
+        encoding,
+        region,
+        duplicates,
+    };
+    preview_again(tx, &import, wanted).await?;
+    find(tx, admin, id).await
+}
+
+/// How the file will be read.
+struct Wanted {
+    mapping: Option<Vec<String>>,
+    encoding: String,
+    region: String,
+    duplicates: Duplicates,
+}
+
+/// Reads the stored file again, and stores what was found.
+async fn preview_again(tx: &mut WorkspaceTx, import: &Import, wanted: Wanted) -> Result<()> {
+    let id = import.id;
     let file = sqlx::query_scalar!(
         r#"select file as "file!" from contact_imports where id = $1 and file is not null for update"#,
         id as _,
@@ -119,9 +140,9 @@ pub async fn update_mapping(
     .fetch_optional(tx.conn())
     .await?
     .ok_or(Error::TooLate)?;
-    let is_same_text = encoding == import.encoding;
+    let is_same_text = wanted.encoding == import.encoding;
     // In another encoding the columns have other names.
-    let mapping = match wanted.mapping.clone() {
+    let mapping = match wanted.mapping {
         None if is_same_text => Some(import.mapping.clone()),
         Some(mapping) if is_same_text || mapping != import.mapping => Some(mapping),
         _ => None,
@@ -134,8 +155,8 @@ pub async fn update_mapping(
         checked,
     } = preview_import(
         file,
-        parse_encoding(Some(&encoding))?,
-        region.clone(),
+        parse_encoding(Some(&wanted.encoding))?,
+        wanted.region.clone(),
         fields,
         mapping,
     )
@@ -159,8 +180,8 @@ pub async fn update_mapping(
         delimiter(&sheet),
         &sheet.columns,
         &mapping,
-        region,
-        duplicates as _,
+        wanted.region,
+        wanted.duplicates as _,
         total(&sheet),
         json!(checked.forms),
         problems::stored(&checked.problems),
@@ -168,5 +189,5 @@ pub async fn update_mapping(
     )
     .execute(tx.conn())
     .await?;
-    find(tx, admin, id).await
+    Ok(())
 }

@@ -289,37 +289,11 @@ pub async fn start(
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let mut import = import::find(&mut tx, &admin, import_id).await?;
-    let (mut region, mut rule, mut tags) = (String::new(), String::new(), String::new());
-    let (mut encoding, mut is_again) = (None, false);
-    for (key, value) in form_urlencoded::parse(&body) {
-        let value = value.into_owned();
-        match &*key {
-            "region" => region = value,
-            "duplicates" => rule = value,
-            "tags" => tags = value,
-            "encoding" => encoding = Some(value),
-            "again" => is_again = true,
-            key => {
-                let place = key
-                    .strip_prefix("column-")
-                    .and_then(|at| at.parse::<usize>().ok());
-                if let Some(column) = place.and_then(|place| import.mapping.get_mut(place)) {
-                    *column = value;
-                }
-            }
-        }
-    }
-    let form = Form::default()
-        .with("region", &region)
-        .with("duplicates", &rule)
-        .with("tags", &tags);
-    let request = Start {
-        mapping: Some(import.mapping.clone()),
-        duplicates: rule.parse().ok(),
-        region: Some(region),
-        tags: tags.split(',').map(str::to_owned).collect(),
-        encoding,
-    };
+    let Submitted {
+        request,
+        form,
+        is_again,
+    } = Submitted::parse(&body, &mut import.mapping);
     let path = format!("/w/{}/contacts/imports/{import_id}", admin.slug);
     let done = match is_again {
         true => import::update_mapping(&mut tx, &admin, import_id, &request).await,
@@ -344,6 +318,56 @@ pub async fn start(
             let mut tx = app.db.workspace(admin.tenant()).await?;
             let shown = map(&mut tx, &admin, import, form).await?;
             Ok((status, shown).into_response())
+        }
+    }
+}
+
+/// The submitted mapping.
+struct Submitted {
+    request: Start,
+    /// As typed, to be shown again.
+    form: Form,
+    is_again: bool,
+}
+
+impl Submitted {
+    /// Enters the chosen targets in `mapping`.
+    fn parse(body: &[u8], mapping: &mut [String]) -> Self {
+        let (mut region, mut rule, mut tags) = (String::new(), String::new(), String::new());
+        let (mut encoding, mut is_again) = (None, false);
+        for (key, value) in form_urlencoded::parse(body) {
+            let value = value.into_owned();
+            match &*key {
+                "region" => region = value,
+                "duplicates" => rule = value,
+                "tags" => tags = value,
+                "encoding" => encoding = Some(value),
+                "again" => is_again = true,
+                key => {
+                    let place = key
+                        .strip_prefix("column-")
+                        .and_then(|at| at.parse::<usize>().ok());
+                    if let Some(column) = place.and_then(|place| mapping.get_mut(place)) {
+                        *column = value;
+                    }
+                }
+            }
+        }
+        let form = Form::default()
+            .with("region", &region)
+            .with("duplicates", &rule)
+            .with("tags", &tags);
+        let request = Start {
+            mapping: Some(mapping.to_vec()),
+            duplicates: rule.parse().ok(),
+            region: Some(region),
+            tags: tags.split(',').map(str::to_owned).collect(),
+            encoding,
+        };
+        Self {
+            request,
+            form,
+            is_again,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::super::job::{Duplicates, Import};
 use super::super::row::{ColumnForm, ContactRow, Plan};
 use super::card::note_numbers;
 use super::outcomes::RowOutcomes;
-use super::pending::{Outcome, existing};
+use super::pending::{Outcome, PendingContact, existing};
 use super::write::write;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::{fields, tags};
@@ -63,30 +63,7 @@ pub(super) async fn import_rows(
         let contact = contacts_by_number
             .entry(row.phone.as_str().to_owned())
             .or_default();
-        let is_new = contact.id.is_none() && contact.lines.is_empty();
-        if !is_new && import.duplicates == Duplicates::Skip {
-            contact.lines.push((*line, Outcome::Skipped));
-            continue;
-        }
-        let mut card = match is_new {
-            true => row.card.clone(),
-            false => contact.card.updated_by(&row.card, import.duplicates),
-        };
-        note_numbers(&mut card, row, &contact.numbers);
-        let mut tags = import.tag_ids.clone();
-        tags.extend(
-            row.tags
-                .iter()
-                .filter_map(|tag| tags_by_name.get(&tag.to_lowercase()).copied()),
-        );
-        tags.retain(|tag| !contact.tags.contains(tag));
-        let outcome = match (is_new, card != contact.card || !tags.is_empty()) {
-            (true, _) => Outcome::Added,
-            (false, true) => Outcome::Updated,
-            (false, false) => Outcome::Skipped,
-        };
-        contact.card = card;
-        contact.tags.extend(tags);
+        let outcome = apply(contact, row, import, &tags_by_name);
         contact.lines.push((*line, outcome));
     }
     let written = write(tx, contacts_by_number).await?;
@@ -96,6 +73,36 @@ pub(super) async fn import_rows(
             .map(|(line, outcome)| (line, outcome.as_str(), None)),
     );
     Ok(row_outcomes)
+}
+
+/// Merges a row into its contact.
+fn apply(
+    contact: &mut PendingContact,
+    row: &ContactRow,
+    import: &Import,
+    tags_by_name: &HashMap<String, TagId>,
+) -> Outcome {
+    let is_new = contact.id.is_none() && contact.lines.is_empty();
+    if !is_new && import.duplicates == Duplicates::Skip {
+        return Outcome::Skipped;
+    }
+    let mut card = match is_new {
+        true => row.card.clone(),
+        false => contact.card.updated_by(&row.card, import.duplicates),
+    };
+    note_numbers(&mut card, row, &contact.numbers);
+    let mut tags = import.tag_ids.clone();
+    let named = row.tags.iter().map(|tag| tag.to_lowercase());
+    tags.extend(named.filter_map(|tag| tags_by_name.get(&tag).copied()));
+    tags.retain(|tag| !contact.tags.contains(tag));
+    let outcome = match (is_new, card != contact.card || !tags.is_empty()) {
+        (true, _) => Outcome::Added,
+        (false, true) => Outcome::Updated,
+        (false, false) => Outcome::Skipped,
+    };
+    contact.card = card;
+    contact.tags.extend(tags);
+    outcome
 }
 
 async fn forms(tx: &mut WorkspaceTx, id: ImportId) -> Result<Vec<ColumnForm>> {
