@@ -101,6 +101,7 @@ impl Archive {
         )
         .await;
         execute(database, include_str!("archive.sql")).await;
+        execute(database, "call archive.index_contacts()").await;
         execute(database, "checkpoint").await;
     }
 

@@ -1,8 +1,9 @@
--- Generates years of texts in the workspaces of `archive.plan`, a JSON array of objects with `workspace`, `texts`,
--- `conversations` and `first`: the place of its first contact among `archive.area_codes`' phone numbers.
+-- Generates years of texts, for the benchmarks and for `tests/it/plans.rs`, in the workspaces of `archive.plan`: a JSON array of
+-- objects with `workspace`, `texts`, `conversations`, `first` (the place of its first contact among `archive.area_codes`' phone
+-- numbers) and perhaps `contacts` (otherwise as many as conversations).
 --
 -- Four fifths of as many contacts as there are conversations have texted, every fourth of them with two numbers; the last of
--- the five numbers has hardly any conversations. Words and conversations follow Zipf's law: the nth is 1/n as frequent as
+-- a workspace's numbers has hardly any conversations. Words and conversations follow Zipf's law: the nth is 1/n as frequent as
 -- the first. So some words are in half of all texts and some in a few; every tenth text has a word of its own, and
 -- twenty texts of the first workspace have `needle`.
 --
@@ -37,28 +38,31 @@ create function archive.id(at timestamptz, seed text) returns uuid language sql 
 create function archive.phone(nth integer) returns text language sql stable
     return '+1' || (current_setting('archive.area_codes')::integer[])[1 + nth / 10000] || '555' || lpad((nth % 10000)::text, 4, '0');
 
--- The number that the nth contact of a workspace writes to.
-create function archive.number_of(nth integer) returns integer language sql immutable
-    return case when nth % 100 = 99 then 5 else 1 + nth % 4 end;
+-- The place of the number that the nth contact of a workspace with so many numbers writes to.
+create function archive.number_of(nth integer, numbers integer) returns integer language sql immutable
+    return case when nth % 100 = 99 then numbers else 1 + nth % (numbers - 1) end;
 
 create table archive.plan as
     select (row_number() over ())::integer as place, p.*, p.conversations * 4 / 5 as texted,
            now() - interval '2 years' as since, interval '2 years' / (p.texts + 1) as pace,
            array(select n.id from numbers n where n.workspace_id = p.workspace order by n.phone_number) as numbers,
            array(select m.user_id from workspace_members m where m.workspace_id = p.workspace order by m.role, m.user_id) as members
-      from json_to_recordset(current_setting('archive.plan')::json) as p (workspace uuid, texts integer, conversations integer, first integer);
+      from json_to_recordset(current_setting('archive.plan')::json)
+             as p (workspace uuid, texts integer, conversations integer, contacts integer, first integer);
 analyze archive.plan;
 
 insert into contacts (workspace_id, id, phone_number, name, texted, created_at)
 select p.workspace, archive.id(at, 'person' || p.place || '-' || nth), archive.phone(p.first + nth),
        initcap(archive.word(100 + nth % 1777)) || ' ' || initcap(archive.word(2000 + nth % 7919)), nth < p.texted, at
-  from archive.plan p, generate_series(0, p.conversations - 1) nth, lateral (select p.since + nth * interval '1 second' as at) t;
+  from archive.plan p, generate_series(0, coalesce(p.contacts, p.conversations) - 1) nth,
+       lateral (select p.since + nth * interval '1 second' as at) t;
 
 create table archive.talks as
     select p.workspace, k as place, archive.id(p.since, 'talk' || p.place || '-' || k) as id, c.id as contact_id,
-           p.numbers[case when k < p.texted then n.number when n.number = 5 then 1 else n.number % 4 + 1 end] as number_id
+           p.numbers[case when k < p.texted then n.number when n.number = n.last then 1 else n.number % (n.last - 1) + 1 end] as number_id
       from archive.plan p, generate_series(0, p.conversations - 1) k,
-           lateral (select archive.number_of(k % p.texted) as number, archive.phone(p.first + k % p.texted) as phone) n
+           lateral (select cardinality(p.numbers) as last, archive.number_of(k % p.texted, cardinality(p.numbers)) as number,
+                           archive.phone(p.first + k % p.texted) as phone) n
       join contacts c on c.phone_number = n.phone
      where c.workspace_id = p.workspace;
 create unique index on archive.talks (workspace, place);
@@ -136,8 +140,21 @@ select m.workspace_id, archive.id(m.created_at, 'event' || m.id), m.conversation
   from messages m
  where m.id::text like '%5_';
 
-do $$ begin
-    perform index_contact(c.workspace_id, c.id) from contacts c;
+-- To be called by itself, after this file: it commits now and then. The search index of every database of the cluster waits for
+-- transactions that are open.
+create procedure archive.index_contacts() language plpgsql
+as $$
+declare
+    c record;
+    nth integer := 0;
+begin
+    for c in select workspace_id, id from contacts loop
+        perform index_contact(c.workspace_id, c.id);
+        nth := nth + 1;
+        if nth % 1000 = 0 then
+            commit;
+        end if;
+    end loop;
 end $$;
 
 set session_replication_role = origin;

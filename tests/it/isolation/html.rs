@@ -1,6 +1,6 @@
 //! The HTML routes: pages, forms and fragments, by everybody.
 
-use super::stranger;
+use super::{Caller, Refusals, expected_refusal, stranger};
 use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person};
 use crate::matrix::html::{self, HtmlRoute, fixture, invented, with};
 use crate::matrix::{Fixture, Who, workspace_checksums};
@@ -170,17 +170,7 @@ async fn html_routes_do_not_find_foreign_and_invented_ids() {
     );
 }
 
-/// The caller, in the order of `REFUSALS`.
-#[derive(Clone, Copy)]
-enum Caller {
-    Lin,
-    Sam,
-    Admin,
-}
-
-/// Refusals of callers who have the right: the form is invalid, or an earlier caller has done it. Route, and status
-/// for Lin, Sam and the admin; 0: success.
-const REFUSALS: &[(&str, [u16; 3])] = &[
+const REFUSALS: Refusals = &[
     ("POST ~/inbox/{conversation_id}/undo", [0, 409, 409]),
     ("POST ~/inbox/{conversation_id}/contact", [0, 422, 422]),
     (
@@ -201,10 +191,9 @@ const REFUSALS: &[(&str, [u16; 3])] = &[
 /// Whether `answer` is the expected one for a caller who has the right.
 fn is_expected(answer: &Answer, route: &HtmlRoute, caller: Caller) -> bool {
     let name = route.name();
-    let refused = REFUSALS.iter().find(|(refused, _)| *refused == name);
-    match refused.map_or(0, |(_, statuses)| statuses[caller as usize]) {
-        0 => answer.status < 400 && !leads_to_sign_in(answer),
-        status => answer.status == status,
+    match expected_refusal(REFUSALS, &name, caller) {
+        None => answer.status < 400 && !leads_to_sign_in(answer),
+        Some(status) => answer.status == status,
     }
 }
 
