@@ -14,6 +14,17 @@ export function open() {
   palette.open()
 }
 
+// A page that arrives while the palette is open replaces the body. The palette goes on there with what was typed:
+// otherwise the next letters would be taken for shortcuts.
+addEventListener("turbo:render", () => {
+  if (!palette?.dialog.open || palette.dialog.isConnected) return
+  const typed = palette.field.value
+  palette = undefined
+  if (!document.getElementById("palette-template")) return
+  open()
+  palette.type(typed)
+})
+
 class Palette {
   #places
   #options = []
@@ -49,6 +60,11 @@ class Palette {
     this.field.focus()
     this.#show()
     this.#loadWorkspaces()
+  }
+
+  type(text) {
+    this.field.value = text
+    this.#typed()
   }
 
   #typed() {

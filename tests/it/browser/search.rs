@@ -339,3 +339,35 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
     jo.types("zzzz").await;
     jo.sees_in("#palette [role=status]", "Nothing found").await;
 }
+
+/// What is typed while a page loads would otherwise be taken for shortcuts.
+#[tokio::test]
+async fn palette_stays_open_when_another_page_arrives() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.sees_in(".live", "Live").await;
+    jo.chord(Key::Control, 'k').await;
+    jo.has_focus_on("Go to, find or do").await;
+    jo.presses(Key::Escape).await;
+    jo.finds_no("#palette").await;
+
+    jo.has_latency(1_000).await;
+    jo.evaluates("document.querySelector('a[href$=\"/admin/members\"]').click()")
+        .await;
+    jo.chord(Key::Control, 'k').await;
+    jo.has_focus_on("Go to, find or do").await;
+    jo.types("invi").await;
+    jo.sees_in("h1", "Members").await;
+    jo.has_latency(0).await;
+    jo.has_focus_on("Go to, find or do").await;
+    jo.types("te").await;
+    jo.sees_in("#palette [role=group]", "Invite").await;
+    jo.presses(Key::Enter).await;
+    jo.waits_until(
+        "the field has the focus",
+        "document.activeElement.name === 'email'",
+    )
+    .await;
+}
