@@ -147,3 +147,21 @@ fn every_cited_name_is_in_the_code() {
     }
     assert!(missing.is_empty(), "{missing:#?}");
 }
+
+#[test]
+fn example_in_the_documentation_is_a_test() {
+    let page = fs::read_to_string(root().join("docs/TESTING.md")).unwrap();
+    let (_, example) = page.split_once("```rust\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let code: String = example
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    assert!(code.lines().count() > 15, "{code}");
+    let tests = fs::read_to_string(root().join("tests/it/credits/refunds.rs")).unwrap();
+    assert!(
+        tests.contains(&code),
+        "tests/it/credits/refunds.rs has no such test:\n{code}"
+    );
+}
