@@ -57,98 +57,104 @@ impl Error {
     /// What is wrong and how to correct it, as a sentence for users.
     pub fn message(&self) -> Message {
         match self {
-            Self::Unauthenticated => t!("sign in first: the token is missing, expired or revoked"),
-            Self::WrongPassword => t!("the e-mail address or the password is wrong"),
-            Self::NotAMember => t!("you are not a member of this workspace"),
-            Self::AdminOnly => t!("only an admin of this workspace can do this"),
-            Self::NotTheMaker => t!("it is shared: only who made it and admins can change it"),
-            Self::NumberNotAssigned => {
-                t!("this number is not assigned to you: an admin can assign it")
+            Self::Unauthenticated => t!("Sign in first. The token is missing, expired or revoked."),
+            Self::WrongPassword => t!("Wrong email or password"),
+            Self::NotAMember => t!("You’re not a member of this workspace"),
+            Self::AdminOnly => t!("Only admins of this workspace can do this"),
+            Self::NotTheMaker => {
+                t!("This template is shared. Only its creator and admins can change it.")
             }
-            Self::NotFound(what) => t!("{what} was not found in this workspace", what = what),
-            Self::Invalid(_) => t!("some fields are not right: see `errors`"),
+            Self::NumberNotAssigned => {
+                t!("You don’t have access to this number. Ask an admin for access.")
+            }
+            Self::NotFound(what) => t!("Couldn’t find {what} in this workspace", what = what),
+            Self::Invalid(_) => t!("Some fields are invalid. See `errors`."),
             Self::InvalidCredentials(why)
             | Self::ProviderUnavailable(why)
             | Self::ProviderRefused(why) => why.clone(),
             Self::TooLarge => {
-                t!("this file is larger than 5 MB, which is the most that one text carries")
+                t!("This file is too large. A text can carry up to 5 MB.")
             }
             Self::StorageUnavailable => {
-                t!("pictures and files cannot be reached at the moment: try again shortly")
+                t!("Files are unavailable right now. Try again in a moment.")
             }
             Self::ContactOptedOut => {
-                t!("this contact opted out: nothing can be sent until they text START")
+                t!("This contact opted out. You can’t text them until they text START.")
             }
             Self::ConversationMoved { by, since } => t!(
-                "{by} answered {ago}: read it, then send again",
+                "{by} replied {ago}. Read their reply, then send again.",
                 by = by,
                 ago = ago(*since),
             ),
-            Self::ConversationTaken(why) => t!("{why}: nothing was changed", why = why),
+            Self::ConversationTaken(why) => t!("{why}. Nothing was changed.", why = why),
             Self::ConversationChanged => {
-                t!("somebody has changed this conversation since: nothing was changed")
+                t!("Someone changed this conversation in the meantime. Nothing was changed.")
             }
             Self::DraftMoved => {
-                t!("this was written on elsewhere: read what is kept now, then keep yours")
+                t!("This was edited somewhere else. Read the saved version, then save yours.")
             }
             Self::ContactUnreachable => t!(
-                "this sender cannot be answered: it is a short code, a name, or an address without a country code"
+                "You can’t reply to this sender. It’s a short code, a name, or an address without a country code."
             ),
             Self::IntegrationNotConfigured => t!(
-                "there is no active number to send from: connect an integration or activate a number"
+                "There’s no active number to send from. Connect an integration or activate a number."
             ),
-            Self::IntegrationOff => t!("this integration is switched off: switch it on first"),
+            Self::IntegrationOff => t!("This integration is turned off. Turn it on first."),
             Self::IdempotencyKeyReused => t!(
-                "this Idempotency-Key was used for another request: use a new key for a new message"
+                "This Idempotency-Key was used for a different request. Use a new key for a new message."
             ),
-            Self::SignupsClosed => t!("sign-up is closed here: ask an admin for an invitation"),
+            Self::SignupsClosed => t!("Sign-up is closed. Ask an admin for an invitation."),
             Self::WorkspacesClosed => {
-                t!("further workspaces are made by admins here: ask one of yours")
+                t!("Only admins can create more workspaces here. Ask one of yours.")
             }
             Self::TooManyWorkspaces(most) => t!(
-                "you have made {most} workspaces, which is the most here: delete one that nobody needs",
+                "You’ve reached the limit of {most} workspaces. Delete one you don’t need.",
                 most = *most,
             ),
             Self::EmailNotVerified => t!(
-                "verify your e-mail address first: open the link in the mail that we sent you, or have it sent again in your account"
+                "Verify your email address first. Open the link we emailed you, or have it sent again from your account."
             ),
             Self::TooMany { wait } => t!(
-                "too many tries: wait {wait} and try again",
+                "Too many attempts. Wait {wait} and try again.",
                 wait = as_text(*wait)
             ),
             Self::Busy { wait } => t!(
-                "many people sign in at this moment: try again in {wait}",
+                "Too many people are signing in right now. Try again in {wait}.",
                 wait = as_text(*wait),
             ),
             Self::CodeRequired { .. } => {
-                t!("enter the code of your authenticator app, or one of your recovery codes")
+                t!("Enter the code from your authenticator app, or one of your recovery codes")
             }
-            Self::WrongCode => t!("this code is wrong or was used already"),
+            Self::WrongCode => t!("This code is wrong or was already used"),
             Self::TwoFactorRequired => t!(
-                "this workspace asks for a second factor: switch it on in your account, then come back"
+                "This workspace requires two-factor authentication. Turn it on in your account, then come back."
             ),
-            Self::InsufficientCredits => t!("you are out of credits: an admin can top them up"),
+            Self::InsufficientCredits => t!("You’re out of credits. Ask an admin to add more."),
             Self::LastAdmin => {
-                t!("a workspace keeps at least one admin: make somebody else an admin first")
+                t!("A workspace needs at least one admin. Make someone else an admin first.")
             }
             Self::RightLost => {
-                t!("what you may do here was changed a moment ago: look again, then try again")
+                t!("Your permissions just changed. Check them, then try again.")
             }
             Self::ContactChanged { by } => t!(
-                "{by} changed this contact meanwhile: look at it, then save what you still want",
+                "{by} changed this contact in the meantime. Review it, then save what you still want to change.",
                 by = by,
             ),
             Self::ContactShared => {
-                t!("this contact has conversations that you do not see: an admin can do this")
+                t!("This contact has conversations you can’t see. Ask an admin to do this.")
             }
-            Self::TooLate => t!("it is too late: this text is on its way or was sent already"),
+            Self::TooLate => t!("Too late: this text is being sent or was already sent"),
             Self::WorkspaceBusy => {
-                t!("this server is busy with what your workspace asked for: try again shortly")
+                t!(
+                    "This server is busy with other requests from your workspace. Try again in a moment."
+                )
             }
             Self::TookTooLong => {
-                t!("this took too long and was stopped: ask for less at once, or try again shortly")
+                t!(
+                    "This took too long and was stopped. Request less at once, or try again in a moment."
+                )
             }
-            Self::Database(_) => t!("the database failed"),
+            Self::Database(_) => t!("Database error"),
             Self::Internal(text) => Message::verbatim(text),
         }
     }
@@ -180,7 +186,7 @@ impl From<sqlx::Error> for Error {
         match &error {
             // PostgreSQL cannot store NUL characters.
             sqlx::Error::Database(refused) if refused.code().as_deref() == Some("22021") => {
-                Self::field("request", t!("leave out the NUL character"))
+                Self::field("request", t!("Remove the NUL character"))
             }
             // The right was revoked between the check and the statement.
             sqlx::Error::Database(refused)

@@ -45,7 +45,7 @@ impl Span {
         match self.limit {
             None => Ok(50),
             Some(limit @ 1..=200) => Ok(limit),
-            Some(_) => Err(Error::field("limit", t!("1 to 200"))),
+            Some(_) => Err(Error::field("limit", t!("Use a limit from 1 to 200"))),
         }
     }
 
@@ -65,7 +65,7 @@ impl Span {
                 parse(text).ok_or_else(|| {
                     Error::field(
                         "cursor",
-                        t!("not a cursor of ours: leave it out to begin at the top"),
+                        t!("Invalid cursor. Leave it out to start from the beginning."),
                     )
                 })
             })

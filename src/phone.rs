@@ -46,24 +46,28 @@ impl PhoneError {
     /// What is wrong and how to correct it.
     pub fn message(&self) -> Message {
         match self {
-            Self::Empty => t!("a phone number is needed"),
+            Self::Empty => t!("Enter a phone number"),
             Self::NotANumber => {
-                t!("this is not a phone number: write it like (415) 555-0192 or +49 30 901820")
+                t!("That isn’t a phone number. Write it like (415) 555-0192 or +49 30 901820.")
             }
-            Self::UnknownCountry => t!("there is no country with this calling code"),
-            Self::TooShort => t!("this number has too few digits: is the area code missing?"),
-            Self::TooLong => t!("this number has too many digits"),
-            Self::Impossible => t!("no phone number in this country looks like that"),
+            Self::UnknownCountry => t!("No country has this calling code"),
+            Self::TooShort => t!("This number is too short. Is the area code missing?"),
+            Self::TooLong => t!("This number is too long"),
+            Self::Impossible => t!("That isn’t a valid phone number in this country"),
             Self::Shortened => t!(
-                "a spreadsheet has shortened this number, and its last digits are gone: format the column as text there, and save it anew"
+                "A spreadsheet shortened this number, and its last digits are lost. Format the column as text there and save the file again."
             ),
-            Self::Fraction => t!("this is a figure with decimals, not a phone number"),
+            Self::Fraction => t!("That’s a decimal number, not a phone number"),
             Self::Ambiguous => {
-                t!("the end of this may be decimals or digits: write the number without dots")
+                t!(
+                    "It’s unclear whether this ends in decimals or digits. Write the number without dots."
+                )
             }
-            Self::Several => t!("more than one number stands here: write one"),
+            Self::Several => t!("This contains more than one number. Enter one."),
             Self::Abroad => {
-                t!("this may be a number here or abroad: write it with + and its country code")
+                t!(
+                    "This could be a local or an international number. Write it with + and the country code."
+                )
             }
         }
     }
@@ -204,7 +208,7 @@ pub struct NotAnAddress;
 impl NotAnAddress {
     pub fn message(self) -> Message {
         t!(
-            "an address has 1 to {most} characters, and none that nobody sees",
+            "Use 1 to {most} characters, without invisible ones",
             most = Address::LENGTH_LIMIT,
         )
     }
@@ -328,7 +332,7 @@ pub struct UnknownRegion;
 
 impl UnknownRegion {
     pub fn message(self) -> Message {
-        t!("use the two letters of a country, such as US or DE")
+        t!("Use a two-letter country code such as US or DE")
     }
 }
 

@@ -10,7 +10,7 @@ as $$ begin
     with failed_messages as (
         update messages m
            set status = 'failed', error_code = 'contact_opted_out',
-               error_message = 'Before it could be sent, the contact opted out.', updated_at = now()
+               error_message = 'The contact opted out before this was sent.', updated_at = now()
           from conversations v
          where v.workspace_id = workspace and v.contact_id = any (contacts_to_check)
            and m.workspace_id = v.workspace_id and m.conversation_id = v.id and m.direction = 'outbound' and m.status = 'queued'

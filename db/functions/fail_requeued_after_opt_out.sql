@@ -5,7 +5,7 @@ as $$ begin
     if is_opted_out(new.workspace_id, new.contact_id, new.number_id) then
         new.status := 'failed';
         new.error_code := 'contact_opted_out';
-        new.error_message := 'Before it could be sent, the contact opted out.';
+        new.error_message := 'The contact opted out before this was sent.';
     end if;
     return new;
 end $$;

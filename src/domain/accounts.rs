@@ -208,9 +208,10 @@ pub async fn create(
         .await
         .map_err(|error| match error {
             // The operator, unlike a visitor, may see that the account exists.
-            Error::Invalid(_) => {
-                Error::field("email", t!("there is an account with this address already"))
-            }
+            Error::Invalid(_) => Error::field(
+                "email",
+                t!("An account with this email address already exists"),
+            ),
             error => error,
         })?;
     let existing = sqlx::query_scalar!(
@@ -229,7 +230,7 @@ pub async fn create(
         None => {
             return Err(Error::field(
                 "workspace",
-                t!("does not exist, and its first member must be an admin"),
+                t!("This workspace doesn’t exist yet. Its first member must be an admin."),
             ));
         }
     }
@@ -244,7 +245,7 @@ pub(in crate::domain) fn check(name: &str, email: &str, password: &SecretString)
         .require(
             is_email(email.trim()),
             "email",
-            t!("an e-mail address such as jo@example.com"),
+            t!("Enter an email address such as jo@example.com"),
         )
         .require(is_password(password), "password", PASSWORD_RULE);
     check
@@ -269,7 +270,7 @@ pub(crate) async fn insert_user<P: SystemPurpose>(
     .on_constraint("users_email_key", || {
         Error::field(
             "email",
-            t!("this address cannot be used to sign up: if it is yours, look for our mail"),
+            t!("This address can’t be used to sign up. If it’s yours, check your email."),
         )
     })?;
     Ok(id)

@@ -80,56 +80,56 @@ impl AuditAction {
             Self::SignedIn => t!("signed in"),
             Self::SignInFailed => t!("Sign-in failed for"),
             Self::SignedOut => t!("signed out"),
-            Self::SessionEnded => t!("ended one of their sessions"),
+            Self::SessionEnded => t!("signed out one of their sessions"),
             Self::SessionsEnded => t!("signed out everywhere"),
             Self::RefreshTokenReused => {
-                t!("A used refresh token came again, so the server ended a session of")
+                t!("A refresh token was reused, so a session was ended for")
             }
             Self::PasswordChanged => t!("changed the password"),
-            Self::PasswordReset => t!("set a new password by mail"),
-            Self::TwoFactorEnabled => t!("switched the second factor on"),
-            Self::TwoFactorDisabled => t!("switched the second factor off"),
+            Self::PasswordReset => t!("reset their password by email"),
+            Self::TwoFactorEnabled => t!("turned on two-factor authentication"),
+            Self::TwoFactorDisabled => t!("turned off two-factor authentication"),
             Self::MemberInvited => t!("invited"),
-            Self::InvitationWithdrawn => t!("withdrew the invitation of"),
+            Self::InvitationWithdrawn => t!("revoked the invitation of"),
             Self::MemberJoined => t!("joined as"),
             Self::MemberRoleChanged => t!("changed the role of"),
             Self::MemberRemoved => t!("removed"),
             Self::MemberLeft => t!("left the workspace"),
             Self::NumberAssigned => t!("gave access to a number to"),
-            Self::NumberUnassigned => t!("took access to a number from"),
+            Self::NumberUnassigned => t!("removed access to a number from"),
             Self::NumberChanged => t!("changed the number"),
             Self::DefaultNumberChanged => t!("changed the default number of"),
             Self::NumberBought => t!("bought the number"),
             Self::NumberReleased => t!("released the number"),
-            Self::NumberCaughtUp => t!("compared with its provider the number"),
+            Self::NumberCaughtUp => t!("checked for missed texts on"),
             Self::IntegrationConnected => t!("connected"),
             Self::IntegrationChecked => t!("checked the credentials of"),
             Self::IntegrationChanged => t!("changed the integration"),
             Self::IntegrationDisconnected => t!("disconnected"),
             Self::IntegrationSynced => t!("synced the numbers of"),
             Self::CredentialsOpened => t!("The server used the credentials of"),
-            Self::TextHandedOver => t!("The server used another number for a text to"),
+            Self::TextHandedOver => t!("Another number was used for a text to"),
             Self::CreditsChanged => t!("changed the credits of"),
-            Self::QuarantineReleased => t!("released from the quarantine"),
-            Self::QuarantineDiscarded => t!("discarded from the quarantine"),
+            Self::QuarantineReleased => t!("released from quarantine"),
+            Self::QuarantineDiscarded => t!("discarded from quarantine"),
             Self::ContactCreated => t!("added the contact"),
             Self::ContactRenamed => t!("renamed the contact"),
             Self::ContactOptedOut => t!("opted out"),
-            Self::ContactOptedIn => t!("opted in"),
+            Self::ContactOptedIn => t!("opted back in"),
             Self::ContactNumberChanged => t!("changed the phone number of"),
             Self::ContactsMerged => t!("merged two contacts into"),
             Self::ContactDeleted => t!("deleted the contact"),
             Self::ContactsImported => t!("imported contacts from"),
             Self::ContactsExported => t!("exported"),
             Self::OptOutsExported => t!("exported the opt-outs"),
-            Self::TagCreated => t!("made the tag"),
+            Self::TagCreated => t!("created the tag"),
             Self::TagChanged => t!("changed the tag"),
             Self::ContactFieldChanged => t!("changed the contact field"),
             Self::OptOutsImported => t!("imported opt-outs from"),
-            Self::OptOutLifted => t!("lifted the remembered opt-out of"),
+            Self::OptOutLifted => t!("removed the remembered opt-out of"),
             Self::TemplateShared => t!("shared the template"),
             Self::TemplateChanged => t!("changed the template"),
-            Self::TemplateRemoved => t!("took away the template"),
+            Self::TemplateRemoved => t!("removed the template"),
             Self::WorkspaceCreated => t!("created the workspace"),
             Self::WorkspaceChanged => t!("changed the workspace"),
         }
@@ -301,8 +301,16 @@ pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<
     // Chrono accepts years that PostgreSQL does not.
     let is_day = |day: Option<NaiveDate>| day.is_none_or(|day| (1..=9999).contains(&day.year()));
     Check::default()
-        .require(is_day(filter.from), "from", t!("a day such as 2026-11-01"))
-        .require(is_day(filter.to), "to", t!("a day such as 2026-11-30"))
+        .require(
+            is_day(filter.from),
+            "from",
+            t!("Enter a date such as 2026-11-01"),
+        )
+        .require(
+            is_day(filter.to),
+            "to",
+            t!("Enter a date such as 2026-11-30"),
+        )
         .finish()?;
     let rows = sqlx::query_as!(
         Entry,

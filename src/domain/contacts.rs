@@ -138,17 +138,17 @@ pub(in crate::domain) fn check(
         .require(
             name.is_none_or(|name| name.trim().chars().count() <= 120) && is_clean(name),
             "name",
-            t!("at most 120 characters, none of them NUL"),
+            t!("Use at most 120 characters and no NUL characters"),
         )
         .require(
             email.is_none_or(|email| email.trim().is_empty() || is_email(email.trim())),
             "email",
-            t!("an e-mail address such as maya@example.com"),
+            t!("Enter an email address such as maya@example.com"),
         )
         .require(
             notes.is_none_or(|notes| notes.chars().count() <= 5000) && is_clean(notes),
             "notes",
-            t!("at most 5,000 characters, none of them NUL"),
+            t!("Use at most 5,000 characters and no NUL characters"),
         )
         .finish()
 }
@@ -190,7 +190,7 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Contact> {
     .execute(tx.conn())
     .await
     .on_constraint("contacts_phone_number_key", || {
-        Error::field("phone_number", t!("a contact with this number exists already"))
+        Error::field("phone_number", t!("A contact with this number already exists"))
     })?;
     announce(tx, id);
     let contact = find(tx, id).await?;
@@ -339,7 +339,7 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: ContactChange) 
     .on_constraint("contacts_phone_number_key", || {
         Error::field(
             "phone_number",
-            t!("another contact has this number: merge the two, or mend the other one first"),
+            t!("Another contact has this number. Merge the two, or correct the other one first."),
         )
     })?;
     let contact = find(tx, id).await?;

@@ -164,20 +164,20 @@ pub async fn change(
         .require(
             change.delta.is_some() != change.balance.is_some(),
             "delta",
-            t!("give either delta or balance"),
+            t!("Send either delta or balance, not both"),
         )
         .require(
             amount.unsigned_abs() <= MAX_CREDITS,
             field,
-            t!("at most 1,000,000,000 credits"),
+            t!("Use at most 1,000,000,000 credits"),
         )
         .require(
             reason.chars().count() <= 200 && !reason.contains('\0'),
             "reason",
-            t!("at most 200 characters"),
+            t!("Use at most 200 characters"),
         )
         .finish()?;
-    let short = || Error::field(field, t!("the balance would fall below zero"));
+    let short = || Error::field(field, t!("The balance can’t fall below zero"));
     let changed = sqlx::query!(
         r#"select before as "before!", after as "after!" from grant_credits($1, $2, $3, $4)"#,
         user as _,

@@ -139,17 +139,17 @@ pub async fn save(tx: &mut WorkspaceTx, key: DraftKey, mut writing: DraftChange)
         .require(
             writing.content.chars().count() <= 5_000,
             "content",
-            t!("at most 5,000 characters"),
+            t!("Use at most 5,000 characters"),
         )
         .require(
             writing.to.chars().count() <= 200,
             "to",
-            t!("at most 200 characters"),
+            t!("Use at most 200 characters"),
         )
         .require(
             key.is_none() || (writing.to.is_empty() && writing.number_id.is_none()),
             "to",
-            t!("the conversation says to whom and from which number: leave `to` and `number_id` out"),
+            t!("The conversation already sets the recipient and the number. Remove `to` and `number_id`."),
         )
         .finish()?;
     uploads::check(&writing.media_ids, &[])?;
@@ -167,7 +167,7 @@ pub async fn save(tx: &mut WorkspaceTx, key: DraftKey, mut writing: DraftChange)
         .require(
             existing.len() == writing.media_ids.len(),
             "media_ids",
-            t!("one of these is no upload of yours that waits to be sent: upload the file again"),
+            t!("One of these files isn’t a pending upload of yours. Upload it again."),
         )
         .finish()?;
     let clean = |text: &str| text.replace('\0', "");

@@ -56,12 +56,12 @@ pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitati
         .require(
             is_email(&email),
             "email",
-            t!("an e-mail address such as sam@example.com"),
+            t!("Enter an email address such as sam@example.com"),
         )
         .require(
             invite.number_ids.len() <= 1000,
             "number_ids",
-            t!("at most 1,000 numbers"),
+            t!("Choose at most 1,000 numbers"),
         )
         .finish()?;
     limit_invitations(app, admin, &email).await?;
@@ -118,15 +118,17 @@ async fn keep(
     .fetch_one(tx.conn())
     .await
     .on_constraint("invitations_once", || {
-        Error::field("email", t!("somebody invited this person a moment ago: see the list"))
+        Error::field("email", t!("Someone just invited this person. See the list of invitations."))
     })
 }
 
 /// In the language of the recipient's account; without an account in that of the admin.
 fn invitation_mail(admin: &Admin, to: &str, url: &str) -> Mail {
     let text = t!(
-        "Hello,\n\n{name} invites you to answer texts together in the workspace {workspace}:\n\n{url}\n\n\
-         The link is good for a week. If you do not know what this is about, you need not do anything.\n",
+        "Hi,\n\n\
+         {name} invited you to answer texts together in the workspace {workspace}:\n\n\
+         {url}\n\n\
+         This link expires in one week. If you weren’t expecting it, ignore this email.\n",
         name = &admin.name,
         workspace = &admin.workspace_name,
         url = url,
@@ -150,7 +152,7 @@ async fn refuse_a_member(tx: &mut WorkspaceTx, email: &str) -> Result<()> {
     .fetch_one(tx.conn())
     .await?;
     Check::default()
-        .require(!is_member, "email", t!("this person is a member already"))
+        .require(!is_member, "email", t!("This person is already a member"))
         .finish()
 }
 
@@ -221,7 +223,7 @@ pub async fn find_offer(app: &App, token: &str) -> Result<Offer> {
     )
     .fetch_optional(app.db.system_pool(SignIn))
     .await?
-    .ok_or(Error::NotFound(t!("an invitation behind this link (it may be used, withdrawn or expired)")))
+    .ok_or(Error::NotFound(t!("a valid invitation for this link (it may have been used or revoked, or it has expired)")))
 }
 
 #[derive(Default, Deserialize, utoipa::ToSchema)]
@@ -284,7 +286,7 @@ async fn resolve_account(
             return Err(Error::field(
                 "email",
                 t!(
-                    "this invitation is for {email}: sign in with that address",
+                    "This invitation is for {email}. Sign in with that address.",
                     email = &offer.email
                 ),
             ));
@@ -293,7 +295,7 @@ async fn resolve_account(
     let Some(password) = form.password.clone() else {
         return Err(Error::field(
             "password",
-            t!("choose one for a new account, or enter that of your account"),
+            t!("Choose a password for a new account, or enter the password of your existing one"),
         ));
     };
     let creates_account = form
@@ -354,7 +356,7 @@ async fn join(tx: &mut SystemTx<SignIn>, token: &str, user: UserId, caller: &Cal
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or(Error::NotFound(t!("an invitation behind this link (it may be used, withdrawn or expired)")))?;
+    .ok_or(Error::NotFound(t!("a valid invitation for this link (it may have been used or revoked, or it has expired)")))?;
     let workspace = invitation.workspace;
     if !members::add(tx, workspace, user, invitation.role).await? {
         return Ok(());

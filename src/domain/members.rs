@@ -313,7 +313,7 @@ pub async fn first_admin(tx: &mut SystemTx<Setup>, workspace: &str) -> Result<Ad
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or_else(|| Error::field("workspace", t!("there is none with this name or slug")))?;
+    .ok_or_else(|| Error::field("workspace", t!("No workspace has this name or slug")))?;
     Admin::try_from(Member {
         tenant: TenantContext {
             workspace: row.workspace,

@@ -257,12 +257,12 @@ fn check(change: &NumberChange) -> Result<()> {
                 .as_deref()
                 .is_none_or(|name| name.chars().count() <= 80 && !name.contains('\0')),
             "friendly_name",
-            t!("at most 80 characters"),
+            t!("Use at most 80 characters"),
         )
         .require(
             change.status != Some(Status::Pending),
             "status",
-            t!("active or inactive: what the provider still sets up becomes active by itself"),
+            t!("Use active or inactive. A number that is still being set up becomes active automatically."),
         )
         .require(
             change
@@ -270,7 +270,7 @@ fn check(change: &NumberChange) -> Result<()> {
                 .flatten()
                 .is_none_or(|rate| (0.01..=1000.0).contains(&rate)),
             "messages_per_second",
-            t!("0.01 to 1,000, or null for what is usual for its kind"),
+            t!("Enter 0.01 to 1,000, or null for the default of this kind of number"),
         )
         .finish()
 }
@@ -282,12 +282,12 @@ fn check_allowed(before: &Number, change: &NumberChange) -> Result<()> {
         .require(
             before.gone_at.is_none() || !activates,
             "status",
-            t!("the account at the provider has no such number any more"),
+            t!("The provider account no longer has this number"),
         )
         .require(
             before.status != Status::Pending || change.status.is_none(),
             "status",
-            t!("the provider is still setting it up: sync in a few minutes"),
+            t!("The provider is still setting up this number. Sync in a few minutes."),
         )
         .finish()
 }

@@ -138,9 +138,9 @@ impl Consent {
 
     pub fn source_label(&self) -> Message {
         match self.source {
-            Source::Text => t!("They texted it"),
-            Source::Provider => t!("The provider said so"),
-            Source::Agent => t!("Written down"),
+            Source::Text => t!("Texted STOP or START"),
+            Source::Provider => t!("Reported by provider"),
+            Source::Agent => t!("Entered by hand"),
             Source::Import => t!("Imported"),
         }
     }
@@ -234,7 +234,7 @@ fn read_reason(reason: &str) -> Result<&str> {
         .require(
             (1..=200).contains(&reason.chars().count()) && !reason.contains('\0'),
             "reason",
-            t!("say how they told you: 1 to 200 characters"),
+            t!("Describe how they told you, in 1 to 200 characters"),
         )
         .finish()?;
     Ok(reason)

@@ -131,22 +131,22 @@ fn check(app: &App, draft: &Draft) -> Result<DecodedKeys> {
             draft.endpoint.len() <= 1000
                 && endpoint.as_ref().is_some_and(|url| app.push.may_reach(url)),
             "endpoint",
-            t!("the https address of a push service, as the browser gives it"),
+            t!("Send the https URL of a push service, as provided by the browser"),
         )
         .require(
             p256dh.as_ref().is_some_and(|key| push::is_key(key)),
             "keys.p256dh",
-            t!("a public key of the curve P-256 in base64url: 65 bytes"),
+            t!("Send a P-256 public key in base64url (65 bytes)"),
         )
         .require(
             auth.as_ref().is_some_and(|auth| auth.len() == 16),
             "keys.auth",
-            t!("16 bytes in base64url"),
+            t!("Send 16 bytes in base64url"),
         )
         .require(
             name.chars().count() <= 80 && !name.contains('\0'),
             "name",
-            t!("at most 80 characters"),
+            t!("Use at most 80 characters"),
         )
         .finish()?;
     Ok(DecodedKeys { p256dh, auth })
@@ -164,7 +164,7 @@ async fn check_count(tx: &mut WorkspaceTx, member: &Member, draft: &Draft) -> Re
         return Err(Error::field(
             "endpoint",
             t!(
-                "{most} browsers are told already: remove one first",
+                "{most} browsers already get push notifications. Remove one first.",
                 most = COUNT_LIMIT,
             ),
         ));

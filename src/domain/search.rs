@@ -37,14 +37,14 @@ impl Query {
             .require(
                 !text.is_empty(),
                 "q",
-                t!("say what to look for: part of a name or number, or words of a text"),
+                t!("Enter something to search for: part of a name or number, or words from a message"),
             )
             .require(
                 text.chars().count() <= LENGTH_LIMIT,
                 "q",
-                t!("at most {most} characters", most = LENGTH_LIMIT),
+                t!("Use at most {most} characters", most = LENGTH_LIMIT),
             )
-            .require(!text.contains('\0'), "q", t!("no NUL characters"))
+            .require(!text.contains('\0'), "q", t!("Remove the NUL characters"))
             .finish()?;
         Ok(Self(text.to_owned()))
     }
@@ -118,7 +118,7 @@ pub async fn search(
     if kind.is_none() && span.cursor()?.is_some() {
         return Err(Error::field(
             "kind",
-            t!("say what the cursor continues: people, conversations or messages"),
+            t!("Set kind to what the cursor belongs to: people, conversations or messages"),
         ));
     }
     let includes = |this| kind.is_none_or(|kind| kind == this);

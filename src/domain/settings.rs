@@ -121,7 +121,7 @@ pub async fn update(
         .require(
             signature.is_none_or(|text| text.chars().count() <= 160 && !text.contains('\0')),
             "signature",
-            t!("at most 160 characters"),
+            t!("Use at most 160 characters"),
         )
         .finish()?;
     if let Some(Some(number)) = change.default_number_id {
@@ -156,7 +156,7 @@ async fn must_see(tx: &mut WorkspaceTx, number: NumberId) -> Result<()> {
     match numbers::find(tx, number).await {
         Err(Error::NotFound(_)) => Err(Error::field(
             "default_number_id",
-            t!("choose one of the numbers that are assigned to you"),
+            t!("Choose one of the numbers you have access to"),
         )),
         found => found.map(drop),
     }

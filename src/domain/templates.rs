@@ -112,7 +112,7 @@ fn check(name: Option<&str>, content: Option<&str>) -> Result<()> {
                 (1..=80).contains(&name.trim().chars().count()) && !name.contains('\0')
             }),
             "name",
-            t!("a name of 1 to 80 characters, by which it is found"),
+            t!("Enter a name of 1 to 80 characters"),
         )
         .require(
             content.is_none_or(|content| {
@@ -121,7 +121,7 @@ fn check(name: Option<&str>, content: Option<&str>) -> Result<()> {
                     && !content.contains('\0')
             }),
             "content",
-            t!("write something: 1 to 1,600 characters"),
+            t!("Write a message of 1 to 1,600 characters"),
         )
         .finish()
 }
@@ -206,7 +206,7 @@ pub async fn update(
         .require(
             change.shared != Some(false) || before.is_created_by(&member.user()),
             "shared",
-            t!("only who made it can take it back for themselves: delete it instead"),
+            t!("Only the person who created it can stop sharing it. You can delete it instead."),
         )
         .finish()?;
     sqlx::query!(
@@ -356,7 +356,7 @@ pub async fn render(
         Error::field(
             "variables",
             t!(
-                "say what stands for {names}: the template asks for it",
+                "Fill in {names}. The template needs a value.",
                 names = names,
             ),
         )

@@ -53,7 +53,7 @@ impl std::str::FromStr for Month {
         let day = is_month.then(|| format!("{text}-01").parse::<NaiveDate>());
         match day {
             Some(Ok(day)) if (2000..=9998).contains(&day.year()) => Ok(Self(day)),
-            _ => Err(t!("a month such as 2026-11")),
+            _ => Err(t!("Enter a month such as 2026-11")),
         }
     }
 }

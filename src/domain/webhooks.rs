@@ -105,7 +105,7 @@ pub async fn list(
         .require(
             sid.is_none_or(|sid| sid.len() <= 64 && !sid.contains('\0')),
             "provider_sid",
-            t!("the id of one text, at most 64 characters"),
+            t!("Enter the ID of one text, at most 64 characters"),
         )
         .finish()?;
     let found = sqlx::query!(

@@ -112,7 +112,7 @@ pub async fn update(
     if change.require_two_factor == Some(true) && !admin.has_two_factor {
         return Err(Error::field(
             "require_two_factor",
-            t!("switch your own second factor on first, or you would lock yourself out"),
+            t!("Turn on two-factor authentication for yourself first, or you’d lock yourself out"),
         ));
     }
     let before = current(tx).await?;
@@ -192,24 +192,24 @@ fn check(change: &WorkspaceChange) -> Result<()> {
                         .is_ok_and(|known| known.to_string() == region)
             }),
             "default_region",
-            t!("two capital letters (ISO 3166), such as US or DE"),
+            t!("Use a two-letter country code in capitals (ISO 3166), such as US or DE"),
         )
         .require(
             is_amount(change.starting_credits),
             "starting_credits",
-            t!("0 to 1,000,000"),
+            t!("Enter a number from 0 to 1,000,000"),
         )
         .require(
             is_amount(change.low_credits_at),
             "low_credits_at",
-            t!("0 to 1,000,000"),
+            t!("Enter a number from 0 to 1,000,000"),
         )
         .require(
             change
                 .text_validity_minutes
                 .is_none_or(|minutes| (5..=1440).contains(&minutes)),
             "text_validity_minutes",
-            t!("5 to 1,440 minutes"),
+            t!("Enter 5 to 1,440 minutes"),
         )
         .finish()
 }
@@ -260,7 +260,7 @@ async fn try_delete(db: &Db, admin: &Admin, name: &str) -> Result<()> {
     if deleted.rows_affected() == 0 {
         return Err(Error::field(
             "name",
-            t!("type the name of the workspace exactly as it is written"),
+            t!("Type the workspace name exactly as shown"),
         ));
     }
     let workspace = admin.workspace();
@@ -278,7 +278,7 @@ async fn try_delete(db: &Db, admin: &Admin, name: &str) -> Result<()> {
     Ok(())
 }
 
-pub const NAME_RULE: Message = t!("1 to 80 characters");
+pub const NAME_RULE: Message = t!("Use 1 to 80 characters");
 
 pub fn is_name(name: &str) -> bool {
     (1..=80).contains(&name.trim().chars().count()) && !name.contains('\0')
@@ -393,10 +393,7 @@ pub async fn found<P: SystemPurpose>(
     .await
     // A concurrent sign-up took the slug after the lookup.
     .on_constraint("workspaces_slug_key", || {
-        Error::field(
-            "workspace_name",
-            t!("this name was taken a moment ago: try again"),
-        )
+        Error::field("workspace_name", t!("This name was just taken. Try again."))
     })?;
     members::add(tx, id, founder, Role::Admin).await?;
     let made = AuditRecord {

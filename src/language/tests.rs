@@ -34,7 +34,7 @@ fn missing_translation_falls_back_to_english() {
 #[test]
 fn message_in_a_message_is_translated() {
     let missing = t!(
-        "{what} was not found in this workspace",
+        "Couldn’t find {what} in this workspace",
         what = t!("the number")
     );
     assert_eq!(
@@ -56,7 +56,7 @@ fn values_are_not_translated() {
         "May", "Monday", "Open", "Done", "Nobody", "Admin", "Saved", "{by}", "{ago}", "{0}",
     ] {
         let moved = t!(
-            "{by} answered {ago}: read it, then send again",
+            "{by} replied {ago}. Read their reply, then send again.",
             by = name,
             ago = t!("just now"),
         );
@@ -80,7 +80,7 @@ fn stored_message_is_translated_when_it_is_read() {
         Message::in_context("conversation", "Open"),
         t_plural!(2, "{n} text", "{n} texts"),
         t!(
-            "{reason} Mend it, then press “Check now” under Integrations.",
+            "{reason} Fix this, then click “Check now” under Integrations.",
             reason = reason
         ),
         Message::verbatim("Saved"),
@@ -267,14 +267,14 @@ fn plural_rule_matches_the_server() {
 
 /// Reasons that statements and functions of the database store.
 static WRITTEN_BY_SQL: [Message; 7] = [
-    t!("Before it could be sent, the contact opted out."),
-    t!("It waited too long to be sent, so it was not sent. If it still matters, send it again."),
-    t!("When its time came, the contact had opted out."),
-    t!("When its time came, the number could not send any more."),
-    t!("When its time came, the writer had no access to the number any more."),
-    t!("Whether this arrived is not known. It was sent again."),
+    t!("The contact opted out before this was sent."),
+    t!("Not sent because it waited too long. If it still matters, send it again."),
+    t!("Not sent: the contact had opted out by the scheduled time."),
+    t!("Not sent: the number could no longer send at the scheduled time."),
+    t!("Not sent: the author no longer had access to the number at the scheduled time."),
+    t!("We don’t know whether this arrived. It was sent again."),
     t!(
-        "Whoever began this import is no admin of this workspace any more. What was taken before stays."
+        "The person who started this import is no longer an admin of this workspace. Rows imported before that are kept."
     ),
 ];
 

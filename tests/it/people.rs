@@ -135,7 +135,7 @@ async fn repeated_sign_up_is_mailed_to_the_account_owner() {
     let message = problem["errors"][0]["message"].as_str().unwrap();
     assert!(!message.contains("account"), "{message}");
     let mail = hub.mail_server.mail_to(email).await;
-    assert_eq!(mail.subject, "You have an account already");
+    assert_eq!(mail.subject, "You already have an account");
 }
 
 /// Anyone can cause three mails to an address: that must not keep its owner from joining.

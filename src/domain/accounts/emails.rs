@@ -7,13 +7,15 @@ use crate::mail::Mail;
 pub fn verify(config: &Config, to: &str, token: &str) -> Mail {
     let link = config.public(&format!("/verify-email/{token}"));
     let text = t!(
-        "Hello,\n\nplease confirm that this is your address:\n\n{link}\n\nThe link is good for a week. \
-         If you did not sign up to MessageHub, you need not do anything.\n",
+        "Hi,\n\n\
+         Confirm your email address with this link:\n\n\
+         {link}\n\n\
+         It expires in one week. If you didn’t sign up for MessageHub, ignore this email.\n",
         link = link,
     );
     Mail {
         to: to.into(),
-        subject: t!("Confirm your e-mail address").translated(),
+        subject: t!("Confirm your email address").translated(),
         text: text.translated(),
     }
 }
@@ -21,8 +23,11 @@ pub fn verify(config: &Config, to: &str, token: &str) -> Mail {
 pub fn reset(config: &Config, to: &str, token: &str) -> Mail {
     let link = config.public(&format!("/reset-password/{token}"));
     let text = t!(
-        "Hello,\n\nhere you can set a new password for MessageHub:\n\n{link}\n\nThe link is good for an hour, \
-         and once. If you did not ask for it, you need not do anything: your password stays as it is.\n",
+        "Hi,\n\n\
+         Use this link to set a new password for MessageHub:\n\n\
+         {link}\n\n\
+         It works once and expires in one hour. If you didn’t ask for it, ignore this email. \
+         Your password stays the same.\n",
         link = link,
     );
     Mail {
@@ -36,15 +41,19 @@ pub fn reset(config: &Config, to: &str, token: &str) -> Mail {
 pub fn known_already(config: &Config, to: &str) -> Mail {
     let (sign_in, forgot) = (config.public("/login"), config.public("/forgot-password"));
     let text = t!(
-        "Hello,\n\nsomebody, perhaps you, tried to sign up to MessageHub with this address. It has an account \
-         already: sign in at\n\n{sign_in}\n\nor set a new password at\n\n{forgot}\n\nIf it was not you, you need \
-         not do anything.\n",
+        "Hi,\n\n\
+         Someone tried to sign up for MessageHub with this address, which already has an \
+         account. If it was you, sign in here:\n\n\
+         {sign_in}\n\n\
+         or set a new password here:\n\n\
+         {forgot}\n\n\
+         If it wasn’t you, ignore this email.\n",
         sign_in = sign_in,
         forgot = forgot,
     );
     Mail {
         to: to.into(),
-        subject: t!("You have an account already").translated(),
+        subject: t!("You already have an account").translated(),
         text: text.translated(),
     }
 }
@@ -52,8 +61,10 @@ pub fn known_already(config: &Config, to: &str) -> Mail {
 pub fn password_changed(config: &Config, to: &str) -> Mail {
     let forgot = config.public("/forgot-password");
     let text = t!(
-        "Hello,\n\nthe password of your MessageHub account was changed, and all other sessions were ended. \
-         If that was not you, set a new one now:\n\n{forgot}\n",
+        "Hi,\n\n\
+         The password of your MessageHub account was changed, and all other sessions were signed \
+         out. If that wasn’t you, set a new password now:\n\n\
+         {forgot}\n",
         forgot = forgot,
     );
     Mail {

@@ -29,7 +29,7 @@ impl Purpose {
     }
 }
 
-pub const PASSWORD_RULE: Message = t!("10 to 200 characters");
+pub const PASSWORD_RULE: Message = t!("Use at least 10 characters (and at most 200)");
 
 pub fn is_password(password: &SecretString) -> bool {
     (10..=200).contains(&password.expose_secret().chars().count())
@@ -42,7 +42,7 @@ pub async fn forgot(app: &App, email: &str, caller: &Caller) -> Result<()> {
         .require(
             !email.contains('\0'),
             "email",
-            t!("an e-mail address such as jo@example.com"),
+            t!("Enter an email address such as jo@example.com"),
         )
         .finish()?;
     let from = network(caller.address);
@@ -204,7 +204,7 @@ pub(super) async fn confirm(
     let from = network(caller.address);
     match app.passwords.verify(&from, password, Some(known)).await {
         Ok(true) => charge.refund(&app.db).await,
-        Ok(false) => Err(Error::field(field, t!("this is not your current password"))),
+        Ok(false) => Err(Error::field(field, t!("That isn’t your current password"))),
         Err(busy) => {
             charge.refund(&app.db).await?;
             Err(busy.into())
@@ -284,7 +284,7 @@ async fn verify_token(app: &App, token: &str, purpose: Purpose) -> Result<TokenO
 fn expired() -> Error {
     Error::field(
         "token",
-        t!("this link has expired or was used already: ask for a new one"),
+        t!("This link has expired or was already used. Request a new one."),
     )
 }
 

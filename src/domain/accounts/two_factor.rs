@@ -65,7 +65,7 @@ pub async fn begin(app: &App, user: &User) -> Result<Enrolment> {
     if kept.rows_affected() == 0 {
         return Err(Error::field(
             "two_factor",
-            t!("it is on already: switch it off first to set it up anew"),
+            t!("Two-factor authentication is already on. Turn it off first to set it up again."),
         ));
     }
     let otpauth_url = totp(&secret, &user.email)?
@@ -93,7 +93,7 @@ pub async fn confirm(
         return Err(Error::field(
             "code",
             t!(
-                "this is not the app's current code: wait for the next one, and check the clock of your phone"
+                "That isn’t the app’s current code. Wait for the next one, and check that your phone’s clock is right."
             ),
         ));
     }
@@ -105,7 +105,10 @@ pub async fn confirm(
     .execute(tx.conn())
     .await?;
     if on.rows_affected() == 0 {
-        return Err(Error::field("code", t!("it is on already")));
+        return Err(Error::field(
+            "code",
+            t!("Two-factor authentication is already on"),
+        ));
     }
     let codes = new_recovery_codes(&mut tx, user.id).await?;
     audit::record_everywhere(

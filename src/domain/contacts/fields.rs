@@ -34,7 +34,7 @@ impl Kind {
             Self::Text => t!("Text"),
             Self::Number => t!("Number"),
             Self::Date => t!("Date"),
-            Self::Choice => t!("One of a list"),
+            Self::Choice => t!("Option from a list"),
         }
     }
 }
@@ -116,7 +116,7 @@ pub async fn create(tx: &mut WorkspaceTx, _: &Admin, draft: Draft) -> Result<Fie
         .require(
             others.len() < COUNT_LIMIT,
             "name",
-            t!("a workspace has at most 30 fields"),
+            t!("A workspace can have at most 30 fields"),
         )
         .finish()?;
     let field = sqlx::query_as!(
@@ -188,7 +188,7 @@ pub async fn uses(tx: &mut WorkspaceTx, field: &Field) -> Result<i64> {
 }
 
 fn name_taken() -> Error {
-    Error::field("name", t!("there is a field with this name already"))
+    Error::field("name", t!("A field with this name already exists"))
 }
 
 async fn record(tx: &mut WorkspaceTx, before: Option<&Field>, after: Option<&Field>) -> Result<()> {
@@ -209,7 +209,7 @@ pub(super) fn read_name(name: &str) -> Result<String> {
         .require(
             (1..=40).contains(&name.chars().count()) && !name.contains(|c: char| c.is_control()),
             "name",
-            t!("1 to 40 characters"),
+            t!("Use 1 to 40 characters"),
         )
         .finish()?;
     Ok(name)
@@ -233,17 +233,17 @@ fn read_choices(kind: Kind, choices: Vec<String>) -> Result<Vec<String>> {
         .require(
             kind != Kind::Choice || (1..=50).contains(&read.len()),
             "choices",
-            t!("1 to 50 choices"),
+            t!("Add 1 to 50 options"),
         )
         .require(
             kind == Kind::Choice || read.is_empty(),
             "choices",
-            t!("only a field of the kind `choice` has these"),
+            t!("Only fields of kind `choice` have options"),
         )
         .require(
             read.iter().all(is_clean),
             "choices",
-            t!("at most 60 characters each"),
+            t!("Use at most 60 characters for each option"),
         )
         .finish()?;
     Ok(read)
@@ -286,16 +286,23 @@ impl Field {
             return Ok(None);
         }
         let read = match self.kind {
-            Kind::Text if text.chars().count() > LENGTH_LIMIT => Err(t!("at most 500 characters")),
-            Kind::Text if text.contains('\0') => Err(t!("no NUL characters")),
+            Kind::Text if text.chars().count() > LENGTH_LIMIT => {
+                Err(t!("Use at most 500 characters"))
+            }
+            Kind::Text if text.contains('\0') => Err(t!("Remove the NUL characters")),
             Kind::Text => Ok(text.to_owned()),
-            Kind::Number => number(text).ok_or_else(|| t!("a number, such as 12 or 3.5")),
-            Kind::Date => date(text, order).ok_or_else(|| t!("a day, such as 2026-11-23")),
+            Kind::Number => number(text).ok_or_else(|| t!("Enter a number such as 12 or 3.5")),
+            Kind::Date => date(text, order).ok_or_else(|| t!("Enter a date such as 2026-11-23")),
             Kind::Choice => {
                 let is_match = |choice: &&String| choice.to_lowercase() == text.to_lowercase();
                 let found = self.choices.iter().find(is_match).cloned();
                 let choices = || self.choices.join(", ");
-                found.ok_or_else(|| t!("one of: {choices}", choices = choices()))
+                found.ok_or_else(|| {
+                    t!(
+                        "Choose one of these options: {choices}",
+                        choices = choices()
+                    )
+                })
             }
         };
         read.map(Some)
@@ -344,7 +351,7 @@ pub(super) async fn read(tx: &mut WorkspaceTx, values: Values) -> Result<Values>
         let Some(field) = fields.iter().find(|field| field.key == key) else {
             let known: Vec<_> = fields.iter().map(|field| field.key.as_str()).collect();
             let message = t!(
-                "there is no field “{key}”, but: {fields}",
+                "There’s no field “{key}”. Fields: {fields}",
                 key = key,
                 fields = known.join(", "),
             );

@@ -128,7 +128,7 @@ async fn check_visible(tx: &mut WorkspaceTx, survivor: ContactId, merged: Contac
     if survivor == merged {
         return Err(Error::field(
             "contact_id",
-            t!("another contact: one cannot be merged with itself"),
+            t!("Choose another contact. A contact can’t be merged with itself."),
         ));
     }
     find(tx, merged).await.map_err(|error| match error {

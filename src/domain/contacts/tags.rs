@@ -134,7 +134,7 @@ async fn find(tx: &mut WorkspaceTx, id: TagId) -> Result<Tag> {
 }
 
 fn name_taken() -> Error {
-    Error::field("name", t!("there is a tag with this name already"))
+    Error::field("name", t!("A tag with this name already exists"))
 }
 
 pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Tag> {
@@ -180,7 +180,7 @@ async fn refuse_too_many(tx: &mut WorkspaceTx) -> Result<()> {
         .require(
             count < COUNT_LIMIT,
             "name",
-            t!("a workspace has at most 500 tags: delete one that nobody needs"),
+            t!("A workspace can have at most 500 tags. Delete one you don’t need."),
         )
         .finish()
 }

@@ -76,16 +76,20 @@ impl Activity {
         let who = &self.actor_name;
         let whom = self.assignee_name.as_deref().unwrap_or_default();
         match (self.kind, self.was_taken()) {
-            (Kind::Assigned, true) => t!("{who} took it {ago}", who = who, ago = ago),
+            (Kind::Assigned, true) => t!(
+                "{who} assigned this to themselves {ago}",
+                who = who,
+                ago = ago
+            ),
             (Kind::Assigned, false) => t!(
-                "{ago}, {who} assigned it to {whom}",
+                "{who} assigned this to {whom} {ago}",
                 ago = ago,
                 who = who,
                 whom = whom,
             ),
-            (_, true) => t!("{who} let go of it {ago}", who = who, ago = ago),
+            (_, true) => t!("{who} unassigned themselves {ago}", who = who, ago = ago),
             (_, false) => t!(
-                "{ago}, {who} took it from {whom}",
+                "{who} unassigned {whom} {ago}",
                 ago = ago,
                 who = who,
                 whom = whom,
@@ -96,17 +100,17 @@ impl Activity {
     /// What happened. The time of a snooze is left to the browser.
     pub fn sentence(&self) -> Message {
         let who: Value = match self.actor_name.as_str() {
-            "" => t!("Somebody who left").into(),
+            "" => t!("A former member").into(),
             name => name.into(),
         };
         let whom: Value = match &self.assignee_name {
             Some(name) => name.into(),
-            None => t!("somebody").into(),
+            None => t!("someone").into(),
         };
         let before = self.previous_name.as_deref();
         match (self.kind, self.cause) {
             (Kind::Assigned, _) => match (before, self.was_taken()) {
-                (None, true) => t!("{who} took this", who = who),
+                (None, true) => t!("{who} assigned this to themselves", who = who),
                 (Some(before), true) => {
                     t!(
                         "{who} took this over from {before}",
@@ -122,34 +126,34 @@ impl Activity {
                     whom = whom,
                 ),
             },
-            (Kind::Unassigned, _) if self.was_taken() => t!("{who} let go of this", who = who),
-            (Kind::Unassigned, _) => t!(
-                "{who} took this from {whom}: nobody has it",
-                who = who,
-                whom = whom,
-            ),
+            (Kind::Unassigned, _) if self.was_taken() => {
+                t!("{who} unassigned themselves", who = who)
+            }
+            (Kind::Unassigned, _) => t!("{who} unassigned {whom}", who = who, whom = whom,),
             (Kind::Pending, _) => t!("{who} marked this as pending", who = who),
             (Kind::Done, _) => t!("{who} marked this as done", who = who),
             (Kind::Reopened, Some(Cause::Text)) => t!("Reopened by a new text"),
             (Kind::Reopened, _) => t!("{who} reopened this", who = who),
             (Kind::Snoozed, _) => t!("{who} snoozed this until", who = who),
-            (Kind::Woken, Some(Cause::Text)) => t!("Woken by a new text"),
-            (Kind::Woken, Some(_)) => t!("Back from being snoozed"),
-            (Kind::Woken, None) => t!("{who} woke this", who = who),
+            (Kind::Woken, Some(Cause::Text)) => t!("Reopened by a new text"),
+            (Kind::Woken, Some(_)) => t!("Snooze ended"),
+            (Kind::Woken, None) => t!("{who} unsnoozed this", who = who),
             (Kind::OptedOut, Some(Cause::Text)) => t!("They opted out"),
-            (Kind::OptedOut, Some(Cause::Provider)) => t!("The carrier says that they opted out"),
+            (Kind::OptedOut, Some(Cause::Provider)) => {
+                t!("The carrier reported that they opted out")
+            }
             (Kind::OptedOut, Some(Cause::Import)) => {
-                t!("{who} imported that they opted out", who = who)
+                t!("{who} imported their opt-out", who = who)
             }
             (Kind::OptedOut, _) => t!("{who} opted them out", who = who),
-            (Kind::OptedIn, Some(Cause::Text)) => t!("They opted in again"),
+            (Kind::OptedIn, Some(Cause::Text)) => t!("They opted back in"),
             (Kind::OptedIn, Some(Cause::Provider)) => {
-                t!("The carrier says that they opted in again")
+                t!("The carrier reported that they opted back in")
             }
             (Kind::OptedIn, Some(Cause::Import)) => {
-                t!("{who} imported that they opted in again", who = who)
+                t!("{who} imported their opt-in", who = who)
             }
-            (Kind::OptedIn, _) => t!("{who} opted them in again", who = who),
+            (Kind::OptedIn, _) => t!("{who} opted them back in", who = who),
         }
     }
 }

@@ -74,7 +74,9 @@ pub async fn update(
         }
         return Err(Error::field(
             "assignee_id",
-            t!("nobody who sees this number: an admin can assign it to them first"),
+            t!(
+                "This person doesn’t have access to the number. Ask an admin to give them access first."
+            ),
         ));
     }
     announce(tx, &conversation);
@@ -86,15 +88,15 @@ fn check_snooze(change: &ConversationChange) -> Result<()> {
     match (change.status, change.snoozed_until) {
         (Some(Status::Snoozed), None) => Err(Error::field(
             "snoozed_until",
-            t!("say until when: a time in the future"),
+            t!("Choose when the snooze ends: a time in the future"),
         )),
         (status, Some(_)) if status != Some(Status::Snoozed) => Err(Error::field(
             "snoozed_until",
-            t!("goes only with status \"snoozed\""),
+            t!("Allowed only with status \"snoozed\""),
         )),
         (_, Some(until)) if !snooze::is_valid_time(until) => Err(Error::field(
             "snoozed_until",
-            t!("a time in the future, at most a year ahead"),
+            t!("Choose a time in the future, at most one year ahead"),
         )),
         _ => Ok(()),
     }
@@ -120,8 +122,8 @@ async fn taken_error(tx: &mut WorkspaceTx, conversation: &Conversation) -> Resul
             one.assignment_sentence(ago(since))
         });
     let current_assignee = || match &conversation.assignee_name {
-        Some(name) => t!("{name} has it now", name = name),
-        None => t!("nobody has it now"),
+        Some(name) => t!("This conversation is now assigned to {name}", name = name),
+        None => t!("This conversation is now unassigned"),
     };
     Ok(Error::ConversationTaken(
         sentence.unwrap_or_else(current_assignee),

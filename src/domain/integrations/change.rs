@@ -53,7 +53,7 @@ pub async fn update(
                 (1..=80).contains(&name.chars().count()) && !name.contains('\0')
             }),
             "name",
-            t!("1 to 80 characters"),
+            t!("Use 1 to 80 characters"),
         )
         .finish()?;
     let fresh = match &change.credentials {
@@ -73,7 +73,7 @@ pub async fn update(
     .on_constraint("integrations_account_once", || {
         Error::field(
             "is_active",
-            t!("this account is connected a second time and in use there: switch that one off first"),
+            t!("This account is connected twice, and the other integration is in use. Turn that one off first."),
         )
     })?;
     if let Some(provider) = &fresh {
@@ -124,7 +124,9 @@ async fn checked(
     if provider.account() != known.account {
         return Err(Error::field(
             "credentials",
-            t!("these are of another account: connect that one by itself"),
+            t!(
+                "These credentials belong to another account. Connect it as a separate integration."
+            ),
         ));
     }
     provider.validate().await?;

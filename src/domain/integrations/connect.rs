@@ -101,7 +101,7 @@ fn open(app: &App, form: &Connect) -> Result<Box<dyn Provider>> {
         .require(
             form.name.as_deref().is_none_or(is_name),
             "name",
-            t!("at most 80 characters"),
+            t!("Use at most 80 characters"),
         )
         .finish()?;
     let credentials = match &form.credentials {
@@ -141,7 +141,7 @@ pub(crate) async fn insert(
     .on_constraint("integrations_account_once", || {
         Error::field(
             "credentials",
-            t!("this account is connected already: see the list of integrations"),
+            t!("This account is already connected. See your list of integrations."),
         )
     })?;
     Ok(())
@@ -275,7 +275,7 @@ pub async fn import(
         .ok_or_else(|| {
             Error::field(
                 "TWILIO_PHONE_NUMBER",
-                t!("this account has no such number; write it as +15105550100"),
+                t!("This account doesn’t have that number. Write it like +15105550100."),
             )
         })?;
     let default = numbers::NumberChange {

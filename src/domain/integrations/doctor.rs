@@ -88,7 +88,7 @@ pub async fn examine(
         findings.push(finding(
             Subject::Number,
             State::Broken,
-            t!("The account has no such number any more. What was said through it stays. If it is back, sync."),
+            t!("The account no longer has this number. Its conversations are kept. If it’s back, sync."),
         ));
     } else {
         let integration = find(&mut tx, &app.config, number.integration_id).await?;
@@ -98,20 +98,20 @@ pub async fn examine(
             _ if is_well => finding(
                 Subject::Account,
                 State::Good,
-                t!("The provider takes our texts."),
+                t!("The provider accepts texts from MessageHub."),
             ),
             (true, reason) => finding(
                 Subject::Account,
                 State::Broken,
                 t!(
-                    "{reason} Mend it, then press “Check now” under Integrations.",
+                    "{reason} Fix this, then click “Check now” under Integrations.",
                     reason = reason.unwrap_or_else(|| Message::verbatim("")),
                 ),
             ),
             (false, _) => finding(
                 Subject::Account,
                 State::Broken,
-                t!("The integration is switched off. Switch it on under Integrations."),
+                t!("The integration is turned off. Turn it on under Integrations."),
             ),
         });
         if integration.is_active {
@@ -165,17 +165,18 @@ fn route_findings(answer: providers::Result<Option<Route>>, number: &Number) -> 
     let route = match answer {
         Ok(Some(route)) => route,
         Ok(None) if number.status == numbers::Status::Pending => {
-            let waits = t!("The provider is still setting it up. Sync in a few minutes.");
+            let waits =
+                t!("The provider is still setting up this number. Sync again in a few minutes.");
             return vec![finding(Subject::Number, State::Attention, waits)];
         }
         Ok(None) => {
             let gone =
-                t!("The account has no such number any more. Sync, so that nobody sends from it.");
+                t!("The account no longer has this number. Sync, so that no one sends from it.");
             return vec![finding(Subject::Number, State::Broken, gone)];
         }
         Err(error) => {
             let unknown = t!(
-                "Where its texts go is not known now: {error}",
+                "We couldn’t check where incoming texts are sent: {error}",
                 error = error.message(),
             );
             return vec![finding(Subject::Webhook, State::Attention, unknown)];
@@ -187,27 +188,27 @@ fn route_findings(answer: providers::Result<Option<Route>>, number: &Number) -> 
             Subject::Override,
             State::Broken,
             t!(
-                "Texts are taken before they come to us: {by}. Change that in the provider's console, then press “Set the webhook”.",
+                "Another app receives these texts first: {by}. Change that in the provider’s console, then click “Set webhook”.",
                 by = by,
             ),
         ),
         _ if route.is_ours => finding(
             Subject::Webhook,
             State::Good,
-            t!("Its texts are sent to us."),
+            t!("Incoming texts are sent to MessageHub."),
         ),
         (Some(url), None) => finding(
             Subject::Webhook,
             State::Broken,
             t!(
-                "Its texts go to {url}. Press “Set the webhook” to have them here.",
+                "Incoming texts are sent to {url}. Click “Set webhook” to receive them here.",
                 url = url
             ),
         ),
         (None, None) => finding(
             Subject::Webhook,
             State::Broken,
-            t!("Its texts go nowhere. Press “Set the webhook” to have them here."),
+            t!("Incoming texts aren’t sent anywhere. Click “Set webhook” to receive them here."),
         ),
     };
     let mut findings = vec![webhook];
@@ -215,7 +216,7 @@ fn route_findings(answer: providers::Result<Option<Route>>, number: &Number) -> 
         findings.push(finding(
             Subject::Override,
             State::Good,
-            t!("Nothing takes them on the way."),
+            t!("No other app receives these texts first."),
         ));
     }
     findings.push(match route.fallback {
@@ -223,32 +224,32 @@ fn route_findings(answer: providers::Result<Option<Route>>, number: &Number) -> 
             Subject::Fallback,
             State::Attention,
             t!(
-                "When we do not answer, texts go to {url}: somebody there may answer them. Take it out in the provider's console \
-                 if nobody should.",
+                "When this server doesn’t respond, texts are sent to {url}, where someone may answer \
+                 them. If that isn’t intended, remove the fallback in the provider’s console.",
                 url = url,
             ),
         ),
         None => finding(
             Subject::Fallback,
             State::Good,
-            t!("No fallback is set: what we miss is brought in when we are back."),
+            t!("No fallback is set. If this server is down, missed texts are fetched when it’s back."),
         ),
     });
     findings.push(match route.member_of {
         Some(of) if route.overridden_by.is_some() => finding(
             Subject::Membership,
             State::Attention,
-            t!("It is in {of}.", of = of),
+            t!("It’s part of {of}.", of = of),
         ),
         Some(of) => finding(
             Subject::Membership,
             State::Good,
-            t!("It is in {of}, which sends its texts here.", of = of),
+            t!("It’s part of {of}, which forwards its texts here.", of = of),
         ),
         None => finding(
             Subject::Membership,
             State::Good,
-            t!("It is in no messaging service."),
+            t!("It isn’t part of a messaging service."),
         ),
     });
     findings
@@ -319,26 +320,28 @@ impl Traffic {
                 state: State::Attention,
                 ..dated(
                     t!(
-                        "The last text did not come by webhook: it was found by comparing with the provider's list. If this server was \
-                     up at that time, the webhook does not work. Text the number to see."
+                        "The last text didn’t arrive by webhook. It was found in the provider’s list. If this \
+                     server was running at that time, the webhook isn’t working. Text the number to check."
                     ),
                     at,
                     Subject::Inbound,
                 )
             },
-            (None, Some(at)) => dated(t!("The last text came"), at, Subject::Inbound),
+            (None, Some(at)) => dated(t!("Last text received"), at, Subject::Inbound),
             (None, None) => finding(
                 Subject::Inbound,
                 State::Attention,
-                t!("No text has come yet. Text it from your phone to see that it works."),
+                t!(
+                    "No texts received yet. Text the number from your phone to check that it works."
+                ),
             ),
         };
         let outbound = match self.sent_at {
-            Some(at) => dated(t!("The last text went out"), at, Subject::Outbound),
+            Some(at) => dated(t!("Last text sent"), at, Subject::Outbound),
             None => finding(
                 Subject::Outbound,
                 State::Good,
-                t!("No text went out in the last seven days."),
+                t!("No texts were sent in the last seven days."),
             ),
         };
         [inbound, outbound, self.callbacks(), self.errors()]
@@ -346,24 +349,20 @@ impl Traffic {
 
     fn callbacks(&self) -> Finding {
         match self.reported_at {
-            Some(at) => dated(
-                t!("The last report of a delivery came"),
-                at,
-                Subject::Callbacks,
-            ),
+            Some(at) => dated(t!("Last delivery report"), at, Subject::Callbacks),
             None if self.taken > 0 => finding(
                 Subject::Callbacks,
                 State::Attention,
                 t!(
-                    "{texts} went out in the last seven days, and nothing came back about them. If that stays so, check that the \
-                     provider reaches BASE_URL.",
+                    "{texts} sent in the last seven days without any delivery report. If this continues, \
+                     check that the provider can reach BASE_URL.",
                     texts = counted(self.taken),
                 ),
             ),
             None => finding(
                 Subject::Callbacks,
                 State::Good,
-                t!("No report is waited for."),
+                t!("No delivery reports are pending."),
             ),
         }
     }
@@ -378,7 +377,7 @@ impl Traffic {
             _ => State::Good,
         };
         let mut sentence = match self.failed {
-            0 => t!("No text failed in the last seven days."),
+            0 => t!("No texts failed in the last seven days."),
             failed => t!(
                 "{texts} failed in the last seven days.",
                 texts = counted(failed)
@@ -386,7 +385,7 @@ impl Traffic {
         };
         if let (State::Attention | State::Broken, Some(reason)) = (state, &self.reason) {
             sentence = t!(
-                "{sentence} Most often: {reason}",
+                "{sentence} Most common reason: {reason}",
                 sentence = sentence,
                 reason = Message::from_stored(reason),
             );
@@ -397,7 +396,7 @@ impl Traffic {
 
 fn counted(texts: i64) -> Message {
     match texts {
-        1 => t!("One text"),
+        1 => t!("1 text"),
         texts => t!("{texts} texts", texts = texts),
     }
 }
@@ -421,7 +420,7 @@ pub async fn set_webhook(
     let provider_id = provider_number_id(&mut tx, id).await?;
     drop(tx);
     if number.gone_at.is_some() {
-        let gone = t!("the account at the provider has no such number any more");
+        let gone = t!("The provider account no longer has this number");
         return Err(Error::field("number_id", gone));
     }
     let account = account(app, admin, directory, number.integration_id).await?;
@@ -438,7 +437,7 @@ async fn point_here(
     provider_id: String,
 ) -> Result<Number> {
     let Some(route) = route(app, admin, account, &provider_id).await? else {
-        let gone = t!("the account at the provider has no such number any more: sync");
+        let gone = t!("The provider account no longer has this number. Sync your numbers.");
         return Err(Error::field("number_id", gone));
     };
     let remote = RemoteNumber {
@@ -463,7 +462,7 @@ async fn point_here(
     let provider = account.provider.as_ref();
     let urls = webhook_urls(&app.config, provider.kind(), account.integration);
     let Some(setup) = set_up_webhook(app, provider, &urls, &remote).await else {
-        let mute = t!("this number cannot text: it has no webhook for texts");
+        let mute = t!("This number can’t text, so it has no webhook for texts");
         return Err(Error::field("number_id", mute));
     };
     store_webhook_setup(app, admin, number, setup).await

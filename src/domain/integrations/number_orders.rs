@@ -74,14 +74,14 @@ fn number_search(asked: &Search, home: String) -> Result<NumberSearch> {
         .require(
             country.parse::<Region>().is_ok(),
             "country",
-            t!("two letters, such as US or DE"),
+            t!("Enter a two-letter country code such as US or DE"),
         )
         .require(
             area_code
                 .as_deref()
                 .is_none_or(|area| area.len() <= 5 && is_number(area)),
             "area_code",
-            t!("one to five digits"),
+            t!("Enter 1 to 5 digits"),
         )
         .require(
             contains.as_deref().is_none_or(|part| {
@@ -89,7 +89,7 @@ fn number_search(asked: &Search, home: String) -> Result<NumberSearch> {
                 (2..=16).contains(&part.len()) && is_typed
             }),
             "contains",
-            t!("2 to 16 digits or letters"),
+            t!("Enter 2 to 16 digits or letters"),
         )
         .finish()?;
     Ok(NumberSearch {
@@ -151,7 +151,7 @@ pub async fn buy(
     if known.iter().any(is_here) {
         return Err(Error::field(
             "phone_number",
-            t!("this number is yours already"),
+            t!("You already have this number"),
         ));
     }
     let account = account(app, admin, directory, integration).await?;
@@ -300,7 +300,7 @@ pub async fn release(app: &App, admin: &Admin, directory: &Directory, id: Number
         .require(
             number.status != PENDING,
             "number_id",
-            t!("the provider is still setting it up: sync, then release it"),
+            t!("The provider is still setting up this number. Sync, then release it."),
         )
         .finish()?;
     let account = account(app, admin, directory, number.integration_id).await?;

@@ -63,12 +63,12 @@ impl Purpose {
             Self::Connect => t!("Connected the account"),
             Self::Check => t!("Checked the credentials"),
             Self::Send => t!("Sent texts"),
-            Self::LookUp => t!("Asked what became of texts"),
-            Self::Verify => t!("Checked signatures of webhooks"),
+            Self::LookUp => t!("Checked text delivery"),
+            Self::Verify => t!("Verified webhook signatures"),
             Self::Media => t!("Fetched pictures and files"),
-            Self::CatchUp => t!("Compared numbers with the provider"),
+            Self::CatchUp => t!("Checked for missed texts"),
             Self::Numbers => t!("Managed numbers"),
-            Self::Usage => t!("Read what the provider charges"),
+            Self::Usage => t!("Fetched prices"),
         }
     }
 }

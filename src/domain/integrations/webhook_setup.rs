@@ -105,7 +105,7 @@ pub(super) fn unreachable_url(
 ) -> Option<providers::Error> {
     (!provider.reaches(&urls.inbound)).then(|| {
         providers::Error::Unreachable(t!(
-            "The provider cannot reach {url}: set BASE_URL to a public address.",
+            "The provider can’t reach {url}. Set BASE_URL to a public address.",
             url = app.config.public(""),
         ))
     })

@@ -144,7 +144,7 @@ async fn fetch_and_store(app: &App, directory: &Directory, due: &Due) -> Result<
         .map_err(|error| Missing::for_now(error.message()))?
         .filter(|account| account.workspace == due.workspace)
         .ok_or_else(|| Missing {
-            why: t!("This file cannot be shown: its integration is gone."),
+            why: t!("This file can’t be shown because its integration was removed."),
             is_transient: true,
             is_uncounted: false,
         })?;

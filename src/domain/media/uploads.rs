@@ -53,12 +53,12 @@ pub async fn add(app: &App, tenant: TenantContext, name: &str, bytes: Bytes) -> 
         return Err(Error::TooLarge);
     }
     Check::default()
-        .require(!bytes.is_empty(), "file", t!("choose a file: this one is empty"))
+        .require(!bytes.is_empty(), "file", t!("This file is empty. Choose another one."))
         .require(
             bytes.is_empty() || SENDABLE.contains(&pictures::kind(&bytes)),
             "file",
-            t!("phones do not take this kind of file: send a picture (JPEG, PNG, GIF, WebP), a film (MP4), a recording (MP3), a \
-             PDF or a vCard"),
+            t!("Phones can’t receive this type of file. Send an image (JPEG, PNG, GIF, WebP), a video \
+             (MP4), an audio file (MP3), a PDF or a vCard."),
         )
         .finish()?;
     let id = MediaId::new();
@@ -68,7 +68,7 @@ pub async fn add(app: &App, tenant: TenantContext, name: &str, bytes: Bytes) -> 
         forget(app, tenant, id).await?;
         return Err(Error::field(
             "file",
-            t!("this picture is damaged: open it in a program for pictures and save it anew"),
+            t!("This image is damaged. Open it in an image editor and save it again."),
         ));
     }
     let name = pictures::file_name(name, stored.content_type);
@@ -96,7 +96,7 @@ async fn announce(app: &App, tenant: TenantContext, id: MediaId) -> Result<()> {
         return Err(Error::field(
             "file",
             t!(
-                "50 files of yours wait to be sent already: send some of them, or try again tomorrow"
+                "You already have 50 files waiting to be sent. Send some of them, or try again tomorrow."
             ),
         ));
     }
@@ -175,13 +175,13 @@ pub fn check(ids: &[MediaId], urls: &[String]) -> Result<()> {
         .require(
             ids.len() + urls.len() <= COUNT_LIMIT,
             if ids.is_empty() { "media_urls" } else { "media_ids" },
-            t!("at most 10 files go with one text"),
+            t!("Attach at most 10 files to a text"),
         )
-        .require(unique.len() == ids.len(), "media_ids", t!("name each file once"))
+        .require(unique.len() == ids.len(), "media_ids", t!("List each file only once"))
         .require(
             urls.iter().all(|url| is_public(url)),
             "media_urls",
-            t!("public addresses such as https://example.com/picture.jpg, where the provider gets the file"),
+            t!("Use public URLs such as https://example.com/picture.jpg. The provider downloads the file from there."),
         )
         .finish()
 }
@@ -200,7 +200,7 @@ pub fn check_weight(files: &[Attachment], provider: Kind) -> Result<()> {
         total <= limits.together,
         "media_ids",
         t!(
-"{name} carries {most} with one text, and these files have {total}: send fewer, or smaller ones",
+"{name} accepts up to {most} per text. These files are {total} in total: send fewer or smaller ones.",
 name = name,
 most = weight(limits.together),
 total = weight(total),
@@ -211,7 +211,7 @@ total = weight(total),
             total > limits.together,
             "media_ids",
             t!(
-                "{name} carries {most} of such a file, and this one has {size}: send a smaller one",
+                "{name} accepts files of this type up to {most}. This one is {size}: send a smaller one.",
                 name = name,
                 most = weight(limits.other),
                 size = weight(size),
@@ -309,7 +309,7 @@ async fn uploaded(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachmen
         .require(
             usize::try_from(total).is_ok_and(|total| total <= LARGEST_MEDIA),
             "media_ids",
-            t!("together these files are larger than 5 MB, which is what one text carries"),
+            t!("These files are larger than 5 MB in total. A text can carry up to 5 MB."),
         )
         .finish()?;
     Ok(files)
@@ -317,7 +317,7 @@ async fn uploaded(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachmen
 
 fn foreign_upload(id: MediaId) -> Message {
     t!(
-        "{id} is no upload of yours that waits to be sent: it was sent or removed, or never was here. Upload the file again",
+        "{id} isn’t a pending upload of yours. It may have been sent or removed. Upload the file again.",
         id = id.to_string(),
     )
 }

@@ -125,7 +125,7 @@ pub async fn now(
     let brought_in = compare(app, directory, ingest, &due)
         .await?
         .ok_or_else(|| {
-            Error::ProviderUnavailable(t!("This provider keeps no list of what it received."))
+            Error::ProviderUnavailable(t!("This provider doesn’t offer a list of received texts."))
         })?;
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let audit_record = AuditRecord {

@@ -173,12 +173,12 @@ fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
         .require(
             (1..=LENGTH_LIMIT).contains(&content.trim().chars().count()),
             "content",
-            t!("write something: 1 to 5,000 characters"),
+            t!("Write a note of 1 to 5,000 characters"),
         )
         .require(
             draft.mentions.len() <= 50,
             "mentions",
-            t!("at most 50 colleagues"),
+            t!("Mention at most 50 teammates"),
         )
         .require(
             key.is_none_or(|key| {
@@ -231,7 +231,7 @@ fn parse_mentions(
                 let viewer = viewer.ok_or_else(|| {
                     Error::field(
                         "content",
-                        t!("nobody here has the id after this name: take it out"),
+                        t!("No teammate has the ID after this name. Remove it."),
                     )
                 })?;
                 Some((viewer, length))
@@ -263,7 +263,7 @@ fn add_mention(mentioned: &mut Vec<Mention>, viewer: &Viewer) -> Result<()> {
         return Err(Error::field(
             "mentions",
             t!(
-                "{name} does not see this number: leave them out, or have an admin assign it to them",
+                "{name} doesn’t have access to this number. Remove the mention, or ask an admin to give them access.",
                 name = &viewer.name,
             ),
         ));
@@ -327,7 +327,7 @@ fn match_by_name<'a>(
             _ => Err(Error::field(
                 "mentions",
                 t!(
-                    "more than one is called {name}: write the whole name, or choose from the list",
+                    "More than one teammate is named {name}. Type the full name, or choose from the list.",
                     name = text[..several[0].1].trim(),
                 ),
             )),

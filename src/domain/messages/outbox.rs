@@ -143,7 +143,7 @@ pub async fn fail_expired(db: &Db) -> Result<usize> {
            ), failed as (
                update messages m
                   set status = 'failed', error_code = 'expired', updated_at = now(),
-                      error_message = 'It waited too long to be sent, so it was not sent. If it still matters, send it again.'
+                      error_message = 'Not sent because it waited too long. If it still matters, send it again.'
                  from late l
                 where m.workspace_id = l.workspace_id and m.id = l.id
                returning m.workspace_id, m.conversation_id, m.id, m.number_id

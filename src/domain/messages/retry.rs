@@ -68,7 +68,7 @@ async fn fail_unconfirmed(tx: &mut WorkspaceTx, message: &Message) -> Result<()>
     sqlx::query!(
         "update messages
             set status = 'failed', error_code = 'given_up', updated_at = now(),
-                error_message = 'Whether this arrived is not known. It was sent again.'
+                error_message = 'We don’t know whether this arrived. It was sent again.'
           where id = $1 and status = 'unconfirmed'",
         message.id as _,
     )

@@ -25,7 +25,7 @@ pub(super) fn check(at: DateTime<Utc>) -> Result<()> {
         .require(
             (now..=latest).contains(&at),
             "scheduled_at",
-            t!("a time in the future, at most a year ahead, such as 2026-11-23T09:00:00Z"),
+            t!("Choose a time in the future, at most one year ahead, such as 2026-11-23T09:00:00Z"),
         )
         .finish()
 }
@@ -49,7 +49,7 @@ pub async fn change(tx: &mut WorkspaceTx, id: MessageId, change: MessageChange) 
                 .as_deref()
                 .is_none_or(|content| !content.trim().is_empty() && segments::fits(content)),
             "content",
-            t!("1 to 1,600 characters"),
+            t!("Use 1 to 1,600 characters"),
         )
         .finish()?;
     if let Some(at) = change.scheduled_at {
@@ -229,9 +229,9 @@ async fn queue_or_fail(tx: &mut SystemTx<Jobs>) -> Result<Vec<DueText>> {
                   set status = case when d.refusal is null then 'queued' else 'failed' end,
                       error_code = d.refusal,
                       error_message = case d.refusal
-                          when 'contact_opted_out' then 'When its time came, the contact had opted out.'
-                          when 'number_not_assigned' then 'When its time came, the writer had no access to the number any more.'
-                          when 'integration_not_configured' then 'When its time came, the number could not send any more.'
+                          when 'contact_opted_out' then 'Not sent: the contact had opted out by the scheduled time.'
+                          when 'number_not_assigned' then 'Not sent: the author no longer had access to the number at the scheduled time.'
+                          when 'integration_not_configured' then 'Not sent: the number could no longer send at the scheduled time.'
                       end,
                       -- Its time counts, not ours: a server that was down for hours does not send in the night.
                       expires_at = m.due_at + make_interval(mins => (select w.text_validity_minutes from workspaces w where w.id = m.workspace_id)),

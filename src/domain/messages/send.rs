@@ -133,7 +133,7 @@ async fn validate_and_queue(
     {
         return Err(Error::field(
             "number_id",
-            t!("this conversation goes through another number: leave it out"),
+            t!("This conversation uses another number. Remove number_id."),
         ));
     }
     if target.opted_out {
@@ -160,9 +160,7 @@ async fn validate_and_queue(
         };
         return Err(Error::field(
             field,
-            t!(
-                "this number sends words only: leave the files out, or write from a number with MMS"
-            ),
+            t!("This number can’t send files. Remove them, or send from a number with MMS."),
         ));
     }
     uploads::check_weight(&media, target.provider)?;
@@ -242,13 +240,13 @@ fn with_signature(content: &str, signature: &str) -> Result<String> {
     {
         return check_length(
             content,
-            t!("at most 1,600 characters; an emoji counts as two or more"),
+            t!("Use at most 1,600 characters. An emoji counts as two or more."),
         );
     }
     let content = format!("{}\n{signature}", content.trim_end());
     check_length(
         content,
-        t!("at most 1,600 characters together with your signature"),
+        t!("Use at most 1,600 characters, including your signature"),
     )
 }
 
@@ -275,32 +273,32 @@ fn check(draft: &Draft, key: Option<&str>, is_repeat: bool) -> Result<()> {
         .require(
             targets.iter().filter(|given| **given).count() == 1,
             "conversation_id",
-            t!("exactly one of conversation_id, contact_id and to says where it goes"),
+            t!("Set exactly one of conversation_id, contact_id and to"),
         )
         .require(
             !draft.spread || (draft.number_id.is_none() && draft.conversation_id.is_none()),
             "spread",
-            t!("the server can choose the number only where neither number_id nor conversation_id names it"),
+            t!("The server can only choose the number if neither number_id nor conversation_id is set"),
         )
         .require(
             draft.template_id.is_none() || content.is_empty(),
             "content",
-            t!("the template writes it: leave out one of content and template_id"),
+            t!("Send either content or template_id, not both"),
         )
         .require(
             draft.template_id.is_some() || draft.variables.is_empty(),
             "variables",
-            t!("they stand in a template: name it in template_id"),
+            t!("Variables need a template. Set template_id."),
         )
         .require(
             !needs_content || !content.replace('\0', "").is_empty(),
             "content",
-            t!("write something: 1 to 1,600 characters"),
+            t!("Write a message of 1 to 1,600 characters"),
         )
         .require(
             segments::fits(content),
             "content",
-            t!("at most 1,600 characters; an emoji counts as two or more"),
+            t!("Use at most 1,600 characters. An emoji counts as two or more."),
         )
         .require(
             key.is_none_or(|key| {
@@ -333,7 +331,7 @@ async fn find_or_create_conversation(
                 })?;
             contacts::find_or_create(tx, &phone).await?
         }
-        (None, None) => return Err(Error::field("conversation_id", t!("say where it goes"))),
+        (None, None) => return Err(Error::field("conversation_id", t!("Choose a recipient"))),
     };
     let number = match requested {
         Some(number) => number,

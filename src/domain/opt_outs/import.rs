@@ -229,7 +229,7 @@ impl Columns {
             return Err(Error::field(
                 "file",
                 t!(
-                    "the first line must name the columns: phone_number (or as your program calls it, such as Mobile), and if you like number, reason and at"
+                    "The first line must contain the column names: phone_number (or your program’s name for it, such as Mobile) and, optionally, number, reason and at"
                 ),
             ));
         }
@@ -306,12 +306,12 @@ fn numbers_of(
                 number == text || phone.as_ref().is_some_and(|phone| phone.as_str() == number)
             };
             let found = ours.iter().find(|(_, number)| is_it(number));
-            let missing = || t!("none of your numbers: leave it empty for all of them");
+            let missing = || t!("This isn’t one of your numbers. Leave it empty for all of them.");
             vec![found.ok_or_else(|| ("number", missing()))?.0]
         }
     };
     if numbers.is_empty() {
-        return Err(("number", t!("connect a number first")));
+        return Err(("number", t!("Connect a number first")));
     }
     Ok(numbers)
 }
@@ -332,7 +332,8 @@ fn since(text: &str) -> Result<Option<DateTime<Utc>>, ColumnError> {
         .filter(|at| past.contains(at))
         .map(Some)
         .ok_or_else(|| {
-            let message = t!("a moment of the past, such as 2026-11-01 or 2026-11-01T09:30:00Z");
+            let message =
+                t!("Enter a time in the past, such as 2026-11-01 or 2026-11-01T09:30:00Z");
             ("at", message)
         })
 }
@@ -454,7 +455,7 @@ fn count_outcomes(consents: &[ListedOptOut], rows: &[Outcome], report: &mut Impo
         match outcome {
             (true, _) => report.imported += 1,
             (false, true) => {
-                let message = t!("they have changed their mind since, by a text or an agent");
+                let message = t!("They opted back in since then, by text or through an agent");
                 report.refuse(line, "at", message);
             }
             (false, false) => report.already += 1,

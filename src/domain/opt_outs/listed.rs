@@ -158,9 +158,7 @@ pub async fn lift(tx: &mut WorkspaceTx, _: &Admin, lift: Lift) -> Result<()> {
     .await?
     .rows_affected();
     if lifted == 0 {
-        return Err(Error::NotFound(t!(
-            "an opt-out that is remembered for this number"
-        )));
+        return Err(Error::NotFound(t!("a remembered opt-out for this number")));
     }
     let audit_record = AuditRecord {
         subject: &phone::display(phone_number),

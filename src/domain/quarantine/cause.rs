@@ -12,31 +12,31 @@ pub(super) fn cause(
     let provider = provider.name();
     match signature_mismatch {
         SignatureMismatch::Unsigned => t!(
-            "It carries no signature. {provider} signs every call: this was probably somebody else, or a proxy takes the header away.",
+            "This call has no signature. {provider} signs every call, so it probably came from someone else, or a proxy removed the header.",
             provider = provider
         ),
         SignatureMismatch::OtherUrl(url) => {
             let (ours, theirs) = (origin(request.public_url), origin(&url));
             if ours == theirs {
                 return t!(
-                    "The signature fits {url}, which is not the address that we gave to {provider}: set the number’s webhook anew.",
+                    "The signature matches {url}, which isn’t the address we gave {provider}. Set the number’s webhook again.",
                     url = url,
                     provider = provider
                 );
             }
             t!(
-                "The signature fits when {provider} called {theirs}, but BASE_URL says {ours}. Set BASE_URL to {theirs}, then release this.",
+                "The signature matches {theirs}, which {provider} called, but BASE_URL is {ours}. Set BASE_URL to {theirs}, then release this.",
                 provider = provider,
                 theirs = theirs,
                 ours = ours
             )
         }
         SignatureMismatch::OtherTime => t!(
-            "The signature is {provider}’s, but it was made more than five minutes before or after it came: this server’s clock is wrong, or something held the call up.",
+            "The signature is from {provider}, but it was made more than five minutes before or after the call arrived. Either this server’s clock is wrong, or the call was delayed.",
             provider = provider
         ),
         SignatureMismatch::WrongCredentials => t!(
-            "The signature fits none of the usual forms of this address. Either the credentials here are not the current ones (were they rotated at {provider}?), or it was not {provider} who called.",
+            "The signature doesn’t match any usual form of this address. Either the credentials here are out of date (were they rotated at {provider}?), or the call didn’t come from {provider}.",
             provider = provider
         ),
     }

@@ -96,7 +96,7 @@ pub(super) async fn row(tx: &mut WorkspaceTx, id: QuarantineId) -> Result<Row> {
     read(tx, Some(&[id]), None, None, None, 1)
         .await?
         .pop()
-        .ok_or(Error::NotFound(t!("this call")))
+        .ok_or(Error::NotFound(t!("this webhook call")))
 }
 
 pub(super) async fn read(

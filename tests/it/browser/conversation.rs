@@ -211,7 +211,7 @@ async fn snoozed_conversation_waits_and_returns() {
     assert_eq!(ended.await.unwrap(), 1);
     sam.sees_no(".rows", "Maya Okafor").await;
     jo.sees_in(".rows .row", "Maya Okafor").await;
-    jo.sees_in(".event", "Back from being snoozed").await;
+    jo.sees_in(".event", "Snooze ended").await;
 
     jo.clicks("Snooze").await;
     let at = "(() => { const at = document.getElementById('snooze-at'); const to = new Date(Date.now() + 3 * 86400000); \

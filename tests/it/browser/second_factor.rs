@@ -113,7 +113,8 @@ async fn forgotten_password_is_reset_by_email() {
     jo.opens(link).await;
     jo.fills("New password", "short").await;
     jo.clicks("Set password").await;
-    jo.sees_in(".error", "10 to 200 characters").await;
+    jo.sees_in(".error", "Use at least 10 characters (and at most 200)")
+        .await;
     jo.fills("New password", "another horse battery").await;
     jo.clicks("Set password").await;
     jo.sees_in(".notice.good", "Your new password is set").await;

@@ -25,7 +25,8 @@ async fn workspace_is_created_switched_and_deleted_by_name() {
     jo.chooses("Country", "Germany").await;
     jo.fills("Credits to begin with", "many").await;
     jo.clicks("Save").await;
-    jo.sees_in(".error", "0 to 1,000,000").await;
+    jo.sees_in(".error", "Enter a number from 0 to 1,000,000")
+        .await;
     jo.waits_until(
         "what was typed is kept",
         "default_region.value === 'DE' && starting_credits.value === 'many'",

@@ -181,7 +181,7 @@ async fn page_shows_findings_repairs_the_webhook_and_awaits_a_test() {
     );
     let repaired = posts(&harbor.admin, &format!("{page}/webhook"), &[]).await;
     assert!(repaired.contains("Its texts come here now"), "{repaired}");
-    assert!(repaired.contains("Its texts are sent to us."));
+    assert!(repaired.contains("Incoming texts are sent to MessageHub."));
 
     harbor.receive_text(MAYA, "Before the test").await;
     let since = chrono::Utc::now().timestamp_millis();

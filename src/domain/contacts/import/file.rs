@@ -25,7 +25,7 @@ pub(super) fn read(
         .require(
             !sheet.rows.is_empty(),
             "file",
-            t!("there are no rows below the names of the columns"),
+            t!("There are no rows below the column names"),
         )
         .finish()?;
     Ok(sheet)
@@ -39,7 +39,7 @@ pub fn parse_encoding(name: Option<&str>) -> Result<Option<&'static Encoding>> {
             Error::field(
                 "encoding",
                 t!(
-                    "there is no such encoding: such as UTF-8, windows-1252, macintosh or Shift_JIS"
+                    "Unknown encoding. Use one such as UTF-8, windows-1252, macintosh or Shift_JIS."
                 ),
             )
         })

@@ -40,9 +40,9 @@ impl Duplicates {
 
     pub fn label(self) -> Message {
         match self {
-            Self::Fill => t!("Fill in what is empty"),
-            Self::Update => t!("Replace what is there"),
-            Self::Skip => t!("Leave them as they are"),
+            Self::Fill => t!("Fill in empty fields only"),
+            Self::Update => t!("Replace existing values"),
+            Self::Skip => t!("Skip existing contacts"),
         }
     }
 }

@@ -94,7 +94,7 @@ fn resolve_name_columns(columns: &[String], mapping: &mut [String]) {
 pub fn targets(fields: &[Field]) -> Vec<(String, Message)> {
     let fixed = [
         ("phone_number", t!("Phone number")),
-        ("other_number", t!("Another number, for the notes")),
+        ("other_number", t!("Additional number (added to notes)")),
         ("name", t!("Name")),
         ("first_name", t!("First name")),
         ("middle_name", t!("Middle name")),
@@ -131,7 +131,7 @@ pub(super) fn check_mapping(mapping: &[String], columns: usize, fields: &[Field]
             mapping.len() == columns,
             "mapping",
             t!(
-                "one entry for each of the {columns} columns, in their order",
+                "Add one entry for each of the {columns} columns, in the same order",
                 columns = columns,
             ),
         )
@@ -139,7 +139,7 @@ pub(super) fn check_mapping(mapping: &[String], columns: usize, fields: &[Field]
             unknown.is_none(),
             "mapping",
             t!(
-                "there is nothing called “{name}”",
+                "There’s no import target named “{name}”",
                 name = unknown.map_or("", String::as_str),
             ),
         )
@@ -147,14 +147,14 @@ pub(super) fn check_mapping(mapping: &[String], columns: usize, fields: &[Field]
             twice.is_none(),
             "mapping",
             t!(
-                "only one column can be {target}",
+                "Only one column can be imported as {target}",
                 target = twice.map_or_else(|| Message::verbatim(""), |(_, label)| label.clone()),
             ),
         )
         .require(
             count("phone_number") > 0,
             "mapping",
-            t!("say which column is the phone number: no contact is without one"),
+            t!("Choose which column is the phone number. Every contact needs one."),
         )
         .finish()
 }

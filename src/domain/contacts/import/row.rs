@@ -170,7 +170,7 @@ impl<'a> Plan<'a> {
                 Some((.., wrong)) => wrong,
                 None => crate::phone::PhoneError::Empty,
             };
-            return Err(t!("phone number: {wrong}", wrong = wrong.message()));
+            return Err(t!("Phone number: {wrong}", wrong = wrong.message()));
         }
         let others = self.others.read(cells);
         found.wrong.extend(others.wrong);
@@ -256,16 +256,18 @@ impl<'a> Plan<'a> {
             }
             let mut addresses = addresses(text);
             let reason = match (&first, addresses.is_empty()) {
-                (_, true) => t!("this is not an e-mail address"),
+                (_, true) => t!("That isn’t an email address"),
                 (None, false) => {
                     first = Some(addresses.remove(0));
                     if addresses.is_empty() {
                         continue;
                     }
-                    t!("a contact has one e-mail address: the first is taken")
+                    t!("A contact can have one email address. The first one was used.")
                 }
                 (Some(known), false) if addresses.iter().all(|other| other == known) => continue,
-                (Some(_), false) => t!("a contact has one e-mail address: the first is taken"),
+                (Some(_), false) => {
+                    t!("A contact can have one email address. The first one was used.")
+                }
             };
             skipped.push(SkippedCell {
                 index: *index,
@@ -288,7 +290,7 @@ impl<'a> Plan<'a> {
                     skipped.push(SkippedCell {
                         index: *index,
                         text: tag,
-                        reason: t!("a tag has at most 40 characters"),
+                        reason: t!("Tags can have at most 40 characters"),
                     });
                 } else if tags
                     .iter()
@@ -322,7 +324,7 @@ fn truncate(text: &str, most: usize, index: usize, skipped: &mut Vec<SkippedCell
             skipped.push(SkippedCell {
                 index,
                 text: text.to_owned(),
-                reason: t!("cut after {most} characters", most = most),
+                reason: t!("Shortened to {most} characters", most = most),
             });
             text[..end].trim_end().to_owned()
         }

@@ -92,7 +92,7 @@ pub async fn update_mapping(
     };
     region
         .parse::<Region>()
-        .map_err(|_| Error::field("region", t!("the two letters of a country, such as US")))?;
+        .map_err(|_| Error::field("region", t!("Use a two-letter country code such as US")))?;
     let encoding = parse_encoding(wanted.encoding.as_deref())?
         .map_or(import.encoding.clone(), |encoding| {
             encoding.name().to_owned()

@@ -52,7 +52,7 @@ pub async fn run_batch(db: &Db, due: &Due) -> Result<bool> {
 async fn end_without_rights(db: &Db, due: &Due) -> Result<bool> {
     sqlx::query!(
         "update contact_imports set state = 'failed', finished_at = now(),
-                failure = 'Whoever began this import is no admin of this workspace any more. What was taken before stays.'
+                failure = 'The person who started this import is no longer an admin of this workspace. Rows imported before that are kept.'
           where workspace_id = $1 and id = $2 and state = 'running'",
         due.workspace as _,
         due.id as _,

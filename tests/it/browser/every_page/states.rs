@@ -178,7 +178,7 @@ async fn states_of_admin_and_account_pages_pass_axe_and_fit() {
     jo.is_accessible("numbers, found").await;
     jo.opens(&harbor.admin_page(&format!("numbers/{front_desk}")))
         .await;
-    jo.sees("Its texts are sent to us.").await;
+    jo.sees("Incoming texts are sent to MessageHub.").await;
     jo.is_accessible("number").await;
     // The test result appears without a reload.
     jo.follows("Text me a test").await;
