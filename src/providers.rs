@@ -301,7 +301,7 @@ pub struct UnknownKind;
 impl UnknownKind {
     pub fn message(self) -> Message {
         t!(
-            "there is no such provider: use {kinds}",
+            "Unknown provider. Use one of: {kinds}",
             kinds = Kind::ALL.map(Kind::as_str).join(", "),
         )
     }

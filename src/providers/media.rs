@@ -80,7 +80,7 @@ pub struct Unavailable {
 
 impl Unavailable {
     pub fn message(&self) -> Message {
-        t!("This file cannot be shown: {why}.", why = &self.why)
+        t!("This file can’t be shown: {why}.", why = &self.why)
     }
 }
 
@@ -95,8 +95,8 @@ impl Providers {
     ) -> Result<Bytes, Unavailable> {
         let access = provider
             .media_access(url, provider_sid)
-            .ok_or_else(|| permanent(t!("it is not kept by the provider itself")))?;
-        let url = Url::parse(url).map_err(|_| permanent(t!("its address cannot be read")))?;
+            .ok_or_else(|| permanent(t!("it isn’t stored by the provider")))?;
+        let url = Url::parse(url).map_err(|_| permanent(t!("its address is invalid")))?;
         let answer = follow(&self.media, url, access).await?;
         read(answer).await
     }
@@ -113,13 +113,13 @@ async fn follow(http: &Client, first: Url, access: MediaAccess) -> Result<Respon
         let answer = request
             .send()
             .await
-            .map_err(|_| temporary(t!("the provider could not be reached")))?;
+            .map_err(|_| temporary(t!("the provider couldn’t be reached")))?;
         if !answer.status().is_redirection() {
             return match answer.status() {
-                StatusCode::GONE => Err(permanent(t!("the provider has deleted it"))),
+                StatusCode::GONE => Err(permanent(t!("the provider deleted it"))),
                 _ => answer
                     .error_for_status()
-                    .map_err(|_| temporary(t!("the provider does not have it (yet)"))),
+                    .map_err(|_| temporary(t!("the provider doesn’t have it (yet)"))),
             };
         }
         let next = answer
@@ -127,11 +127,15 @@ async fn follow(http: &Client, first: Url, access: MediaAccess) -> Result<Respon
             .get(LOCATION)
             .and_then(|to| from.join(to.to_str().ok()?).ok())
             .filter(|to| allows_internal || (to.scheme() == "https" && !is_internal(to)))
-            .ok_or_else(|| permanent(t!("the provider sends us to where we do not go")))?;
+            .ok_or_else(|| {
+                permanent(t!(
+                    "the provider redirects to an address that isn’t allowed"
+                ))
+            })?;
         request = http.get(next.clone());
         from = next;
     }
-    Err(permanent(t!("the provider sends us in circles")))
+    Err(permanent(t!("the provider’s redirects form a loop")))
 }
 
 async fn read(mut answer: Response) -> Result<Bytes, Unavailable> {
@@ -139,10 +143,10 @@ async fn read(mut answer: Response) -> Result<Bytes, Unavailable> {
     while let Some(chunk) = answer
         .chunk()
         .await
-        .map_err(|_| temporary(t!("the provider broke off")))?
+        .map_err(|_| temporary(t!("the provider’s connection broke off")))?
     {
         if bytes.len() + chunk.len() > LARGEST {
-            return Err(permanent(t!("it is larger than 5 MB")));
+            return Err(permanent(t!("it’s larger than 5 MB")));
         }
         bytes.extend_from_slice(&chunk);
     }

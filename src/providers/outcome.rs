@@ -119,7 +119,7 @@ fn unreachable() -> Refusal {
         class: ErrorClass::Retryable,
         code: "unreachable".into(),
         text: t!(
-            "The provider could not be reached for about an hour, so this was not sent. Try again."
+            "The provider couldn’t be reached for about an hour, so this wasn’t sent. Try again."
         ),
     }
 }

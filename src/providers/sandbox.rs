@@ -36,7 +36,7 @@ impl Sandbox {
         let credentials: Credentials = serde_json::from_str(credentials).map_err(|_| {
             InvalidCredentials(vec![FieldError {
                 field: "phone_number",
-                message: t!("leave it out, or give a number such as +14155550100"),
+                message: t!("Leave this out, or use a number such as +14155550100"),
             }])
         })?;
         Ok(Self {
@@ -180,9 +180,7 @@ impl Provider for Sandbox {
             true => Ok(Bought::Ready(fictional(number.clone()))),
             false => Err(Error::Refused {
                 code: None,
-                text: t!(
-                    "The sandbox has only numbers that belong to nobody, such as +14155550100."
-                ),
+                text: t!("Sandbox numbers are numbers that no one owns, such as +14155550100."),
             }),
         })
     }
@@ -239,7 +237,7 @@ impl Provider for Sandbox {
 
     fn read(&self, _: Hook, _: &SignedRequest<'_>) -> Result<WebhookEvent, Malformed> {
         Err(Malformed(t!(
-            "the sandbox has no webhooks: text from its handset page instead"
+            "The sandbox doesn’t use webhooks. Text from its test phone page instead."
         )))
     }
 }
@@ -259,12 +257,12 @@ fn refusal(to: &str) -> Option<Refusal> {
         "0003" => (
             ErrorClass::Permanent,
             "30003",
-            t!("The phone is switched off or out of reach. Try again later."),
+            t!("The phone is off or out of reach. Try again later."),
         ),
         "0004" => (
             ErrorClass::OptedOut,
             "21610",
-            t!("This person texted STOP to this number. Only a START from them lifts it."),
+            t!("This person texted STOP to this number. They must text START to opt back in."),
         ),
         "0007" => (
             ErrorClass::Permanent,
@@ -274,7 +272,7 @@ fn refusal(to: &str) -> Option<Refusal> {
         "0009" => (
             ErrorClass::Permanent,
             "21614",
-            t!("This number cannot receive texts. It may be a landline."),
+            t!("This number can’t receive texts. It may be a landline."),
         ),
         _ => return None,
     };

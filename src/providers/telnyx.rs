@@ -262,7 +262,7 @@ impl PublicKey {
     fn parse(text: &str) -> Result<Self, Message> {
         if text.is_empty() {
             return Err(t!(
-                "the public key is missing: it is in the Telnyx Portal under API Keys, Public Key"
+                "Enter the public key. It’s in the Telnyx Portal under API Keys, Public Key."
             ));
         }
         let bytes = STANDARD.decode(text).ok();
@@ -273,25 +273,25 @@ impl PublicKey {
                 text: text.into(),
                 key,
             })
-            .ok_or_else(|| t!("this is no public key: 44 characters that end with =, from the Telnyx Portal under API Keys, Public Key"))
+            .ok_or_else(|| t!("That isn’t a public key. It’s 44 characters ending with =, in the Telnyx Portal under API Keys, Public Key."))
     }
 }
 
 fn api_key_mistake(key: &str) -> Option<Message> {
     if key.is_empty() {
         return Some(t!(
-            "the API key is missing: make one in the Telnyx Portal under API Keys"
+            "Enter the API key. Create one in the Telnyx Portal under API Keys."
         ));
     }
     let is_key = key.len() <= 256 && key.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_key {
         return Some(t!(
-            "this is no API key: copy it anew from the Telnyx Portal"
+            "That isn’t an API key. Copy it again from the Telnyx Portal."
         ));
     }
     PublicKey::parse(key)
         .is_ok()
-        .then(|| t!("this is the public key: an API key begins with KEY"))
+        .then(|| t!("That’s the public key. API keys begin with KEY."))
 }
 
 #[cfg(test)]

@@ -290,28 +290,30 @@ impl Credentials {
 fn sid_mistake(sid: &str) -> Option<Message> {
     if sid.is_empty() {
         return Some(t!(
-            "the Account SID is missing: it is on the first page of the Twilio Console"
+            "Enter the Account SID. It’s on the first page of the Twilio Console."
         ));
     }
     if sid.starts_with("SK") {
         return Some(t!(
-            "this is an API key: use the Account SID, which begins with AC"
+            "That’s an API key. Use the Account SID, which begins with AC."
         ));
     }
     let is_sid = sid
         .strip_prefix("AC")
         .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    (!is_sid).then(|| t!("an Account SID is AC and 32 characters, 0 to 9 and a to f"))
+    (!is_sid).then(|| {
+        t!("That isn’t an Account SID. It’s AC followed by 32 characters, 0 to 9 and a to f.")
+    })
 }
 
 fn token_mistake(token: &str) -> Option<Message> {
     if token.is_empty() {
         return Some(t!(
-            "the Auth Token is missing: it is beside the Account SID in the Twilio Console"
+            "Enter the Auth Token. It’s next to the Account SID in the Twilio Console."
         ));
     }
     let is_token = token.len() <= 256 && token.bytes().all(|byte| byte.is_ascii_graphic());
-    (!is_token).then(|| t!("this is no Auth Token: copy it anew from the Twilio Console"))
+    (!is_token).then(|| t!("That isn’t an Auth Token. Copy it again from the Twilio Console."))
 }
 
 #[cfg(test)]

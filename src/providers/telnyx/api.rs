@@ -120,8 +120,8 @@ impl Api {
     async fn fetch<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
         let response = self.authenticated(request).send().await.map_err(|error| {
             Error::Unreachable(match error.is_timeout() {
-                true => t!("Telnyx did not answer in time. Try again in a moment."),
-                false => t!("Telnyx could not be reached. Check this server's connection."),
+                true => t!("Telnyx didn’t respond in time. Try again in a moment."),
+                false => t!("Telnyx couldn’t be reached. Check this server’s connection."),
             })
         })?;
         let status = response.status();
@@ -131,7 +131,9 @@ impl Api {
             });
         }
         let body = response.bytes().await.map_err(|_| {
-            Error::Unreachable(t!("The connection to Telnyx broke. Try again in a moment."))
+            Error::Unreachable(t!(
+                "The connection to Telnyx was lost. Try again in a moment."
+            ))
         })?;
         if status.is_success() {
             return json::read(&body).map_err(|_| unexpected_response());
@@ -160,6 +162,6 @@ pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
 
 fn unexpected_response() -> Error {
     Error::Unreachable(t!(
-        "The answer did not come from Telnyx. Check TELNYX_API_BASE_URL and this server's proxies."
+        "The response didn’t come from Telnyx. Check TELNYX_API_BASE_URL and this server’s proxies."
     ))
 }

@@ -14,19 +14,20 @@ use ErrorClass::*;
 pub const TOO_MANY_REQUESTS: &str = "10011";
 
 const WRONG_KEY: Message =
-    t!("Telnyx does not accept the API key. Make a new one in the Telnyx Portal under API Keys.");
-const BLOCKED: Message = t!("Telnyx has blocked this account. See the Telnyx Portal.");
+    t!("Telnyx didn’t accept the API key. Create a new one in the Telnyx Portal under API Keys.");
+const BLOCKED: Message = t!("Telnyx blocked this account. See the Telnyx Portal.");
 const NO_MONEY: Message =
-    t!("The balance at Telnyx is used up. Add to it in the Telnyx Portal under Billing.");
+    t!("The Telnyx balance is used up. Add funds in the Telnyx Portal under Billing.");
 const NOT_SET_UP: Message = t!(
-    "The sending number is not set up for texts. Give it a messaging profile in the Telnyx Portal under Numbers."
+    "The sending number isn’t set up for texting. Assign it a messaging profile in the Telnyx Portal under Numbers."
 );
-const BAD_SENDER: Message = t!("Telnyx does not accept the sending number.");
+const BAD_SENDER: Message = t!("Telnyx doesn’t accept the sending number.");
 const SPAM: Message = t!("This was blocked as spam. Reword it before trying again.");
-const UNDELIVERABLE: Message = t!("The carrier could not deliver this.");
+const UNDELIVERABLE: Message = t!("The carrier couldn’t deliver this.");
 const OUR_FAULT: Message =
-    t!("MessageHub asked Telnyx for something it does not do. Please report this.");
-const CARRIER_LIMIT: Message = t!("The carrier allows no more texts right now. Try again later.");
+    t!("MessageHub sent Telnyx a request it doesn’t support. Please report this.");
+const CARRIER_LIMIT: Message =
+    t!("The carrier isn’t accepting more texts right now. Try again later.");
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -77,7 +78,7 @@ pub fn refusal(problem: &Problem, status: Option<u16>) -> Refusal {
             class: OptedOut,
             code,
             text: t!(
-                "This person texted STOP to one of your numbers. Only a START from them lifts it."
+                "This person texted STOP to one of your numbers. They must text START to opt back in."
             ),
         };
     }
@@ -96,10 +97,7 @@ pub fn refusal(problem: &Problem, status: Option<u16>) -> Refusal {
         _ => Permanent,
     };
     let text = match problem.own_text() {
-        "" => t!(
-            "Telnyx could not deliver this (error {code}).",
-            code = &code
-        ),
+        "" => t!("Telnyx couldn’t deliver this (error {code}).", code = &code),
         own_text => t!("Telnyx says: {words}", words = shortened(own_text)),
     };
     Refusal { class, code, text }
@@ -112,7 +110,7 @@ pub fn refusal_by_status(status: u16) -> Refusal {
         300..=399 => (
             Auth,
             t!(
-                "Something answers in Telnyx's place and points elsewhere. Check TELNYX_API_BASE_URL."
+                "Another server is responding as Telnyx and redirects elsewhere. Check TELNYX_API_BASE_URL."
             ),
         ),
         _ => (Request, OUR_FAULT),
@@ -130,35 +128,35 @@ pub fn is_known(code: &str) -> bool {
 
 fn explain(code: &str) -> Option<(ErrorClass, Message)> {
     Some(match code.parse::<u32>().ok()? {
-        10005 => (Request, t!("Telnyx knows no such thing in this account.")),
+        10005 => (Request, t!("Telnyx couldn’t find this in the account.")),
         10016 => (
             Request,
-            t!("This is not a number that texts can be sent to. Check it."),
+            t!("This number can’t receive texts. Check that it’s correct."),
         ),
         10001..=10004 | 10006..=10008 | 10012..=10015 | 10017 => (Request, OUR_FAULT),
         10009 => (Auth, WRONG_KEY),
         10010 => (
             Auth,
             t!(
-                "This API key may not do that. Make one without restrictions in the Telnyx Portal under API Keys."
+                "This API key doesn’t have permission to do this. Create one without restrictions in the Telnyx Portal under API Keys."
             ),
         ),
         10011 => (
             RateLimited,
-            t!("Telnyx is busy with too many requests at once."),
+            t!("Telnyx is receiving too many requests at once."),
         ),
         20002 => (
             Auth,
-            t!("This API key was revoked. Make a new one in the Telnyx Portal under API Keys."),
+            t!("This API key was revoked. Create a new one in the Telnyx Portal under API Keys."),
         ),
         20006 => (
             Auth,
-            t!("This API key has expired. Make a new one in the Telnyx Portal under API Keys."),
+            t!("This API key has expired. Create a new one in the Telnyx Portal under API Keys."),
         ),
         20012 => (
             Auth,
             t!(
-                "This Telnyx account is not active, often because its balance ran out. See the Telnyx Portal."
+                "This Telnyx account isn’t active, often because its balance ran out. See the Telnyx Portal."
             ),
         ),
         20013..=20017 => (Auth, BLOCKED),
@@ -166,103 +164,106 @@ fn explain(code: &str) -> Option<(ErrorClass, Message)> {
 
         40001 => (
             Permanent,
-            t!("This number cannot receive texts: a landline, or it cannot be reached."),
+            t!("This number can’t receive texts. It’s a landline, or it can’t be reached."),
         ),
         40002 => (
             RateLimited,
-            t!("This was taken for spam for the moment. Try again later, or reword it."),
+            t!("This was temporarily flagged as spam. Try again later, or reword it."),
         ),
         40003 | 40017 => (Permanent, SPAM),
-        40004 => (Permanent, t!("The recipient's carrier refused this text.")),
+        40004 => (Permanent, t!("The recipient’s carrier rejected this text.")),
         40005 => (
             Permanent,
-            t!("This could not be delivered in time. The phone may be switched off."),
+            t!("This couldn’t be delivered in time. The phone may be off."),
         ),
         40006 => (
             Retryable,
-            t!("The recipient's carrier is out of order. Try again later."),
+            t!("The recipient’s carrier has an outage. Try again later."),
         ),
-        40008 => (Retryable, t!("The carrier gave no reason. Try once more.")),
+        40008 => (Retryable, t!("The carrier gave no reason. Try again.")),
         40009 => (
             Permanent,
-            t!("Telnyx cannot send this text as it is. Reword it."),
+            t!("Telnyx can’t send this text as it is. Reword it."),
         ),
         40010 => (
             Sender,
             t!(
-                "The carrier blocked this because the sending number is not registered for business texts (10DLC). Register it \
-             in the Telnyx Portal."
+                "The carrier blocked this because the sending number isn’t registered for business \
+             texting (10DLC). Register it in the Telnyx Portal."
             ),
         ),
         40011 | 40016 | 40018 => (RateLimited, CARRIER_LIMIT),
         40012 => (
             Permanent,
-            t!("This is not a number that texts can be sent to. Check it."),
+            t!("This number can’t receive texts. Check that it’s correct."),
         ),
         40013 | 40305..=40307 => (Sender, BAD_SENDER),
         40014 => (
             RateLimited,
-            t!("This waited too long at Telnyx, behind other texts, and was not billed."),
+            t!("This waited too long at Telnyx, behind other texts, and wasn’t billed."),
         ),
-        40015 | 40322 => (Permanent, t!("Telnyx may not send this text. Reword it.")),
+        40015 | 40322 => (
+            Permanent,
+            t!("Telnyx isn’t allowed to send this text. Reword it."),
+        ),
         40020 => (
             RateLimited,
             t!(
-                "Telnyx takes this for fraud (artificial inflation of traffic) and holds it for a day."
+                "Telnyx flagged this as fraud (artificial inflation of traffic) and holds it for one day."
             ),
         ),
         40100 | 40150 | 40151 | 40155 => (Sender, NOT_SET_UP),
         // An opt-out if the text contains STOP: see `refusal`.
         40300 => (
             Permanent,
-            t!("Telnyx blocked this text. Its recipient may have opted out."),
+            t!("Telnyx blocked this text. The recipient may have opted out."),
         ),
-        40301 => (Permanent, t!("Telnyx cannot send this kind of message.")),
+        40301 => (Permanent, t!("Telnyx can’t send this type of message.")),
         40302 => (
             Permanent,
-            t!("The attachments are too large: 1 MB in all is the most that every carrier takes."),
+            t!("The attachments are too large. All carriers accept up to 1 MB in total."),
         ),
         40304 => (
             Permanent,
-            t!("Telnyx has no way from this number to this recipient."),
+            t!("Telnyx has no route from this number to this recipient."),
         ),
         40308 => (
             Sender,
-            t!("This number cannot send pictures. Send the text without them."),
+            t!("This number can’t send pictures. Send the text without them."),
         ),
         // A per-country setting: must not stop the queue.
         40309 => (
             Permanent,
             t!(
-                "Texts to this country are switched off. Switch it on in the Telnyx Portal under Messaging, in the number's \
-             messaging profile, Allowed destinations."
+                "Texts to this country are turned off. Turn them on in the Telnyx Portal under \
+             Messaging, in the number’s messaging profile, Allowed destinations."
             ),
         ),
         40310 => (
             Permanent,
-            t!("This is not a number that texts can be sent to. Check it."),
+            t!("This number can’t receive texts. Check that it’s correct."),
         ),
         40311 | 40313 | 40019 => (Request, OUR_FAULT),
         40312 => (
             Auth,
             t!(
-                "The messaging profile of the sending number is switched off. Switch it on in the Telnyx Portal under Messaging."
+                "The sending number’s messaging profile is turned off. Turn it on in the Telnyx Portal under Messaging."
             ),
         ),
         40314 => (
             Auth,
-            t!("Messaging is switched off for this Telnyx account. See the Telnyx Portal."),
+            t!("Messaging is turned off for this Telnyx account. See the Telnyx Portal."),
         ),
         40315 => (
             Sender,
             t!(
-                "Too many texts from this number were not delivered, and Telnyx has stopped it. See the Telnyx Portal."
+                "Too many texts from this number weren’t delivered, so Telnyx stopped it. See the Telnyx Portal."
             ),
         ),
-        40316 => (Request, t!("There is nothing in this text to be sent.")),
+        40316 => (Request, t!("This text is empty.")),
         40317 => (
             Permanent,
-            t!("Telnyx could not use the attachment. Send the text without it."),
+            t!("Telnyx couldn’t use the attachment. Send the text without it."),
         ),
         40318 => (
             RateLimited,
@@ -270,25 +271,25 @@ fn explain(code: &str) -> Option<(ErrorClass, Message)> {
         ),
         40320 => (
             RateLimited,
-            t!("The sending number cannot be used for the moment. Try again later."),
+            t!("The sending number can’t be used right now. Try again later."),
         ),
         40321 => (
             Sender,
-            t!("The messaging profile has no number that can send this."),
+            t!("The messaging profile doesn’t have a number that can send this."),
         ),
         40328 => (
             Permanent,
-            t!("This text is too long: ten parts are the most."),
+            t!("This text is too long. The limit is 10 segments."),
         ),
         40329 => (
             Sender,
-            t!("This toll-free number is not verified. Verify it in the Telnyx Portal."),
+            t!("This toll-free number isn’t verified. Verify it in the Telnyx Portal."),
         ),
         40333 => (
             Auth,
             t!(
-                "The messaging profile has spent what it may spend in a day. Raise its limit in the Telnyx Portal, or wait \
-             until midnight UTC."
+                "The messaging profile has reached its daily spending limit. Raise the limit in the \
+             Telnyx Portal, or wait until midnight UTC."
             ),
         ),
         40319 | 40323 | 40325 | 40330 | 40331 => (Permanent, UNDELIVERABLE),

@@ -96,7 +96,7 @@ impl Api {
             Err(_) => match self.open_order(reference).await {
                 Ok(Some(order)) => Ok(order),
                 Ok(None) | Err(_) => Err(Error::Unreachable(t!(
-                    "Telnyx did not say whether it took the order. Try again in a moment: it is never ordered twice."
+                    "Telnyx didn’t confirm the order. Try again in a moment. A number is never ordered twice."
                 ))),
             },
         }
@@ -123,7 +123,7 @@ impl Api {
                 return Err(Error::Refused {
                     code: None,
                     text: t!(
-                        "Telnyx could not get this number. Search again and take another one."
+                        "Telnyx couldn’t get this number. Search again and choose another one."
                     ),
                 });
             }
@@ -176,7 +176,7 @@ impl Api {
         let created: Profile = self.post("/messaging_profiles", &profile).await?;
         created.id.into_some().ok_or_else(|| {
             Error::Unreachable(t!(
-                "Telnyx did not say which messaging profile it made. Try again in a moment."
+                "Telnyx didn’t confirm which messaging profile it created. Try again in a moment."
             ))
         })
     }

@@ -15,8 +15,8 @@ use crate::providers::{
 };
 
 pub const NO_PROFILE: Message = t!(
-    "This number has no messaging profile, so its texts go nowhere. Give it one in the Telnyx Portal under \
-     Numbers, and connect again."
+    "This number has no messaging profile, so its texts aren’t sent anywhere. Assign one in \
+     the Telnyx Portal under Numbers, then connect again."
 );
 /// The webhook version that is signed with Ed25519.
 pub const VERSION: &str = "2";
@@ -106,9 +106,7 @@ impl Api {
         if !written.has_webhook(&urls.inbound) {
             return Err(Error::Refused {
                 code: None,
-                text: t!(
-                    "Telnyx did not keep the webhook's address. Is BASE_URL a public address?"
-                ),
+                text: t!("Telnyx didn’t save the webhook’s address. Is BASE_URL a public address?"),
             });
         }
         Ok(Webhook::Configured {
@@ -193,15 +191,16 @@ impl Profile {
         let name = self.name();
         if self.enabled.0 == Some(false) {
             return Some(t!(
-                "The messaging profile “{name}” is switched off. Switch it on in the Telnyx Portal, and connect again.",
+                "The messaging profile “{name}” is turned off. Turn it on in the Telnyx Portal, then connect again.",
                 name = name,
             ));
         }
         let other = self.webhook_api_version.some().unwrap_or(VERSION);
         match self.webhook_url.some() {
             Some(url) if other != VERSION => Some(t!(
-                "The messaging profile “{name}” serves another application, {url}, in version {other} of the webhooks. Give \
-                 the number a profile of its own in the Telnyx Portal, and connect again.",
+                "The messaging profile “{name}” is used by another application, {url}, with version \
+                 {other} of the webhooks. Give the number its own messaging profile in the Telnyx \
+                 Portal, then connect again.",
                 name = name,
                 url = url,
                 other = other,

@@ -28,7 +28,7 @@ struct EventData {
 pub fn read(request: &SignedRequest<'_>, account: &str) -> Result<WebhookEvent, Malformed> {
     let Event { data } = json::read(request.body).map_err(|_| {
         Malformed(t!(
-            "the body is not an event: Telnyx sends JSON with an object “data” here"
+            "The body isn’t an event. Telnyx sends JSON with an object “data” here."
         ))
     })?;
     let message = data.payload.0.unwrap_or_default();
@@ -46,7 +46,7 @@ pub fn inbound(message: &Message, account: &str) -> Result<Inbound, Malformed> {
     let provider_sid = id(message)?;
     if let channel @ ("RCS" | "WHATSAPP" | "WhatsApp") = message.kind.as_str() {
         return Err(Malformed(t!(
-            "this is a message of {channel}: only texts (SMS, MMS) are taken here",
+            "This is a {channel} message. Only texts (SMS, MMS) are accepted here.",
             channel = channel
         )));
     }
@@ -120,7 +120,7 @@ fn number(party: Option<&Party>) -> Result<Address, Malformed> {
     }
     text.parse().map_err(|_| {
         Malformed(t!(
-            "the field {name} must be a number such as +14155550192 or a short code",
+            "The field {name} must be a number such as +14155550192 or a short code",
             name = name
         ))
     })
@@ -140,7 +140,7 @@ fn media(message: &Message) -> Vec<RemoteMedia> {
 
 fn missing(name: &str) -> Malformed {
     Malformed(t!(
-        "the field {name} is missing or unreadable: Telnyx sends it with every event of this type",
+        "The field {name} is missing or unreadable. Telnyx sends it with every event of this type.",
         name = name
     ))
 }

@@ -141,8 +141,8 @@ impl Api {
     async fn response_body(&self, request: RequestBuilder) -> Result<Bytes> {
         let response = self.authenticated(request).send().await.map_err(|error| {
             Error::Unreachable(match error.is_timeout() {
-                true => t!("Twilio did not answer in time. Try again in a moment."),
-                false => t!("Twilio could not be reached. Check this server's connection."),
+                true => t!("Twilio didn’t respond in time. Try again in a moment."),
+                false => t!("Twilio couldn’t be reached. Check this server’s connection."),
             })
         })?;
         let status = response.status();
@@ -152,7 +152,9 @@ impl Api {
             });
         }
         let body = response.bytes().await.map_err(|_| {
-            Error::Unreachable(t!("The connection to Twilio broke. Try again in a moment."))
+            Error::Unreachable(t!(
+                "The connection to Twilio was lost. Try again in a moment."
+            ))
         })?;
         if status.is_success() {
             return Ok(body);
@@ -183,7 +185,7 @@ pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
 
 fn unexpected_response() -> Error {
     Error::Unreachable(t!(
-        "The answer did not come from Twilio. Check TWILIO_API_BASE_URL and this server's proxies."
+        "The response didn’t come from Twilio. Check TWILIO_API_BASE_URL and this server’s proxies."
     ))
 }
 

@@ -7,19 +7,18 @@ use crate::providers::{ErrorClass, Refusal};
 use ErrorClass::*;
 
 const WRONG_CREDENTIALS: Message = t!(
-    "Twilio does not accept the Account SID and Auth Token. Copy both anew from the Twilio Console."
+    "Twilio didn’t accept the Account SID and Auth Token. Copy both again from the Twilio Console."
 );
-const SUSPENDED: Message = t!(
-    "Twilio has suspended this account, often because its balance ran out. See the Twilio Console."
-);
+const SUSPENDED: Message =
+    t!("Twilio suspended this account, often because its balance ran out. See the Twilio Console.");
 const UNREGISTERED: Message = t!(
-    "The carrier blocked this because the sending number is not registered for business texts (A2P). \
-     Register it in the Twilio Console."
+    "The carrier blocked this because the sending number isn’t registered for business \
+     texting (A2P). Register it in the Twilio Console."
 );
 const OUR_FAULT: Message =
-    t!("MessageHub asked Twilio for something it does not do. Please report this.");
-const TWILIO_FAULT: Message = t!("Twilio had a fault of its own. Try again.");
-const UNDELIVERABLE: Message = t!("The carrier could not deliver this.");
+    t!("MessageHub sent Twilio a request it doesn’t support. Please report this.");
+const TWILIO_FAULT: Message = t!("Twilio had an internal error. Try again.");
+const UNDELIVERABLE: Message = t!("The carrier couldn’t deliver this.");
 
 /// Our text for `code`; Twilio's own text only for unknown codes.
 pub fn refusal(code: u32, twilio_text: Option<&str>) -> Refusal {
@@ -27,7 +26,7 @@ pub fn refusal(code: u32, twilio_text: Option<&str>) -> Refusal {
     let text = match (known, twilio_text) {
         (Some(sentence), _) => sentence,
         (None, Some(text)) => t!("Twilio says: {words}", words = shortened(text)),
-        (None, None) => t!("Twilio could not deliver this (error {code}).", code = code),
+        (None, None) => t!("Twilio couldn’t deliver this (error {code}).", code = code),
     };
     Refusal {
         class,
@@ -43,7 +42,7 @@ pub fn refusal_by_status(status: u16) -> Refusal {
         300..=399 => (
             Auth,
             t!(
-                "Something answers in Twilio's place and points elsewhere. Check TWILIO_API_BASE_URL."
+                "Another server is responding as Twilio and redirects elsewhere. Check TWILIO_API_BASE_URL."
             ),
         ),
         _ => (Request, OUR_FAULT),
@@ -61,84 +60,86 @@ fn explain(code: u32) -> (ErrorClass, Option<Message>) {
         20005 | 20010 => (Auth, SUSPENDED),
         20008 => (
             Auth,
-            t!("These are Twilio's test credentials, which send nothing. Use the live ones."),
+            t!(
+                "These are Twilio’s test credentials, which don’t send anything. Use the live ones."
+            ),
         ),
-        20404 => (Request, t!("Twilio knows no such thing in this account.")),
+        20404 => (Request, t!("Twilio couldn’t find this in the account.")),
         20409 | 30020 | 30021 | 30500 => (Retryable, TWILIO_FAULT),
         20429 => (
             RateLimited,
-            t!("Twilio is busy with too many requests at once."),
+            t!("Twilio is receiving too many requests at once."),
         ),
 
         21211 | 21217 => (
             Permanent,
-            t!("This is not a number that texts can be sent to. Check it."),
+            t!("This number can’t receive texts. Check that it’s correct."),
         ),
-        21212 => (Sender, t!("Twilio does not accept the sending number.")),
+        21212 => (Sender, t!("Twilio doesn’t accept the sending number.")),
         21264 | 21607 => (
             Sender,
             t!(
-                "A Twilio trial account cannot send from this number. Upgrade the account, or use the \
-             number that Twilio gave it."
+                "A Twilio trial account can’t send from this number. Upgrade the account, or use the \
+             number Twilio gave you."
             ),
         ),
-        21265 => (Permanent, t!("A short code cannot be answered.")),
+        21265 => (Permanent, t!("You can’t reply to a short code.")),
         21266 => (Permanent, t!("The recipient is the sending number itself.")),
         21267 => (
             Sender,
             t!(
-                "A Twilio trial account cannot send under a name. Upgrade it, or send from a number."
+                "A Twilio trial account can’t send with a sender name. Upgrade it, or send from a number."
             ),
         ),
         21268 => (
             Permanent,
-            t!("This is a premium-rate number. Twilio does not text those."),
+            t!("This is a premium-rate number, which Twilio doesn’t text."),
         ),
         // A per-country setting: must not stop the queue.
         21404 => (
             Request,
-            t!("A trial account buys one number. Upgrade it in the Twilio Console."),
+            t!("A trial account can buy only one number. Upgrade it in the Twilio Console."),
         ),
         21421 | 21422 | 21452 => (
             Request,
-            t!("This number is not for sale any more. Search again and take another one."),
+            t!("This number is no longer available. Search again and choose another one."),
         ),
         21615 | 21628 | 21631 | 21649 => (
             Request,
             t!(
-                "This country wants papers or an address before it sells a number. Add them in the Twilio Console under \
-             Regulatory Compliance and buy it there: a sync brings it here."
+                "This country requires documents or an address before it sells a number. Add them in the \
+             Twilio Console under Regulatory Compliance, buy the number there, then sync."
             ),
         ),
         21408 => (
             Permanent,
             t!(
-                "Texts to this country are switched off. Switch it on in the Twilio Console under \
+                "Texts to this country are turned off. Turn them on in the Twilio Console under \
              Messaging, Settings, Geo permissions."
             ),
         ),
         21601 | 21606 | 21659 | 21661 => (
             Sender,
             t!(
-                "The sending number does not belong to this Twilio account, or cannot send texts there."
+                "The sending number doesn’t belong to this Twilio account, or can’t text this recipient."
             ),
         ),
         21608 => (
             Permanent,
             t!(
-                "A Twilio trial account can text only verified numbers. Verify this one in the Twilio \
+                "A Twilio trial account can only text verified numbers. Verify this one in the Twilio \
              Console, or upgrade the account."
             ),
         ),
         21609 | 21626 => (
             Request,
             t!(
-                "Twilio cannot reach this server for delivery reports. Set BASE_URL to its public address."
+                "Twilio can’t reach this server for delivery reports. Set BASE_URL to its public address."
             ),
         ),
         21610 | 30630 => (
             OptedOut,
-            t!("This person texted STOP to this number. Only a START from them lifts it."),
+            t!("This person texted STOP to this number. They must text START to opt back in."),
         ),
         21611 => (
             RateLimited,
@@ -146,39 +147,44 @@ fn explain(code: u32) -> (ErrorClass, Option<Message>) {
         ),
         21612 => (
             Permanent,
-            t!("Twilio has no way from this number to this recipient."),
+            t!("Twilio has no route from this number to this recipient."),
         ),
         21614 | 21635 => (
             Permanent,
-            t!("This number cannot receive texts. It may be a landline."),
+            t!("This number can’t receive texts. It may be a landline."),
         ),
         21616 => (
             Sender,
-            t!("Twilio cannot tell which of the account's numbers should send this."),
+            t!("Twilio can’t tell which of the account’s numbers should send this."),
         ),
         21617 => (
             Permanent,
-            t!("This text is too long: 1600 characters are the most."),
+            t!("This text is too long. The limit is 1,600 characters."),
         ),
-        21618 => (Permanent, t!("Twilio may not send this text. Reword it.")),
+        21618 => (
+            Permanent,
+            t!("Twilio isn’t allowed to send this text. Reword it."),
+        ),
         21620 => (
             Request,
-            t!("Twilio could not fetch the attachment. Its address must be open to the internet."),
+            t!(
+                "Twilio couldn’t download the attachment. Its address must be reachable from the internet."
+            ),
         ),
         21621 | 21622 => (
             Sender,
-            t!("This number cannot send pictures. Send the text without them."),
+            t!("This number can’t send pictures. Send the text without them."),
         ),
-        21623 => (Request, t!("Ten attachments are the most.")),
+        21623 => (Request, t!("A text can have at most 10 attachments.")),
         21660 => (
             Sender,
             t!("The sending number belongs to another Twilio account."),
         ),
-        21662 => (Auth, t!("This Twilio account cannot send from its region.")),
-        21663 => (Sender, t!("Twilio does not let this number send this.")),
+        21662 => (Auth, t!("This Twilio account can’t send from its region.")),
+        21663 => (Sender, t!("Twilio doesn’t allow this number to send this.")),
         21701..=21712 => (
             Sender,
-            t!("Something is wrong with the number's messaging service at Twilio."),
+            t!("There’s a problem with the number’s messaging service at Twilio."),
         ),
         20009 | 20422 | 21602..=21604 | 21619 | 21624 | 21654..=21658 | 21664..=21668 => {
             (Request, OUR_FAULT)
@@ -192,57 +198,59 @@ fn explain(code: u32) -> (ErrorClass, Option<Message>) {
         30002 => (Auth, SUSPENDED),
         30003 => (
             Retryable,
-            t!("The phone is switched off or out of reach. Try again later."),
+            t!("The phone is off or out of reach. Try again later."),
         ),
         30004 => (
             Permanent,
             t!(
-                "The recipient's phone or carrier blocks texts from this number. They may have texted STOP."
+                "The recipient’s phone or carrier blocks texts from this number. They may have texted STOP."
             ),
         ),
         30005 => (
             Permanent,
-            t!("This number does not exist or is no longer in use."),
+            t!("This number doesn’t exist or is no longer in use."),
         ),
         30006 => (
             Permanent,
-            t!("This number cannot receive texts: a landline, or its carrier is not reachable."),
+            t!(
+                "This number can’t receive texts. It’s a landline, or its carrier can’t be reached."
+            ),
         ),
         30007 => (
             Permanent,
             t!("The carrier filtered this text as spam. Reword it before trying again."),
         ),
-        30008 => (Retryable, t!("The carrier gave no reason. Try once more.")),
+        30008 => (Retryable, t!("The carrier gave no reason. Try again.")),
         30011 => (
             Permanent,
-            t!("Pictures cannot be sent there. Send the text without them."),
+            t!("Pictures can’t be sent to this recipient. Send the text without them."),
         ),
         30017 => (
             Retryable,
-            t!("The carrier's network is congested. Try again later."),
+            t!("The carrier’s network is congested. Try again later."),
         ),
         30019 => (
             Permanent,
-            t!("The attachment is too large for the recipient's carrier."),
+            t!("The attachment is too large for the recipient’s carrier."),
         ),
         30022 => (
             RateLimited,
-            t!("The carrier allows no more texts right now. Try again later."),
+            t!("The carrier isn’t accepting more texts right now. Try again later."),
         ),
         30023 | 30027 => (
             RateLimited,
             t!(
-                "The carrier's daily limit for this sender is reached. It resets at midnight Pacific time."
+                "The carrier’s daily limit for this sender was reached. It resets at midnight Pacific time."
             ),
         ),
         30018 | 30024 | 30034 | 30040..=30042 => (Sender, UNREGISTERED),
         30032 => (
             Sender,
-            t!("This toll-free number is not verified. Verify it in the Twilio Console."),
+            t!("This toll-free number isn’t verified. Verify it in the Twilio Console."),
         ),
         30033 => (
             Sender,
-            t!("The carrier suspended the campaign of this number (A2P 10DLC)."),
+            t!("The carrier suspended this number’s campaign (A2P 10DLC)."),
         ),
         30035 => (
             Sender,
@@ -252,17 +260,14 @@ fn explain(code: u32) -> (ErrorClass, Option<Message>) {
             Permanent,
             t!("This waited too long at Twilio and was dropped."),
         ),
-        30037 => (
-            Auth,
-            t!("Twilio has switched off sending for this account."),
-        ),
+        30037 => (Auth, t!("Twilio turned off sending for this account.")),
         30038 => (
             Permanent,
             t!("The carrier filtered this text as a one-time password."),
         ),
         30039 => (
             Permanent,
-            t!("Twilio stopped this because two numbers answered each other in a loop."),
+            t!("Twilio stopped this because two numbers were replying to each other in a loop."),
         ),
         30044 => (
             Permanent,
@@ -271,12 +276,12 @@ fn explain(code: u32) -> (ErrorClass, Option<Message>) {
         // Twilio does not retry this either: it may have been delivered.
         30410 => (
             Permanent,
-            t!("The carrier did not answer in time. It may have been delivered."),
+            t!("The carrier didn’t respond in time. The text may have been delivered."),
         ),
         30450 => (
             RateLimited,
             t!(
-                "Twilio takes this for fraud (SMS pumping). It lifts by itself within half an hour."
+                "Twilio flagged this as fraud (SMS pumping). The block ends automatically within half an hour."
             ),
         ),
         30485 | 30610 | 30615 | 30620 | 30640 => (Permanent, UNDELIVERABLE),

@@ -95,7 +95,7 @@ impl Api {
             Ok(Some(ours)) => Ok(Bought::Ready(ours)),
             Ok(None) if matches!(error, Error::Refused { .. }) => Err(error),
             Ok(None) | Err(_) => Err(Error::Unreachable(t!(
-                "Twilio did not say whether it sold this number. Try again in a moment: it is never bought twice."
+                "Twilio didn’t confirm the purchase. Try again in a moment. A number is never bought twice."
             ))),
         }
     }

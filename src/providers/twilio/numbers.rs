@@ -202,9 +202,7 @@ impl Api {
         if !written.listed().has_webhook(&webhook_url) {
             return Err(Error::Refused {
                 code: None,
-                text: t!(
-                    "Twilio did not keep the webhook's address. Is BASE_URL a public address?"
-                ),
+                text: t!("Twilio didn’t save the webhook’s address. Is BASE_URL a public address?"),
             });
         }
         Ok(Webhook::Configured {

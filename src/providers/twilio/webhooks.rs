@@ -73,7 +73,7 @@ impl<'a> Fields<'a> {
         }
         if !is_form(request) {
             return Err(Malformed(t!(
-                "the body is not a form: Twilio sends application/x-www-form-urlencoded here"
+                "The body isn’t a form. Twilio sends application/x-www-form-urlencoded here."
             )));
         }
         Ok(Self { raw: request.body })
@@ -96,7 +96,7 @@ impl<'a> Fields<'a> {
         let id = id.trim();
         if id.len() > MAX_ID_LENGTH || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Malformed(t!(
-                "the field {name} is not one of Twilio's: at most {most} plain characters",
+                "The field {name} isn’t one of Twilio’s. It has at most {most} plain characters.",
                 name = name,
                 most = MAX_ID_LENGTH
             )));
@@ -117,14 +117,14 @@ impl<'a> Fields<'a> {
         }
         if let Some((channel @ ("whatsapp" | "messenger" | "rcs"), _)) = text.split_once(':') {
             return Err(Malformed(t!(
-                "the field {name} is an address of {channel}: only texts (SMS, MMS) are taken here",
+                "The field {name} is a {channel} address. Only texts (SMS, MMS) are accepted here.",
                 name = name,
                 channel = channel
             )));
         }
         text.parse().map_err(|_| {
             Malformed(t!(
-                "the field {name} must be a number such as +14155550192 or a short code",
+                "The field {name} must be a number such as +14155550192 or a short code",
                 name = name
             ))
         })
@@ -145,7 +145,7 @@ impl<'a> Fields<'a> {
 
 fn missing(name: &str) -> Malformed {
     Malformed(t!(
-        "the field {name} is missing: Twilio sends it with every call of this webhook",
+        "The field {name} is missing. Twilio sends it with every call of this webhook.",
         name = name
     ))
 }
