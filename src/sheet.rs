@@ -63,13 +63,18 @@ impl SheetError {
     /// What is wrong and how to correct it.
     pub fn message(&self) -> Message {
         match self {
-            Self::NoTable => t!("this is no CSV: export the table as CSV and choose that file"),
+            Self::NoTable => {
+                t!("This isn’t a CSV file. Export the table as CSV and choose that file.")
+            }
             Self::Workbook => t!(
-                "this is a spreadsheet: save it as CSV (in Excel “CSV UTF-8”) and choose that file"
+                "This is a spreadsheet. Save it as CSV (in Excel, “CSV UTF-8”) and choose that file."
             ),
-            Self::Empty => t!("the file is empty: its first line must name the columns"),
-            Self::TooLong(most) => t!("at most {most} lines at once: split the file", most = most),
-            Self::TooWide => t!("at most 300 columns"),
+            Self::Empty => t!("This file is empty. Its first line must contain the column names."),
+            Self::TooLong(most) => t!(
+                "Use at most {most} lines per file. Split the file.",
+                most = most
+            ),
+            Self::TooWide => t!("Use at most 300 columns"),
         }
     }
 }

@@ -241,7 +241,7 @@ pub async fn create(
 pub(in crate::domain) fn check(name: &str, email: &str, password: &SecretString) -> Check {
     let mut check = Check::default();
     check
-        .require(is_name(name), "name", t!("1 to 120 characters"))
+        .require(is_name(name), "name", t!("Use 1 to 120 characters"))
         .require(
             is_email(email.trim()),
             "email",
@@ -514,7 +514,7 @@ pub(in crate::domain) async fn language_of_account(
 
 pub async fn rename(db: &Db, user: &User, name: &str) -> Result<()> {
     Check::default()
-        .require(is_name(name), "name", t!("1 to 120 characters"))
+        .require(is_name(name), "name", t!("Use 1 to 120 characters"))
         .finish()?;
     sqlx::query!(
         "update users set name = $2, updated_at = now() where id = $1",

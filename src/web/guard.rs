@@ -36,8 +36,7 @@ pub async fn host(request: Request, next: Next) -> Response {
     if is_right {
         return next.run(request).await;
     }
-    let detail =
-        t!("a request has exactly one Host header, such as inbox.example.com or 192.0.2.7:3000");
+    let detail = t!("Send exactly one Host header, such as inbox.example.com or 192.0.2.7:3000");
     Problem::new(StatusCode::BAD_REQUEST, "malformed", detail).into_response()
 }
 
@@ -96,8 +95,9 @@ pub async fn encoding(mut request: Request, next: Next) -> Response {
     let chosen = match chosen_encoding(request.headers()) {
         Some(chosen) => chosen,
         None if request.method().is_safe() => {
-            let detail =
-                t!("answers come as br, gzip or identity: Accept-Encoding refuses all of them");
+            let detail = t!(
+                "Accept at least one of br, gzip and identity. Accept-Encoding excludes all of them."
+            );
             let problem = Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail);
             let mut answer = problem.into_response();
             vary(&mut answer, &header::ACCEPT_ENCODING);
@@ -185,7 +185,7 @@ pub async fn same_origin(
     if safe || is_allowed(request.headers(), &app_state.app) {
         return next.run(request).await;
     }
-    let detail = t!("this request came from another site: open MessageHub itself and try there");
+    let detail = t!("This request came from another site. Open MessageHub and try again there.");
     Problem::new(StatusCode::FORBIDDEN, "cross_origin", detail).into_response()
 }
 
@@ -244,12 +244,12 @@ async fn within(silence: Duration, all: Duration, request: Request, next: Next) 
     let answer = tokio::time::timeout(all, next.run(request)).await;
     // Handlers report a body that timed out as malformed.
     if silent.load(Ordering::Relaxed) {
-        let detail = t!("the rest of the request did not come: send it again");
+        let detail = t!("The request wasn’t received completely. Send it again.");
         return Problem::new(StatusCode::REQUEST_TIMEOUT, "timed_out", detail).into_response();
     }
     answer.unwrap_or_else(|_| {
         tracing::error!("request timed out");
-        let detail = t!("this took too long and was given up: try again shortly");
+        let detail = t!("This took too long and was stopped. Try again in a moment.");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timed_out", detail).into_response()
     })
 }

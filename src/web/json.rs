@@ -33,7 +33,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
-                t!("send JSON with Content-Type: application/json"),
+                t!("Send JSON with Content-Type: application/json"),
             ));
         }
         let body = Bytes::from_request(request, state).await?;
@@ -68,7 +68,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let given: Uri = given
             .finish()
             .parse()
-            .map_err(|_| Error::field("query", t!("this is longer than an address may be")))?;
+            .map_err(|_| Error::field("query", t!("This is too long for a URL")))?;
         let query = axum::extract::Query::try_from_uri(&given)?;
         Ok(Self(query.0))
     }
@@ -82,12 +82,15 @@ impl From<objects::ObjectError> for Problem {
     fn from(wrong: objects::ObjectError) -> Self {
         if wrong.is_json {
             let detail = t!(
-                "the JSON is not of the form that is taken here: {wrong}",
+                "The JSON doesn’t have the expected structure: {wrong}",
                 wrong = wrong.to_string(),
             );
             return Error::field("body", detail).into();
         }
-        let detail = t!("the body is no JSON: {wrong}", wrong = wrong.to_string());
+        let detail = t!(
+            "The body isn’t valid JSON: {wrong}",
+            wrong = wrong.to_string()
+        );
         Self::new(StatusCode::BAD_REQUEST, "malformed", detail)
     }
 }
@@ -98,7 +101,7 @@ impl From<BytesRejection> for Problem {
             StatusCode::PAYLOAD_TOO_LARGE => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "payload_too_large",
-                t!("at most 256 kB are taken here"),
+                t!("Send at most 256 kB"),
             ),
             _ => Self::new(
                 StatusCode::BAD_REQUEST,
@@ -124,7 +127,7 @@ impl<S: Send + Sync> FromRequest<S> for Parts {
             Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
-                t!("send multipart/form-data with the file in the field `file`"),
+                t!("Send multipart/form-data with the file in the field `file`"),
             )
         })?;
         let mut parts = Self {
@@ -162,9 +165,7 @@ impl From<MultipartError> for Problem {
         Self::new(
             StatusCode::BAD_REQUEST,
             "malformed",
-            t!(
-                "the form cannot be read: it ends too early, or a part of it is not as it should be"
-            ),
+            t!("The form can’t be read. It ends too early, or a part of it is malformed."),
         )
     }
 }
@@ -178,6 +179,6 @@ impl From<QueryRejection> for Problem {
 impl From<PathRejection> for Problem {
     /// A malformed id in a path is a 404.
     fn from(_: PathRejection) -> Self {
-        Error::NotFound(t!("what this address names")).into()
+        Error::NotFound(t!("this resource")).into()
     }
 }

@@ -105,11 +105,11 @@ impl From<Error> for Problem {
             // Details are logged but not disclosed.
             "internal" => {
                 tracing::error!(?error, "request failed");
-                t!("something went wrong here: it has been logged")
+                t!("Something went wrong. The error was logged.")
             }
             "unavailable" => {
                 tracing::warn!(?error, "database unreachable");
-                t!("the database cannot be reached at the moment: try again shortly")
+                t!("The database can’t be reached right now. Try again in a moment.")
             }
             _ => error.message(),
         };
@@ -162,18 +162,16 @@ pub async fn replace_plain_text(answer: Response) -> Response {
         return answer;
     }
     let (code, detail) = match answer.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            ("payload_too_large", t!("this is more than is taken here"))
-        }
+        StatusCode::PAYLOAD_TOO_LARGE => ("payload_too_large", t!("This request is too large")),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => (
             "unsupported_media_type",
-            t!("this is not of the kind that is taken here: see /api/docs"),
+            t!("This content type isn’t supported here. See /api/docs."),
         ),
         StatusCode::UNPROCESSABLE_ENTITY => (
             "validation_failed",
-            t!("a field is missing or cannot be read: see /api/docs"),
+            t!("A field is missing or can’t be read. See /api/docs."),
         ),
-        _ => ("malformed", t!("this cannot be read: see /api/docs")),
+        _ => ("malformed", t!("This can’t be read. See /api/docs.")),
     };
     Problem::new(answer.status(), code, detail).into_response()
 }
@@ -182,7 +180,7 @@ pub async fn not_found() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "not_found",
-        t!("there is nothing at this address: see /api/docs"),
+        t!("There’s nothing at this address. See /api/docs."),
     )
 }
 
@@ -191,7 +189,7 @@ pub async fn method_not_allowed() -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
-        t!("this address is not for this method: see Allow, and /api/docs"),
+        t!("This address doesn’t support this method. See Allow, and /api/docs."),
     )
 }
 

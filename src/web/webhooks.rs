@@ -60,10 +60,10 @@ impl axum::extract::FromRequest<AppState> for Call {
 
 fn unreadable(error: axum::Error) -> Problem {
     if error.into_inner().is::<http_body_util::LengthLimitError>() {
-        let detail = t!("a webhook is at most 256 kB");
+        let detail = t!("Webhook calls can be at most 256 kB");
         return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail);
     }
-    let detail = t!("the body breaks off, or its chunks cannot be read");
+    let detail = t!("The body is incomplete, or its chunks can’t be read");
     Problem::new(StatusCode::BAD_REQUEST, "malformed", detail)
 }
 
@@ -151,10 +151,10 @@ async fn process(
         Ok(WebhookEvent::Text(text)) => store(app_state, account, text).await,
         Ok(WebhookEvent::Report(report)) => match take_report(app_state, account, &report).await? {
             true => Ok(StatusCode::NO_CONTENT.into_response()),
-            false => Err(Error::NotFound(t!("a message with this id")).into()),
+            false => Err(Error::NotFound(t!("a message with this ID")).into()),
         },
         Ok(WebhookEvent::Nothing) => {
-            let detail = t!("an event of a kind that does not concern us");
+            let detail = t!("an event type that MessageHub doesn’t use");
             webhooks::note(db, account, kind(hook), Outcome::Ignored, &detail).await?;
             Ok(StatusCode::OK.into_response())
         }
@@ -193,7 +193,7 @@ async fn verified(
     accounts: Vec<Arc<Account>>,
 ) -> Result<Arc<Account>, Problem> {
     if accounts.is_empty() {
-        return Err(Error::NotFound(t!("a number or an account like this")).into());
+        return Err(Error::NotFound(t!("this number or account")).into());
     }
     let mut ours = accounts.iter();
     match ours.find(|account| account.verifies(&call.signed())) {
@@ -221,7 +221,7 @@ async fn refused(
         }
     }
     let detail = t!(
-        "the signature does not fit: is BASE_URL the very origin that is configured at the provider, are the credentials the current ones, and is this server's clock right?"
+        "The signature doesn’t match. Check that BASE_URL is exactly the origin configured at the provider, that the credentials are current, and that this server’s clock is right."
     );
     Problem::new(StatusCode::FORBIDDEN, "bad_signature", detail)
 }
@@ -236,10 +236,10 @@ async fn store(
     text: Inbound,
 ) -> Result<Response, Problem> {
     let Some(number) = account.number(text.to.as_str()) else {
-        let detail = t!("a text to a number that is not among this integration’s");
+        let detail = t!("a text to a number that isn’t part of this integration");
         let (kind, db) = (webhooks::Kind::Inbound, &app_state.app.db);
         webhooks::note(db, account, kind, Outcome::Ignored, &detail).await?;
-        return Err(Error::NotFound(t!("a number like this")).into());
+        return Err(Error::NotFound(t!("this number")).into());
     };
     let stored = app_state
         .ingest

@@ -67,16 +67,20 @@ fn low_credits(app: &App, agent: &LowBalance) -> Mail {
     let settings = app.config.public(&format!("/w/{}/settings", agent.slug));
     let text = t_plural!(
         agent.left,
-        "Hello {name},\n\nyou have {n} credit left in {workspace}: each text that you send takes one. \
-         An admin of the workspace can top them up.\n\nNot to get this mail: {settings}\n",
-        "Hello {name},\n\nyou have {n} credits left in {workspace}: each text that you send takes one. \
-         An admin of the workspace can top them up.\n\nNot to get this mail: {settings}\n",
+        "Hi {name},\n\n\
+         You have {n} credit left in {workspace}. Each text you send uses one. Ask an admin of \
+         the workspace to add more.\n\n\
+         Turn off these emails: {settings}\n",
+        "Hi {name},\n\n\
+         You have {n} credits left in {workspace}. Each text you send uses one. Ask an admin of \
+         the workspace to add more.\n\n\
+         Turn off these emails: {settings}\n",
         name = &agent.name,
         workspace = &agent.workspace_name,
         settings = settings,
     );
     let subject = t!(
-        "Your credits in {workspace} run low",
+        "You’re running low on credits in {workspace}",
         workspace = &agent.workspace_name,
     );
     Mail {
@@ -91,14 +95,17 @@ fn integration_failed(app: &App, failed: &Failed, to: &str) -> Mail {
         .config
         .public(&format!("/w/{}/admin/integrations", failed.slug));
     let text = t!(
-        "Hello,\n\n{integration} does not take our texts any more: {reason}\n\nNothing is lost: they wait until it does. \
-         Mend it and press “Check now” here:\n\n{page}\n",
+        "Hi,\n\n\
+         {integration} no longer accepts our texts: {reason}\n\n\
+         Nothing is lost: they’ll be sent once the problem is fixed. Fix it, then click “Check \
+         now” here:\n\n\
+         {page}\n",
         integration = &failed.name,
         reason = Message::from_stored(&failed.reason),
         page = page,
     );
     let subject = t!(
-        "Texts of {workspace} wait: {integration} needs attention",
+        "Texts from {workspace} are waiting: {integration} needs attention",
         workspace = &failed.workspace_name,
         integration = &failed.name,
     );

@@ -285,7 +285,7 @@ fn disconnected() -> Refusal {
         class: ErrorClass::Permanent,
         code: "disconnected".into(),
         text: t!(
-            "The sending number was given back, or its account disconnected, before this went out."
+            "The sending number was released, or its account was disconnected, before this was sent."
         ),
     }
 }
@@ -337,7 +337,7 @@ fn unreachable_media(text: &Outgoing, account: &Account) -> Option<providers::Re
         class: providers::ErrorClass::Permanent,
         code: "media_unreachable".into(),
         text: t!(
-            "{provider} cannot get the file from this server, which has no public address. An admin can set BASE_URL.",
+            "{provider} can’t get the file from this server because it has no public address. Ask an admin to set BASE_URL.",
             provider = provider.kind().name(),
         ),
     })

@@ -45,7 +45,7 @@ addEventListener("turbo:submit-end", ({ target, detail }) => {
 
 // A failed request is reported. New texts have their own message: the outbox keeps them.
 addEventListener("turbo:fetch-request-error", ({ target }) => {
-  if (target.matches("form:not(.new-text)")) toast(document.createTextNode(t("No connection: this was not done.")), { bad: true })
+  if (target.matches("form:not(.new-text)")) toast(document.createTextNode(t("No connection. Nothing was changed.")), { bad: true })
 })
 
 // A morph keeps what scripts have rendered: local times and the connection state.

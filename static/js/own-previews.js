@@ -8,7 +8,7 @@ export function showOwnPreview(row, before) {
   const draft = store.draft(conversation)?.text ?? row.dataset.draft ?? before?.dataset.draft ?? ""
   row.dataset.draft = draft
   row.querySelector(".own")?.remove()
-  const parts = last ? [last.code === undefined ? t("Waits:") : t("Not sent:"), last.content] : draft.trim() ? [t("Draft:"), draft] : undefined
+  const parts = last ? [last.code === undefined ? t("Waiting:") : t("Not sent:"), last.content] : draft.trim() ? [t("Draft:"), draft] : undefined
   if (!parts) return
   const own = document.createElement("span")
   own.className = `preview own ${last ? "waits" : "draft"}`

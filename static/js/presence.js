@@ -38,7 +38,7 @@ export function paint(conversation) {
 
 function sentence(names) {
   if (names.length === 0) return ""
-  if (names.length === 1) return t("{name} is looking at this", { name: names[0] })
-  if (names.length === 2) return t("{name} and {other} are looking at this", { name: names[0], other: names[1] })
-  return count(names.length - 1, "{name} and {n} other are looking at this", "{name} and {n} others are looking at this", { name: names[0] })
+  if (names.length === 1) return t("{name} is viewing this", { name: names[0] })
+  if (names.length === 2) return t("{name} and {other} are viewing this", { name: names[0], other: names[1] })
+  return count(names.length - 1, "{name} and {n} other are viewing this", "{name} and {n} others are viewing this", { name: names[0] })
 }

@@ -76,7 +76,7 @@ function ucs2Widths(piece) {
 }
 
 function summary(count, remaining) {
-  const parts = [t("{n} left", { n: remaining })]
-  if (count > 1) parts.unshift(t("{n} parts", { n: count }))
+  const parts = [t("{n} characters left", { n: remaining })]
+  if (count > 1) parts.unshift(t("{n} segments", { n: count }))
   return parts.join(" · ")
 }

@@ -81,7 +81,7 @@ StreamActions.typing = function () {
   if (user === document.body.dataset.user) return
   const name = document.querySelector(`[data-member="${CSS.escape(user)}"]`)?.dataset.name ?? t("Someone")
   for (const element of this.targetElements) {
-    element.textContent = t("{name} is writing…", { name })
+    element.textContent = t("{name} is typing…", { name })
     clearTimeout(element.fading)
     element.fading = setTimeout(() => element.replaceChildren(), 5000)
   }

@@ -133,7 +133,7 @@ async fn agent_receives_events_of_numbers_once_assigned() {
     ));
     harbor.admin.delete(&path).await.expect_status(204);
     agent.wait_for("resync").await;
-    hub.twilio.text(MAYA, FRONT_DESK, "Taken away").await;
+    hub.twilio.text(MAYA, FRONT_DESK, "Deducted").await;
     jo.wait_for("new_message").await;
     assert!(agent.received_so_far(&harbor).await.is_empty());
 }

@@ -132,7 +132,7 @@ async fn check_visible(tx: &mut WorkspaceTx, survivor: ContactId, merged: Contac
         ));
     }
     find(tx, merged).await.map_err(|error| match error {
-        Error::NotFound(_) => Error::NotFound(t!("the contact who is to go")),
+        Error::NotFound(_) => Error::NotFound(t!("the contact to merge")),
         error => error,
     })?;
     Ok(())

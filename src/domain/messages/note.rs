@@ -185,7 +185,7 @@ fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
                 (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
             }),
             "Idempotency-Key",
-            t!("1 to 255 visible ASCII characters, such as a UUID"),
+            t!("Use 1 to 255 visible ASCII characters, such as a UUID"),
         )
         .finish()
 }
@@ -214,8 +214,8 @@ fn parse_mentions(
     let mut mentioned = Vec::new();
     for user in listed {
         let viewer = colleagues.iter().find(|viewer| viewer.user_id == *user);
-        let viewer =
-            viewer.ok_or_else(|| Error::field("mentions", t!("not a member of this workspace")))?;
+        let viewer = viewer
+            .ok_or_else(|| Error::field("mentions", t!("Choose a member of this workspace")))?;
         add_mention(&mut mentioned, viewer)?;
     }
     let mut stored = String::with_capacity(content.len());

@@ -345,7 +345,7 @@ fn workspace_deleted(error: sqlx::Error) -> Error {
                 .constraint()
                 .is_some_and(|name| name.ends_with("_workspace_id_fkey")) =>
         {
-            Error::NotFound(t!("a number like this"))
+            Error::NotFound(t!("this number"))
         }
         _ => error.into(),
     }

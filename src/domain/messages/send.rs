@@ -305,7 +305,7 @@ fn check(draft: &Draft, key: Option<&str>, is_repeat: bool) -> Result<()> {
                 (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
             }),
             "Idempotency-Key",
-            t!("1 to 255 visible ASCII characters, such as a UUID"),
+            t!("Use 1 to 255 visible ASCII characters, such as a UUID"),
         )
         .finish()
 }

@@ -58,7 +58,7 @@ impl ConversationQuery {
                 Some(id) => {
                     let user = id
                         .parse()
-                        .map_err(|_| Error::field("assignee", t!("me, none or a user's id")))?;
+                        .map_err(|_| Error::field("assignee", t!("Use me, none or a user’s ID")))?;
                     Some(Assignee::User(user))
                 }
             },

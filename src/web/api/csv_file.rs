@@ -10,7 +10,7 @@ use crate::web::problem::Problem;
 pub fn missing() -> Problem {
     Error::field(
         "file",
-        t!("send a CSV file in the field “file” of a form (multipart/form-data)"),
+        t!("Send a CSV file in the field “file” of a form (multipart/form-data)"),
     )
     .into()
 }
@@ -25,7 +25,7 @@ pub fn unreadable(error: &MultipartError, most: usize) -> Problem {
 
 pub fn too_large(most: usize) -> Problem {
     let detail = t!(
-        "a file of at most {most} MB: split it",
+        "Use a file of at most {most} MB. Split this one.",
         most = most / (1024 * 1024),
     );
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)

@@ -82,7 +82,7 @@ impl ImportUpload {
                 let wrong = |_| {
                     Error::field(
                         "mapping",
-                        t!("a JSON list of words, such as [\"name\", \"phone_number\"]"),
+                        t!("Send a JSON array of strings, such as [\"name\", \"phone_number\"]"),
                     )
                 };
                 self.start.mapping = Some(read.map_err(wrong)?);

@@ -39,7 +39,7 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<Upload>), Problem> {
     let file = form.files.into_iter().zip(form.names).next();
     let (file, name) =
-        file.ok_or_else(|| Error::field("file", t!("send the file in this field")))?;
+        file.ok_or_else(|| Error::field("file", t!("Send the file in this field")))?;
     let upload = uploads::add(&app, member.tenant(), &name, file).await?;
     Ok((StatusCode::CREATED, Json(upload)))
 }
@@ -181,7 +181,7 @@ fn served(file: File, otherwise: &str, method: &Method, asked: &HeaderMap) -> Re
         RangeResponse::NotModified => (StatusCode::NOT_MODIFIED, headers).into_response(),
         RangeResponse::Beyond => {
             let content_range = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
-            let detail = t!("the file has {size} bytes", size = size);
+            let detail = t!("The file has {size} bytes", size = size);
             let status = StatusCode::RANGE_NOT_SATISFIABLE;
             (
                 content_range,
@@ -192,7 +192,7 @@ fn served(file: File, otherwise: &str, method: &Method, asked: &HeaderMap) -> Re
         RangeResponse::PreconditionFailed => Problem::new(
             StatusCode::PRECONDITION_FAILED,
             "precondition_failed",
-            t!("the file is not the one that If-Match names"),
+            t!("The file doesn’t match If-Match"),
         )
         .into_response(),
     }

@@ -47,7 +47,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
             key.to_str().map_err(|_| {
                 Error::field(
                     "Idempotency-Key",
-                    t!("1 to 255 visible ASCII characters, such as a UUID"),
+                    t!("Use 1 to 255 visible ASCII characters, such as a UUID"),
                 )
             })
         })

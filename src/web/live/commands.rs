@@ -245,7 +245,7 @@ async fn set_view(
     if !connection.joined().contains(&workspace) {
         return Err(Error::field(
             "workspace_id",
-            t!("join this workspace first"),
+            t!("Join this workspace first"),
         ));
     }
     presence.set_view(connection, view);

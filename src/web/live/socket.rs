@@ -46,7 +46,7 @@ pub async fn open(
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "cross_origin",
-            t!("this socket was opened by another site"),
+            t!("This socket was opened by another site"),
         ));
     }
     let user = accounts::of_session(&app_state.app.db, session).await?;
@@ -58,7 +58,7 @@ pub async fn open(
         .map_err(|wrong| malformed(language::Message::verbatim(wrong.to_string())))?
         .protocols([FRAGMENTS]);
     let key = key(&headers)
-        .ok_or_else(|| malformed(t!("Sec-WebSocket-Key is 16 bytes in base64, once")))?;
+        .ok_or_else(|| malformed(t!("Send one Sec-WebSocket-Key of 16 bytes in base64")))?;
     let Some(Extension(on_upgrade)) = on_upgrade else {
         return Err(Error::Internal("the connection cannot be upgraded".into()).into());
     };
@@ -113,7 +113,7 @@ fn is_of_another_version(headers: &HeaderMap) -> bool {
 }
 
 fn version_required() -> Response {
-    let detail = t!("WebSockets are spoken in version 13 here");
+    let detail = t!("Use WebSocket version 13");
     let status = StatusCode::UPGRADE_REQUIRED;
     let headers = [
         (

@@ -153,7 +153,7 @@ pub fn happened(one: &Activity) -> Result<String, Error> {
 }
 
 pub fn mentioned(message: &Message, conversation: &Conversation) -> Result<String, Error> {
-    let default_name = t!("Somebody").translated();
+    let default_name = t!("Someone").translated();
     let by = message.created_by_name.as_deref().unwrap_or(&default_name);
     let (id, by, title) = (
         conversation.id,

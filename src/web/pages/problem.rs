@@ -24,25 +24,23 @@ pub fn page(status: StatusCode, shown: &Shown) -> String {
     let locked_out = shown.code == "two_factor_required";
     let (title, detail) = match status {
         StatusCode::NOT_FOUND => (
-            t!("There is nothing here"),
-            t!("The address may be mistyped, or what it led to is gone."),
+            t!("Page not found"),
+            t!("The address may be mistyped, or the page was deleted."),
         ),
-        StatusCode::FORBIDDEN if locked_out => {
-            (t!("One more step to come in"), shown.detail.clone())
-        }
+        StatusCode::FORBIDDEN if locked_out => (t!("One more step"), shown.detail.clone()),
         StatusCode::FORBIDDEN if shown.code == "signups_closed" => {
-            (t!("Sign-up is closed here"), shown.detail.clone())
+            (t!("Sign-up is closed"), shown.detail.clone())
         }
-        StatusCode::FORBIDDEN => (t!("This is not yours to see"), shown.detail.clone()),
+        StatusCode::FORBIDDEN => (t!("You don’t have access"), shown.detail.clone()),
         StatusCode::SERVICE_UNAVAILABLE => (
-            t!("The database is away"),
-            t!("It usually is back within moments. What you have written is kept in this browser."),
+            t!("We can’t reach the database"),
+            t!("It’s usually back in a moment. What you’ve written is saved in this browser."),
         ),
         status if status.is_server_error() => (
-            t!("Something went wrong here"),
-            t!("It has been logged, and nothing was lost. Try once more."),
+            t!("Something went wrong"),
+            t!("The error was logged, and nothing was lost. Try again."),
         ),
-        _ => (t!("That did not work"), shown.detail.clone()),
+        _ => (t!("That didn’t work"), shown.detail.clone()),
     };
     let title = title.translated();
     let page = Page {

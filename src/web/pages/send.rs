@@ -230,7 +230,10 @@ async fn recipient(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Resu
     }
     let to = reply.to.trim();
     if to.is_empty() {
-        return Err(Error::field("to", t!("say to whom: a name or a number")));
+        return Err(Error::field(
+            "to",
+            t!("Enter a contact’s name or a phone number"),
+        ));
     }
     let wrong = match contacts::parse_phone(tx, to).await {
         Ok(_) => return Ok(Recipient::Number(to.to_owned())),
@@ -257,7 +260,10 @@ async fn recipient(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Resu
         ([one], _) => Ok(Recipient::Contact(one.id)),
         ([], []) => Err(Error::field(
             "to",
-            t!("nobody here is called “{to}”: write their number", to = to),
+            t!(
+                "No contact named “{to}”. Enter a phone number instead.",
+                to = to
+            ),
         )),
         ([], _) => Ok(Recipient::Several(found)),
         _ => Ok(Recipient::Several(exactly)),
@@ -304,10 +310,7 @@ pub async fn send(
             ..draft
         },
         Ok(Recipient::Several(_)) => {
-            let error = Error::field(
-                "to",
-                t!("choose who is meant: a part of a name is not enough"),
-            );
+            let error = Error::field("to", t!("Choose a contact. Part of a name isn’t enough."));
             return refuse(&app, &member, &headers, reply, error).await;
         }
         Err(error) => return refuse(&app, &member, &headers, reply, error).await,
@@ -337,7 +340,7 @@ pub async fn send(
 
 /// A queued offline text was edited, but the server had already received the first version.
 const ALREADY_SENT: Message = t!(
-    "this text went out as it was before you changed it: send it again if this one is to go as well"
+    "This text was sent before your change. If you want to send this version too, send it again."
 );
 
 const FIELDS: [&str; 5] = ["to", "number_id", "content", "media_ids", "scheduled_at"];

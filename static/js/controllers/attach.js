@@ -70,9 +70,9 @@ export default class extends Controller {
 
   #take(files) {
     for (const file of files) {
-      if (this.listTarget.children.length >= 10) return this.#refuse(this.#add(file.name), t("At most 10 files go with one text."))
+      if (this.listTarget.children.length >= 10) return this.#refuse(this.#add(file.name), t("A text can carry up to 10 files."))
       const item = this.#add(file.name)
-      if (file.size > 5 * 1024 * 1024) this.#refuse(item, t("Larger than 5 MB, which is the most that one text carries."))
+      if (file.size > 5 * 1024 * 1024) this.#refuse(item, t("Too large: a text can carry up to 5 MB."))
       else this.#upload(item, file)
     }
     this.textTarget.focus()
@@ -109,7 +109,7 @@ export default class extends Controller {
       answer = {}
     }
     if (status === 201) this.#uploaded(item, { ...answer, name })
-    else this.#refuse(item, sentence(answer.errors?.[0]?.message ?? answer.detail ?? t("It could not be uploaded")), status >= 500 || status === 429 || status === 401)
+    else this.#refuse(item, sentence(answer.errors?.[0]?.message ?? answer.detail ?? t("Upload failed")), status >= 500 || status === 429 || status === 401)
   }
 
   #uploaded(item, { id, content_type, url, name }) {

@@ -38,7 +38,7 @@ export default class extends Controller {
     const { name, shown } = this.#left ?? {}
     if (name) name.textContent = shown
     this.follow({ target })
-    toast(document.createTextNode(t("No connection: this conversation could not be opened.")), { bad: true })
+    toast(document.createTextNode(t("No connection. This conversation couldn’t be opened.")), { bad: true })
   }
 
   // The filter or search changed: updates the URL, keeps the open conversation.

@@ -6,8 +6,8 @@ import { t } from "i18n"
 
 const LABELS = { connecting: t("Connecting…"), live: t("Live"), reconnecting: t("Reconnecting"), offline: t("Offline") }
 const SENTENCES = {
-  reconnecting: t("New texts show up as soon as the connection is back."),
-  offline: t("What you send is kept here, and goes out once you are back."),
+  reconnecting: t("New texts appear as soon as you’re back online."),
+  offline: t("What you send is saved here and goes out once you’re back online."),
 }
 const REPLAY_WINDOW = 10_000
 const WATCHING_INTERVAL = 30_000

@@ -81,7 +81,7 @@ export default class extends Controller {
       this.write()
       this.off()
     } catch {
-      this.#showError(t("Not kept: no connection. What you have written stays here."))
+      this.#showError(t("Not saved: no connection. What you’ve written stays here."))
     }
   }
 

@@ -64,7 +64,7 @@ export default class extends Controller {
     // An open thread shows the refusal at the text itself.
     const refused = store.everyUnsent().find(({ code, conversation }) => code !== undefined && !document.getElementById(`thread-${conversation}`))
     const waits = all.length > 0 && (this.#failed || !navigator.onLine)
-    const text = waits ? count(all.length, "{n} text waits for the connection", "{n} texts wait for the connection") : refused ? t("A text could not be sent") : ""
+    const text = waits ? count(all.length, "{n} text is waiting for a connection", "{n} texts are waiting for a connection") : refused ? t("A text couldn’t be sent") : ""
     if (this.messageTarget.textContent !== text) this.messageTarget.textContent = text
     this.barTarget.hidden = text === ""
     this.linkTarget.hidden = waits || !refused

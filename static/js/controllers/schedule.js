@@ -41,7 +41,7 @@ export default class extends Controller {
     if (at > new Date()) return this.element.querySelector("[popover]:popover-open")?.hidePopover()
     event.preventDefault()
     event.stopImmediatePropagation()
-    this.#showStatus(t("Choose a day and a time to come."))
+    this.#showStatus(t("Choose a date and time in the future."))
     this.localTarget.focus()
   }
 
@@ -65,7 +65,7 @@ function presets(now) {
   const at = (days, hour) => new Date(now.getFullYear(), now.getMonth(), now.getDate() + days, hour)
   const toMonday = ((8 - now.getDay()) % 7) || 7
   return [
-    [t("In an hour"), new Date(Math.ceil((now.getTime() + 3_600_000) / 300_000) * 300_000)],
+    [t("In 1 hour"), new Date(Math.ceil((now.getTime() + 3_600_000) / 300_000) * 300_000)],
     now.getHours() < 17 ? [t("This evening"), at(0, 18)] : [t("Tomorrow evening"), at(1, 18)],
     [t("Tomorrow morning"), at(1, 9)],
     toMonday > 1 ? [t("Monday morning"), at(toMonday, 9)] : undefined,

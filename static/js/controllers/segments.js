@@ -22,13 +22,13 @@ export default class extends Controller {
     // Offers a replacement only if it removes every character outside GSM-7; else names one that stays.
     const isReplaceable = culprit !== null && left.culprit === null
     this.countTarget.classList.toggle("bad", over > 0)
-    this.countTarget.textContent = typed.trim() === "" ? "" : over > 0 ? t("{n} too many", { n: over }) : [summary, this.signatureValue && t("with your signature"), this.priceValue].filter(Boolean).join(" · ")
+    this.countTarget.textContent = typed.trim() === "" ? "" : over > 0 ? t("{n} over the limit", { n: over }) : [summary, this.signatureValue && t("with your signature"), this.priceValue].filter(Boolean).join(" · ")
     this.replacementTarget.hidden = culprit === null || (parts < 2 && !isReplaceable)
     if (this.replacementTarget.hidden) return
     const named = isReplaceable ? culprit : left.culprit
-    this.culpritTarget.textContent = t("{character} is not in the alphabet of texts: a part holds 70 characters instead of 160.", { character: visible(named) })
+    this.culpritTarget.textContent = t("{character} is a special character: this text now fits 70 characters per segment instead of 160.", { character: visible(named) })
     this.insteadTarget.hidden = !isReplaceable
-    if (isReplaceable) this.insteadTarget.textContent = simplified(culprit) === "" ? t("Take it out") : simplified(culprit) === " " ? t("Use a space") : t("Use “{character}”", { character: simplified(culprit) })
+    if (isReplaceable) this.insteadTarget.textContent = simplified(culprit) === "" ? t("Remove it") : simplified(culprit) === " " ? t("Use a space") : t("Use “{character}”", { character: simplified(culprit) })
   }
 
   replace() {
@@ -56,7 +56,7 @@ function signed(text, signature) {
   return `${text.trimEnd()}\n${signature}`
 }
 
-const NAMES = { "\t": t("A tab"), "\u00a0": t("A no-break space"), "\u200b": t("An invisible space") }
+const NAMES = { "\t": t("A tab"), "\u00a0": t("A non-breaking space"), "\u200b": t("An invisible space") }
 
 function visible(culprit) {
   return NAMES[culprit] ?? `“${culprit}”`

@@ -116,7 +116,7 @@ export default class extends Controller {
     if (misspelt) this.#current = undefined
     this.noneTarget.hidden = options.length > 0 || misspelt
     this.nothingTarget.hidden = !misspelt
-    this.nothingTarget.textContent = misspelt ? t("No template has “{words}” in it.", { words: q }) : ""
+    this.nothingTarget.textContent = misspelt ? t("No templates match “{words}”.", { words: q }) : ""
     this.menuTarget.hidden = false
     if (options.length) this.#mark(options[0])
   }

@@ -151,7 +151,7 @@ export default class extends Controller {
   }
 
   get #newsLabel() {
-    if (!this.#news) return t("To the newest")
+    if (!this.#news) return t("Jump to latest")
     return count(this.#news, "{n} new message", "{n} new messages")
   }
 

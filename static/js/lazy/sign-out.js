@@ -41,14 +41,14 @@ const isEmpty = ({ texts, drafts }) => texts + drafts === 0
 
 function ask({ texts, drafts }) {
   const sentences = [
-    texts && count(texts, "{n} text has not been sent yet.", "{n} texts have not been sent yet."),
-    drafts && count(drafts, "{n} draft or note is kept in this browser only.", "{n} drafts or notes are kept in this browser only."),
-    t("Signing out removes what you have written from this browser."),
+    texts && count(texts, "{n} text hasn’t been sent yet.", "{n} texts haven’t been sent yet."),
+    drafts && count(drafts, "{n} draft or note is saved in this browser only.", "{n} drafts or notes are saved in this browser only."),
+    t("Signing out deletes what you’ve written from this browser."),
   ]
   const title = element("h2", { id: "sign-out-title", textContent: t("Sign out anyway?") })
   const header = element("header", {}, title)
   const stay = element("button", { className: "btn primary", value: "", autofocus: true, textContent: t("Stay signed in") })
-  const go = element("button", { className: "btn bad", value: "go", textContent: t("Sign out and remove it") })
+  const go = element("button", { className: "btn bad", value: "go", textContent: t("Sign out and delete it") })
   const paragraphs = sentences.filter(Boolean).map((textContent) => element("p", { textContent }))
   const form = element("form", { method: "dialog", className: "prompt" }, ...paragraphs, element("footer", {}, go, stay))
   const dialog = element("dialog", { className: "dialog" }, header, form)

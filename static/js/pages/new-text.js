@@ -208,5 +208,5 @@ function isEmpty({ to, text, media }) {
 }
 
 function reasonOf({ reason }) {
-  return reason ? `${reason[0].toUpperCase()}${reason.slice(1)}` : t("A text could not be sent")
+  return reason ? `${reason[0].toUpperCase()}${reason.slice(1)}` : t("A text couldn’t be sent")
 }

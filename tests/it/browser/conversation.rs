@@ -319,21 +319,21 @@ async fn list_filter_is_in_the_url_and_applies_to_live_rows() {
     jo.sees_in(".rows", "Tom Reyes").await;
     jo.sees_no(".rows", "Maya Okafor").await;
     jo.clicks("Narrow the list").await;
-    jo.follows("Unread only").await;
+    jo.follows("Unread").await;
     jo.sees_in(".active-filter", "Nobody · Unread only").await;
     jo.follows("Tom Reyes").await;
     jo.finds_no(".row .badge").await;
     jo.sees_in(".rows", "Tom Reyes").await;
     jo.reloads().await;
-    jo.sees("Nothing like that here").await;
+    jo.sees("No matches").await;
     hub.twilio.text("+14155550177", FRONT_DESK, "Ouch").await;
     jo.sees_in(".rows", "Ouch").await;
     jo.follows("Show all").await;
     jo.sees_in(".rows", "Maya Okafor").await;
     for (tab, says) in [
-        ("Snoozed", "Nothing is snoozed"),
-        ("Mentions", "Nobody has mentioned you"),
-        ("Pending", "Nothing is waiting"),
+        ("Snoozed", "Nothing snoozed"),
+        ("Mentions", "No mentions yet"),
+        ("Pending", "Nothing pending"),
     ] {
         jo.follows(tab).await;
         jo.sees(says).await;

@@ -31,7 +31,7 @@ async fn composer_follows_the_credit_balance_without_reload() {
     jo.opens(&harbor.admin_page("credits")).await;
     jo.sees_in(".table", "None left").await;
     jo.clicks("100 credits for Sam").await;
-    jo.sees_in(".toast", "The credits are changed").await;
+    jo.sees_in(".toast", "Credits updated").await;
     sam.sees_in(".composer .credits", "100 credits left").await;
     sam.finds_no(".blocked").await;
     sam.waits_until(

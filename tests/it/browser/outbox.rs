@@ -178,7 +178,7 @@ async fn refusal_on_another_page_links_to_the_conversation_and_can_be_retried() 
     harbor.receive_text(MAYA, "STOP").await;
     jo.is_offline(false).await;
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
-    jo.sees_in(".outbox-bar", "A text could not be sent").await;
+    jo.sees_in(".outbox-bar", "A text couldn’t be sent").await;
     harbor.receive_text(MAYA, "START").await;
     jo.follows("Look at it").await;
     jo.is_at(&path).await;
@@ -325,7 +325,7 @@ async fn new_text_refused_later_reappears_with_the_reason() {
         .await;
     // No event reports the end of the outage: a timer retries.
     proxy.loses_responses(false);
-    jo.sees_in(".outbox-bar", "A text could not be sent").await;
+    jo.sees_in(".outbox-bar", "A text couldn’t be sent").await;
     jo.follows("Look at it").await;
     jo.is_at(&page).await;
     jo.sees_in(".notice", "opted out").await;

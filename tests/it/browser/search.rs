@@ -72,7 +72,7 @@ async fn search_result_opens_the_message_in_context() {
         .await;
     jo.sees_in(".message", "Text number 24.").await;
     jo.sees_in(".message", "Text number 26.").await;
-    jo.sees_in("a.news", "To the newest").await;
+    jo.sees_in("a.news", "Jump to latest").await;
     let here = "[...document.querySelectorAll('.message')].some((it) => it.innerText.includes('Text number 90.'))";
     assert_eq!(
         jo.evaluates(here).await,
@@ -138,7 +138,7 @@ async fn search_result_opens_the_message_in_context() {
     jo.sees_no(".found", "Is the gate open?").await;
     jo.sees_in(".found mark", "4711").await;
     jo.follows("Maya Okafor").await;
-    jo.follows("To the newest").await;
+    jo.follows("Jump to latest").await;
     jo.sees_in(".message", "And another").await;
     jo.finds_no("a.news").await;
 }

@@ -91,7 +91,8 @@ async fn password_alone_does_not_sign_in_with_second_factor() {
     jo.clicks("Switch it off…").await;
     jo.fills("Your password", PASSWORD).await;
     jo.clicks("Switch off").await;
-    jo.sees_in(".toast", "Two-factor sign-in is off").await;
+    jo.sees_in(".toast", "Two-factor authentication is off")
+        .await;
 }
 
 #[tokio::test]
@@ -131,5 +132,5 @@ async fn forgotten_password_is_reset_by_email() {
     // The link of the first mail verifies the address after a click.
     jo.opens(welcome.strip_prefix(&hub.url("")).unwrap()).await;
     jo.clicks("Yes, this is my address").await;
-    jo.sees_in(".toast", "Your address is verified").await;
+    jo.sees_in(".toast", "Your email address is verified").await;
 }

@@ -79,7 +79,7 @@ async fn sign_out_warns_of_unsent_texts_and_expiry_keeps_them() {
     jo.sees_in("dialog[open]", "1 text has not been sent yet.")
         .await;
     proxy.loses_responses(false);
-    jo.clicks("Sign out and remove it").await;
+    jo.clicks("Sign out and delete it").await;
     jo.is_at("/login").await;
     assert_eq!(jo.evaluates(STORED_KEYS).await, "theme,unsent:sam:1");
 

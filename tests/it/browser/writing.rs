@@ -146,7 +146,7 @@ async fn templates_are_created_found_changed_shared_and_deleted() {
     jo.follows("Parking").await;
     jo.clicks("Delete…").await;
     jo.clicks("Delete “Parking”").await;
-    jo.sees_in(".toast", "The template is deleted").await;
+    jo.sees_in(".toast", "Template deleted").await;
     jo.sees("No templates yet").await;
 }
 
@@ -429,7 +429,7 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
     jo.follows("Mine").await;
     jo.clicks("Change or call off").await;
     jo.clicks("Send now").await;
-    jo.sees_in(".toast", "It is on its way").await;
+    jo.sees_in(".toast", "Sending now").await;
     messagehub::domain::messages::schedule::queue_due(&hub.server.app.db)
         .await
         .unwrap();

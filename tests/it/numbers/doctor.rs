@@ -180,7 +180,10 @@ async fn page_shows_findings_repairs_the_webhook_and_awaits_a_test() {
             .contains("Its texts go to https://old.example/sms")
     );
     let repaired = posts(&harbor.admin, &format!("{page}/webhook"), &[]).await;
-    assert!(repaired.contains("Its texts come here now"), "{repaired}");
+    assert!(
+        repaired.contains("Incoming texts are now sent here"),
+        "{repaired}"
+    );
     assert!(repaired.contains("Incoming texts are sent to MessageHub."));
 
     harbor.receive_text(MAYA, "Before the test").await;
@@ -226,7 +229,7 @@ async fn numbers_page_searches_buys_changes_and_releases() {
     );
     let form = [("integration_id", id), ("phone_number", FOR_SALE)];
     let bought = posts(&harbor.admin, &page, &form).await;
-    assert!(bought.contains("The number is yours"));
+    assert!(bought.contains("Number bought"));
     let number = harbor.number(FOR_SALE).await;
     let number_page = format!("{page}/{number}");
     let named = posts(&harbor.admin, &number_page, &[("friendly_name", "Oakland")]).await;
@@ -283,7 +286,10 @@ async fn numbers_page_searches_buys_changes_and_releases() {
         &[("typed_number", "(510) 555-0142")],
     )
     .await;
-    assert!(left.contains("Released. Its conversations stay"), "{left}");
+    assert!(
+        left.contains("Released. Its conversations were kept."),
+        "{left}"
+    );
     assert!(left.contains("No longer in the account"));
     assert_eq!(
         hub.twilio.console(&harbor.account).billed_numbers(),

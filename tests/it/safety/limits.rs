@@ -60,7 +60,7 @@ async fn body_over_256_kilobytes_is_refused_by_every_route() {
         .refused(413, "payload_too_large");
     let page = form(login(), "text/html", large.clone()).await;
     assert_eq!(page.status, 413);
-    assert!(page.body.contains("That did not work"), "{}", page.body);
+    assert!(page.body.contains("That didn’t work"), "{}", page.body);
     form(login(), "*/*", "short".into())
         .await
         .refused(422, "validation_failed");

@@ -108,7 +108,7 @@ async fn cross_site_sign_in_is_refused_with_a_page() {
     assert_eq!(answer.status, 403);
     assert!(!answer.headers.contains_key("set-cookie"));
     assert!(
-        answer.body.contains("This is not yours to see"),
+        answer.body.contains("You don’t have access"),
         "{}",
         answer.body
     );

@@ -100,7 +100,7 @@ pub fn targets(fields: &[Field]) -> Vec<(String, Message)> {
         ("middle_name", t!("Middle name")),
         ("last_name", t!("Last name")),
         ("organization", t!("Organization")),
-        ("email", t!("E-mail")),
+        ("email", t!("Email")),
         ("notes", t!("Notes")),
         ("tags", t!("Tags")),
     ];

@@ -35,7 +35,7 @@ pub fn description(agent: &str) -> String {
             t!("{browser} on {system}", browser = browser, system = system).translated()
         }
         (Some(one), None) | (None, Some(one)) => one.into(),
-        (None, None) if agent.is_empty() => t!("Unknown program").translated(),
+        (None, None) if agent.is_empty() => t!("Unknown app").translated(),
         (None, None) => agent.chars().take(40).collect(),
     }
 }
@@ -67,6 +67,6 @@ mod tests {
         );
         assert_eq!(described("curl/8.9.1"), ("curl".into(), false));
         assert_eq!(described("reqwest/0.13"), ("reqwest/0.13".into(), false));
-        assert_eq!(described(""), (t!("Unknown program").translated(), false));
+        assert_eq!(described(""), (t!("Unknown app").translated(), false));
     }
 }

@@ -52,7 +52,7 @@ impl Codes {
     fn file(&self) -> String {
         let text = format!(
             "{}\n\n{}\n",
-            t!("Recovery codes for MessageHub. Each is good once.").translated(),
+            t!("Recovery codes for MessageHub. Each one works once.").translated(),
             self.codes.join("\n")
         );
         let text = percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC);

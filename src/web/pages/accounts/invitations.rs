@@ -105,7 +105,7 @@ pub async fn accept(
         .with("who", &typed.who)
         .with("name", &typed.name);
     if is_new && typed.name.trim().is_empty() {
-        let form = form.refused(Error::field("name", t!("1 to 120 characters")))?;
+        let form = form.refused(Error::field("name", t!("Use 1 to 120 characters")))?;
         let status = form.status();
         let shown = invitation_page(&app, claimed, token, form, false).await?;
         return Ok((status, shown).into_response());

@@ -64,11 +64,11 @@ struct Ledger {
 impl Ledger {
     fn kind(&self, entry: &Entry) -> Message {
         match entry.kind {
-            Kind::Granted if entry.delta < 0 => t!("Taken away"),
-            Kind::Granted if entry.actor_id.is_none() => t!("Begun with"),
+            Kind::Granted if entry.delta < 0 => t!("Deducted"),
+            Kind::Granted if entry.actor_id.is_none() => t!("Starting balance"),
             Kind::Granted => t!("Topped up"),
             Kind::Spent => t!("Sent a text"),
-            Kind::Returned => t!("Given back: the text never went out"),
+            Kind::Returned => t!("Refunded: the text wasn’t sent"),
         }
     }
 }
@@ -226,7 +226,7 @@ async fn apply(
         .parse()
         .ok()
         .filter(|amount| *amount >= 0)
-        .ok_or_else(|| Error::field("amount", t!("a whole number, such as 100")))?;
+        .ok_or_else(|| Error::field("amount", t!("Enter a whole number such as 100")))?;
     let (delta, balance) = match typed.how.as_str() {
         "set" => (None, Some(amount)),
         "take" => (Some(-amount), None),

@@ -47,7 +47,7 @@ fn kind(kind: &Kind) -> String {
 /// The count query stops at 1,000.
 fn counted(uses: i64) -> String {
     match uses {
-        0 => t!("Nobody").translated(),
+        0 => t!("None").translated(),
         1..1_000 => t_plural!(uses, "{n} contact", "{n} contacts").translated(),
         _ => t!("1,000 contacts or more").translated(),
     }

@@ -129,8 +129,8 @@ impl Counts {
                 removed,
                 t_plural!(
                     removed.into(),
-                    "{n} gone from the account",
-                    "{n} gone from the account",
+                    "{n} no longer in the account",
+                    "{n} no longer in the account",
                 )
                 .translated(),
             ),
@@ -140,7 +140,7 @@ impl Counts {
         .map(|(_, feedback)| feedback)
         .collect();
         Some(match feedback.is_empty() {
-            true => t!("Synced: everything was in step already.").translated(),
+            true => t!("Synced. Everything was up to date.").translated(),
             false => t!("Synced: {what}.", what = feedback.join(", ")).translated(),
         })
     }

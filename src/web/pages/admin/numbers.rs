@@ -416,12 +416,12 @@ fn label(subject: &Subject) -> Message {
         Subject::Account => t!("Account"),
         Subject::Number => t!("Number"),
         Subject::Webhook => t!("Webhook"),
-        Subject::Override => t!("On the way"),
+        Subject::Override => t!("Interception"),
         Subject::Fallback => t!("Fallback"),
         Subject::Membership => t!("Messaging service"),
-        Subject::Inbound => t!("Texts in"),
-        Subject::Outbound => t!("Texts out"),
-        Subject::Callbacks => t!("Reports"),
+        Subject::Inbound => t!("Incoming texts"),
+        Subject::Outbound => t!("Outgoing texts"),
+        Subject::Callbacks => t!("Delivery reports"),
         Subject::Errors => t!("Failures"),
     }
 }

@@ -97,10 +97,11 @@ pub async fn import(
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let taken = match List::read(form).await {
-        Ok(list) if list.file.is_empty() => Err(Error::field("file", t!("choose a file"))),
-        Ok(list) if list.file.len() > MAX_FILE_BYTES => {
-            Err(Error::field("file", t!("a file of at most 2 MB: split it")))
-        }
+        Ok(list) if list.file.is_empty() => Err(Error::field("file", t!("Choose a file"))),
+        Ok(list) if list.file.len() > MAX_FILE_BYTES => Err(Error::field(
+            "file",
+            t!("Use a file of at most 2 MB. Split this one."),
+        )),
         Ok(list) => {
             let encoding = list.encoding.as_deref();
             import::import(&mut tx, &admin, &list.name, &list.file, encoding).await

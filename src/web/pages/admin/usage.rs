@@ -75,9 +75,9 @@ fn label(item: &Item) -> Message {
         Item::TextsReceived => t!("Texts received"),
         Item::PicturesSent => t!("Picture texts sent"),
         Item::PicturesReceived => t!("Picture texts received"),
-        Item::CarrierFees => t!("Carriers’ fees"),
+        Item::CarrierFees => t!("Carrier fees"),
         Item::Numbers => t!("Phone numbers"),
-        Item::Total => t!("All that the account was charged"),
+        Item::Total => t!("Total charged to the account"),
     }
 }
 

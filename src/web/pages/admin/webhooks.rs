@@ -35,8 +35,8 @@ struct Page {
 
 static OUTCOMES: [(Outcome, Message); 6] = [
     (Outcome::Stored, t!("Stored")),
-    (Outcome::Repeat, t!("A repeat")),
-    (Outcome::Applied, t!("Status written down")),
+    (Outcome::Repeat, t!("Duplicate")),
+    (Outcome::Applied, t!("Status updated")),
     (Outcome::Ignored, t!("Ignored")),
     (Outcome::Malformed, t!("Unreadable")),
     (Outcome::Quarantined, t!("Quarantined")),
@@ -87,7 +87,7 @@ impl Page {
         match (line.kind, line.via) {
             (Kind::Status, _) => t!("Status"),
             (Kind::Inbound, Via::Webhook) => t!("Text"),
-            (Kind::Inbound, Via::CatchUp) => t!("Text, caught up"),
+            (Kind::Inbound, Via::CatchUp) => t!("Text, recovered"),
             (Kind::Inbound, Via::Release) => t!("Text, released"),
         }
     }

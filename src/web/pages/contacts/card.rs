@@ -107,9 +107,9 @@ impl Card {
             let Some(text) = self.fields.get(&field.key) else {
                 continue;
             };
-            let value = field
-                .read(text)
-                .map_err(|_| Error::field("custom_fields", t!("mend what is marked below")))?;
+            let value = field.read(text).map_err(|_| {
+                Error::field("custom_fields", t!("Correct the fields marked below"))
+            })?;
             values.insert(field.key.clone(), value);
         }
         Ok(values)

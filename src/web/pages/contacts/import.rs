@@ -118,9 +118,9 @@ fn count(rows: &i32) -> String {
 fn stage(import: &Import) -> String {
     match import.state {
         Stage::Mapping => t!("Not started").translated(),
-        Stage::Running => t!("Running").translated(),
+        Stage::Running => t!("In progress").translated(),
         Stage::Done => t_context!("import", "Done").translated(),
-        Stage::Failed => t!("Ended early").translated(),
+        Stage::Failed => t!("Stopped early").translated(),
     }
 }
 
@@ -176,7 +176,7 @@ pub async fn upload(
             let file = file.unwrap_or_default();
             let encoding = start.encoding.as_deref();
             match file.is_empty() {
-                true => Err(Error::field("file", t!("choose a file"))),
+                true => Err(Error::field("file", t!("Choose a file"))),
                 false => import::upload(&mut tx, &admin, &name, &file, encoding).await,
             }
         }

@@ -138,7 +138,7 @@ async fn choose(
     );
     choice(
         "email",
-        &t!("E-mail").translated(),
+        &t!("Email").translated(),
         &text(&contact.email),
         &text(&other.email),
     );
@@ -184,8 +184,7 @@ pub async fn merge(
         match &*key {
             "with" => {
                 let id = value.parse();
-                request.contact_id =
-                    id.map_err(|_| Error::NotFound(t!("the contact who is to go")))?;
+                request.contact_id = id.map_err(|_| Error::NotFound(t!("the contact to merge")))?;
             }
             "name" => request.name = Some(value),
             "email" => request.email = Some(value),

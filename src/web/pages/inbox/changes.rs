@@ -95,7 +95,7 @@ fn parse_assignee(id: &str, member: &Member) -> Result<Option<UserId>> {
         id => id
             .parse()
             .map(Some)
-            .map_err(|_| Error::field("assignee_id", t!("not a member of this workspace"))),
+            .map_err(|_| Error::field("assignee_id", t!("Choose a member of this workspace"))),
     }
 }
 
@@ -116,7 +116,7 @@ impl Snooze {
         until
             .map(|until| until.to_utc())
             .or_else(|| at().map(|at| at.and_utc()))
-            .ok_or_else(|| Error::field("until", t!("say until when: a date and a time")))
+            .ok_or_else(|| Error::field("until", t!("Choose a date and a time")))
     }
 }
 
@@ -347,9 +347,9 @@ impl Undo {
         let text = match is.status {
             _ if is.assignee != was.assignee => match &conversation.assignee_name {
                 Some(name) => t!("Assigned to {name}", name = name).translated(),
-                None => t!("Assigned to nobody").translated(),
+                None => t!("Unassigned").translated(),
             },
-            Status::Open if was.status == Status::Snoozed => t!("Woken").translated(),
+            Status::Open if was.status == Status::Snoozed => t!("Unsnoozed").translated(),
             Status::Open => t!("Reopened").translated(),
             Status::Pending => t_context!("conversation", "Pending").translated(),
             Status::Snoozed => t!("Snoozed until").translated(),

@@ -52,7 +52,7 @@ impl Filters {
         )];
         for (label, who) in [
             (t!("Me"), AssigneeFilter::Me),
-            (t!("Nobody"), AssigneeFilter::Nobody),
+            (t!("Unassigned"), AssigneeFilter::Nobody),
         ] {
             people.push(choice(
                 &label.translated(),
@@ -70,11 +70,10 @@ impl Filters {
                 }),
         );
         let is_unread = inbox_filter.unread == Some(true);
-        let unread =
-            [(t!("Read or not"), None), (t!("Unread only"), Some(true))].map(|(label, unread)| {
-                let to = choice_of(inbox_filter, |to| to.unread = unread);
-                choice(&label.translated(), to, is_unread == unread.is_some())
-            });
+        let unread = [(t!("All"), None), (t!("Unread"), Some(true))].map(|(label, unread)| {
+            let to = choice_of(inbox_filter, |to| to.unread = unread);
+            choice(&label.translated(), to, is_unread == unread.is_some())
+        });
         let mut filters = Self {
             numbers: lines,
             people,

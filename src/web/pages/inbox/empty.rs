@@ -26,17 +26,15 @@ pub fn empty(
     if is_empty && !inbox_filter.q().is_empty() {
         return message(
             "search",
-            t!("Nothing found for “{q}”", q = inbox_filter.q()),
-            t!(
-                "Searched were any part of a name or number, and the words of all texts and notes that you may see."
-            ),
+            t!("No results for “{q}”", q = inbox_filter.q()),
+            t!("We searched names, numbers, and all the messages and notes you can see."),
         );
     }
     if !connected {
         return message(
             "inbox",
             t!("No texts yet"),
-            t!("Once a number is connected, texts to it land here."),
+            t!("Once a number is connected, its texts appear here."),
         );
     }
     if is_empty && inbox_filter.is_filtered() {
@@ -46,28 +44,26 @@ pub fn empty(
             action: Some((href, t!("Show all"))),
             ..message(
                 "list-filter",
-                t!("Nothing like that here"),
-                t!("No conversation of this tab fits what the list is narrowed to."),
+                t!("No matches"),
+                t!("No conversations in this tab match the filter."),
             )
         };
     }
     match inbox_filter.tab {
         Tab::Snoozed => message(
             "alarm-clock",
-            t!("Nothing is snoozed"),
-            t!("A snoozed conversation waits here and comes back at its time, or with a new text."),
+            t!("Nothing snoozed"),
+            t!("Snoozed conversations stay here until their time comes or a new text arrives."),
         ),
         Tab::Mentions => message(
             "at-sign",
-            t!("Nobody has mentioned you"),
-            t!(
-                "When a colleague writes @ and your name in a note, the conversation is found here."
-            ),
+            t!("No mentions yet"),
+            t!("When a teammate mentions you with @ in a note, the conversation appears here."),
         ),
         Tab::Open => message(
             "check-check",
             t!("All done"),
-            t!("New texts land here by themselves."),
+            t!("New messages appear here automatically."),
         ),
         Tab::Mine => message(
             "user-round",
@@ -76,13 +72,13 @@ pub fn empty(
         ),
         Tab::Pending => message(
             "clock",
-            t!("Nothing is waiting"),
-            t!("Mark a conversation as pending while you wait for something."),
+            t!("Nothing pending"),
+            t!("Mark a conversation as pending while you’re waiting on someone."),
         ),
         Tab::Done => message(
             "check",
-            t!("Nothing done yet"),
-            t!("Conversations that you finish are kept here."),
+            t!("Nothing marked as done yet"),
+            t!("Conversations you mark as done appear here."),
         ),
     }
 }

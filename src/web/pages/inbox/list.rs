@@ -68,7 +68,7 @@ impl List {
         [
             (t!("Number"), &self.filters.numbers),
             (t!("Assigned to"), &self.filters.people),
-            (t!("Read"), &self.filters.unread),
+            (t!("Read status"), &self.filters.unread),
         ]
     }
 }

@@ -131,7 +131,7 @@ impl Reply {
         if at.is_none() && !self.later.is_empty() {
             return Err(Error::field(
                 "scheduled_at",
-                t!("choose a day and a time to come"),
+                t!("Choose a date and time in the future"),
             ));
         }
         Ok(at)
@@ -168,7 +168,7 @@ impl Reply {
         let ids = self.media_ids.split(',').filter(|id| !id.is_empty());
         ids.map(|id| {
             id.parse()
-                .map_err(|_| Error::field("media_ids", t!("this is no file of yours")))
+                .map_err(|_| Error::field("media_ids", t!("This isn’t one of your files")))
         })
         .collect()
     }
@@ -257,7 +257,7 @@ pub async fn switch_number(
     let mut tx = app.db.workspace(member.tenant()).await?;
     let conversation = conversations::find(&mut tx, conversation_id).await?;
     let number = reply.number_id.parse();
-    let number = number.map_err(|_| Error::field("number_id", t!("choose one of your numbers")))?;
+    let number = number.map_err(|_| Error::field("number_id", t!("Choose one of your numbers")))?;
     let number = numbers::find(&mut tx, number).await?;
     let target = conversations::between(&mut tx, conversation.contact_id, number.id).await?;
     let Some(target) = target else {

@@ -46,7 +46,7 @@ pub struct ScheduledChange {
 }
 
 pub fn moment(scheduled_at: &str, at: &str) -> Result<Option<DateTime<Utc>>> {
-    let wrong = || Error::field("scheduled_at", t!("choose a day and a time to come"));
+    let wrong = || Error::field("scheduled_at", t!("Choose a date and time in the future"));
     if !scheduled_at.is_empty() {
         let at = DateTime::parse_from_rfc3339(scheduled_at).map_err(|_| wrong())?;
         return Ok(Some(at.to_utc()));

@@ -197,7 +197,7 @@ impl Bubble<'_> {
         match &self.message.created_by_name {
             Some(name) => name.into(),
             None if self.message.is_note() => "MessageHub".into(),
-            None => t!("We").translated().into(),
+            None => t!("Us").translated().into(),
         }
     }
 

@@ -52,7 +52,7 @@ impl ThreadQuery {
         let switched = self.from.as_deref() == Some("switched");
         Answer {
             announcement: switched.then(|| {
-                t!("You write from another number now. What passes between it and them is a conversation of its own.")
+                t!("You’re now writing from another number. This is a separate conversation.")
             }),
             ..Answer::default()
         }
