@@ -70,7 +70,7 @@ async fn spanish_pages_pass_axe_and_fit() {
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens("/account").await;
-    jo.chooses("Pages and mails speak", "Español").await;
+    jo.chooses("Language", "Español").await;
     jo.evaluates("document.querySelector('[action=\"/account/language\"]').requestSubmit()")
         .await;
     jo.sees("Mi cuenta").await;

@@ -136,7 +136,7 @@ async fn account_language_overrides_the_browser_and_can_be_reset() {
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens("/account").await;
-    jo.chooses("Pages and mails speak", "Español").await;
+    jo.chooses("Language", "Español").await;
     jo.evaluates(SAVE).await;
     jo.sees("Guardado").await;
     jo.sees("Mi cuenta").await;
@@ -187,7 +187,7 @@ async fn times_use_the_zone_and_region_of_the_viewer() {
 
     // Times follow the page's language if it differs from the browser's.
     jo.opens("/account").await;
-    jo.chooses("Pages and mails speak", "Español").await;
+    jo.chooses("Language", "Español").await;
     jo.evaluates(SAVE).await;
     jo.sees("Mi cuenta").await;
     let spanish = reads("Asia/Kolkata", "es").await;

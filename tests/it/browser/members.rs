@@ -119,6 +119,6 @@ async fn invitations_work_without_scripts() {
     let sam = Browser::start(&hub.url("")).await;
     sam.expects_console("status of 404");
     sam.opens(link.strip_prefix(&hub.url("")).unwrap()).await;
-    sam.sees("This invitation is over").await;
+    sam.sees("This invitation is no longer valid").await;
     assert_eq!(hub.count("select count(*) from workspace_members").await, 1);
 }

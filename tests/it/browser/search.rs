@@ -224,7 +224,7 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
     jo.sees_in(".live", "Live").await;
     let palette = async || {
         jo.chord(Key::Control, 'k').await;
-        jo.has_focus_on("Go to, find or do").await;
+        jo.has_focus_on("Search or run a command").await;
     };
 
     palette().await;
@@ -349,7 +349,7 @@ async fn palette_stays_open_when_another_page_arrives() {
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
     jo.chord(Key::Control, 'k').await;
-    jo.has_focus_on("Go to, find or do").await;
+    jo.has_focus_on("Search or run a command").await;
     jo.presses(Key::Escape).await;
     jo.finds_no("#palette").await;
 
@@ -357,11 +357,11 @@ async fn palette_stays_open_when_another_page_arrives() {
     jo.evaluates("document.querySelector('a[href$=\"/admin/members\"]').click()")
         .await;
     jo.chord(Key::Control, 'k').await;
-    jo.has_focus_on("Go to, find or do").await;
+    jo.has_focus_on("Search or run a command").await;
     jo.types("invi").await;
     jo.sees_in("h1", "Members").await;
     jo.has_latency(0).await;
-    jo.has_focus_on("Go to, find or do").await;
+    jo.has_focus_on("Search or run a command").await;
     jo.types("te").await;
     jo.sees_in("#palette [role=group]", "Invite").await;
     jo.presses(Key::Enter).await;

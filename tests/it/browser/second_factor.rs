@@ -36,7 +36,7 @@ async fn password_alone_does_not_sign_in_with_second_factor() {
     jo.is_accessible("account, not verified").await;
     hub.verify_email(&harbor.admin.email).await;
     jo.opens("/account").await;
-    jo.clicks("Set it up").await;
+    jo.clicks("Set up").await;
     jo.finds("svg.qr").await;
     let key = jo
         .evaluates("document.querySelector('[data-secret]').textContent")
@@ -44,21 +44,21 @@ async fn password_alone_does_not_sign_in_with_second_factor() {
     let key = key.as_str().unwrap().to_owned();
     jo.fills("Code", "12345").await;
     jo.fills("Your password", PASSWORD).await;
-    jo.clicks("Switch it on").await;
+    jo.clicks("Turn on").await;
     jo.sees_in(".error", "current code: wait for the next one")
         .await;
     jo.sees(&key).await;
     jo.fills("Code", &code(&key, 0)).await;
     jo.fills("Your password", PASSWORD).await;
-    jo.clicks("Switch it on").await;
-    jo.sees("The second factor is on").await;
+    jo.clicks("Turn on").await;
+    jo.sees("Two-factor authentication is on").await;
     jo.is_accessible("recovery codes").await;
     let codes = jo
         .evaluates("document.querySelector('.codes').textContent.trim().split('\\n')")
         .await;
     let codes: Vec<String> = serde_json::from_value(codes).unwrap();
     assert_eq!(codes.len(), 10, "{codes:?}");
-    jo.follows("I have kept them").await;
+    jo.follows("I’ve saved these codes").await;
     jo.sees("10 recovery codes are left").await;
 
     jo.clicks("Sign out everywhere").await;
@@ -88,7 +88,7 @@ async fn password_alone_does_not_sign_in_with_second_factor() {
     jo.is_at("/w/harbor-dental/inbox").await;
     jo.opens("/account").await;
     jo.sees("9 recovery codes are left").await;
-    jo.clicks("Switch it off…").await;
+    jo.clicks("Turn off…").await;
     jo.fills("Your password", PASSWORD).await;
     jo.clicks("Switch off").await;
     jo.sees_in(".toast", "Two-factor authentication is off")
@@ -107,7 +107,7 @@ async fn forgotten_password_is_reset_by_email() {
     jo.opens("/login").await;
     jo.follows("Forgot your password?").await;
     jo.fills("E-mail", &email).await;
-    jo.clicks("Mail me a link").await;
+    jo.clicks("Email me a link").await;
     jo.sees("a link is on its way").await;
     let link = hub.mail_server.mail_to(&email).await.link();
     let link = link.strip_prefix(&hub.url("")).unwrap();
@@ -131,6 +131,6 @@ async fn forgotten_password_is_reset_by_email() {
 
     // The link of the first mail verifies the address after a click.
     jo.opens(welcome.strip_prefix(&hub.url("")).unwrap()).await;
-    jo.clicks("Yes, this is my address").await;
+    jo.clicks("Confirm email address").await;
     jo.sees_in(".toast", "Your email address is verified").await;
 }

@@ -11,7 +11,7 @@ async fn workspace_is_created_switched_and_deleted_by_name() {
     jo.expects_console("status of 422");
     jo.signs_in(&harbor.admin.email).await;
     jo.clicks("Account").await;
-    jo.follows("All workspaces, or a new one").await;
+    jo.follows("All workspaces, or create one").await;
     jo.sees_in(".link-list", "Harbor Dental").await;
     jo.fills("Name", "Bay Orthodontics").await;
     jo.clicks("Create workspace").await;
@@ -63,7 +63,7 @@ async fn user_without_workspace_can_create_one() {
     sam.sees_in(".toast", "Saved").await;
     sam.clicks("Leave…").await;
     sam.clicks("Leave now").await;
-    sam.sees("No workspace yet").await;
+    sam.sees("No workspaces yet").await;
     sam.fills("Name", "Sam’s").await;
     sam.clicks("Create workspace").await;
     sam.is_at("/w/sam-s/inbox").await;

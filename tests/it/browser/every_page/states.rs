@@ -79,7 +79,7 @@ async fn states_of_the_inbox_pass_axe_and_fit() {
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".live", "Live").await;
     jo.chord(fantoccini::key::Key::Control, 'k').await;
-    jo.has_focus_on("Go to, find or do").await;
+    jo.has_focus_on("Search or run a command").await;
     jo.types("ma").await;
     jo.sees_in("#palette [aria-label=People]", "Maya Okafor")
         .await;
@@ -270,7 +270,7 @@ async fn states_of_admin_and_account_pages_pass_axe_and_fit() {
     jo.is_accessible("audit, nothing found").await;
     hub.verify_email(&harbor.admin.email).await;
     jo.opens("/account").await;
-    jo.clicks("Set it up").await;
+    jo.clicks("Set up").await;
     jo.finds("svg.qr").await;
     jo.is_accessible("second factor, being set up").await;
     let invitation = invitation.strip_prefix(&hub.url("")).unwrap();
