@@ -394,7 +394,7 @@ async fn integration_page_changes_and_disconnects() {
     let result = posts(&harbor.admin, &page, &[("name", "Main line")]).await;
     assert!(result.contains(">Main line</h2>"), "{result}");
     let result = posts(&harbor.admin, &page, &[("is_active", "false")]).await;
-    assert!(result.contains("Switched off"), "{result}");
+    assert!(result.contains("Off"), "{result}");
     posts(&harbor.admin, &page, &[("is_active", "true")]).await;
     let request = harbor.admin.request(reqwest::Method::POST, &page);
     let wrong = request.form(&[("secret", NEW_TOKEN)]);

@@ -132,7 +132,7 @@ async fn contacts_are_merged_and_deleted() {
     jo.follows("All about them").await;
     jo.follows("Delete").await;
     jo.sees("1 conversation with 2 texts and 0 files").await;
-    jo.clicks("Delete for good").await;
+    jo.clicks("Delete permanently").await;
     jo.sees_in(".toast", "The contact is gone").await;
     jo.sees("Nobody yet").await;
     assert_eq!(hub.count("select count(*) from messages").await, 0);
@@ -155,7 +155,7 @@ async fn contact_list_shows_cards_on_small_screens() {
     )
     .await;
     jo.fills("Find by name", "nobody").await;
-    jo.sees("Nobody found").await;
+    jo.sees("No results").await;
 }
 
 #[tokio::test]

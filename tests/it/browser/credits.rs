@@ -43,7 +43,7 @@ async fn composer_follows_the_credit_balance_without_reload() {
     jo.follows("Sam").await;
     jo.sees_in(".balance", "100").await;
     jo.sees_in(".table", "Sent a text").await;
-    jo.chooses("What", "Take away").await;
+    jo.chooses("What", "Deduct").await;
     jo.fills("Credits", "1,000").await;
     jo.fills("Reason", "too many").await;
     jo.expects_console("status of 422");

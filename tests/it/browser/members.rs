@@ -22,7 +22,7 @@ async fn invited_user_joins_becomes_admin_and_is_removed() {
         .await;
     let link = link.as_str().unwrap().to_owned();
     jo.sees_in(".waiting-list", "sam@harbor.test").await;
-    jo.sees("Invited, not here yet").await;
+    jo.sees("Pending invitations").await;
     jo.reloads().await;
     jo.sees_in(".waiting-list", "sam@harbor.test").await;
     jo.finds_no(".fresh").await;
@@ -62,7 +62,7 @@ async fn invited_user_joins_becomes_admin_and_is_removed() {
 
     jo.reloads().await;
     jo.sees_in(".table", "Sam Ortiz").await;
-    jo.sees_no("body", "Invited, not here yet").await;
+    jo.sees_no("body", "Pending invitations").await;
     jo.clicks("More about Sam Ortiz").await;
     jo.clicks("Make admin").await;
     jo.sees_in(".toast", "The role is changed").await;
@@ -97,7 +97,7 @@ async fn last_admin_cannot_be_demoted() {
     jo.has_no_scripts().await;
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     jo.clicks("Leave…").await;
-    jo.clicks("Leave now").await;
+    jo.clicks("Leave workspace").await;
     jo.sees_in(".notice.bad", "keeps at least one admin").await;
 }
 

@@ -18,7 +18,7 @@ async fn sandbox_number_is_one_click_and_its_handset_exchanges_texts() {
         .await;
     jo.sees_in(".live", "Live").await;
 
-    jo.follows("Open handset").await;
+    jo.follows("Open test phone").await;
     jo.switches_to_window(1).await;
     jo.sees("Your customer’s phone").await;
     jo.fills("Text to", "Is 3:30 still free?").await;

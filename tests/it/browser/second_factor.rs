@@ -90,7 +90,7 @@ async fn password_alone_does_not_sign_in_with_second_factor() {
     jo.sees("9 recovery codes are left").await;
     jo.clicks("Turn off…").await;
     jo.fills("Your password", PASSWORD).await;
-    jo.clicks("Switch off").await;
+    jo.clicks("Turn off").await;
     jo.sees_in(".toast", "Two-factor authentication is off")
         .await;
 }

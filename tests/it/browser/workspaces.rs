@@ -23,7 +23,7 @@ async fn workspace_is_created_switched_and_deleted_by_name() {
     jo.opens("/w/bay-orthodontics/admin/workspace").await;
     jo.fills("Name", "Bay Orthodontics & Co.").await;
     jo.chooses("Country", "Germany").await;
-    jo.fills("Credits to begin with", "many").await;
+    jo.fills("Starting credits", "many").await;
     jo.clicks("Save").await;
     jo.sees_in(".error", "Enter a number from 0 to 1,000,000")
         .await;
@@ -32,18 +32,17 @@ async fn workspace_is_created_switched_and_deleted_by_name() {
         "default_region.value === 'DE' && starting_credits.value === 'many'",
     )
     .await;
-    jo.fills("Credits to begin with", "50").await;
+    jo.fills("Starting credits", "50").await;
     jo.clicks("Save").await;
     jo.sees_in(".toast", "Saved").await;
 
     jo.clicks("Delete…").await;
-    jo.fills("Name of the workspace", "Bay Orthodontics").await;
-    jo.clicks("Delete for good").await;
+    jo.fills("Workspace name", "Bay Orthodontics").await;
+    jo.clicks("Delete permanently").await;
     jo.sees_in(".error", "exactly as it is written").await;
     assert_eq!(hub.count("select count(*) from workspaces").await, 2);
-    jo.fills("Name of the workspace", "Bay Orthodontics & Co.")
-        .await;
-    jo.clicks("Delete for good").await;
+    jo.fills("Workspace name", "Bay Orthodontics & Co.").await;
+    jo.clicks("Delete permanently").await;
     jo.sees_in(".toast", "The workspace is gone").await;
     jo.sees_no(".link-list", "Bay Orthodontics").await;
     assert_eq!(hub.count("select count(*) from workspaces").await, 1);
@@ -62,7 +61,7 @@ async fn user_without_workspace_can_create_one() {
     sam.clicks("Save").await;
     sam.sees_in(".toast", "Saved").await;
     sam.clicks("Leave…").await;
-    sam.clicks("Leave now").await;
+    sam.clicks("Leave workspace").await;
     sam.sees("No workspaces yet").await;
     sam.fills("Name", "Sam’s").await;
     sam.clicks("Create workspace").await;

@@ -191,7 +191,7 @@ async fn page_shows_findings_repairs_the_webhook_and_awaits_a_test() {
     let test = format!("{page}?since={since}");
     let waiting = harbor.admin.get(&test).await;
     assert!(
-        waiting.body.contains("Waiting for your text."),
+        waiting.body.contains("Waiting for your text…"),
         "{}",
         waiting.body
     );

@@ -147,7 +147,7 @@ async fn states_of_admin_and_account_pages_pass_axe_and_fit() {
     jo.is_accessible("verify").await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.admin_page("access")).await;
-    jo.sees("No number yet").await;
+    jo.sees("No numbers yet").await;
     jo.is_accessible("access, no number").await;
 
     harbor.connect_twilio(FRONT_DESK).await;
@@ -181,8 +181,8 @@ async fn states_of_admin_and_account_pages_pass_axe_and_fit() {
     jo.sees("Incoming texts are sent to MessageHub.").await;
     jo.is_accessible("number").await;
     // The test result appears without a reload.
-    jo.follows("Text me a test").await;
-    jo.sees("Waiting for your text.").await;
+    jo.follows("Test with a text").await;
+    jo.sees("Waiting for your text…").await;
     jo.is_accessible("number, tested").await;
     harbor.receive_text(MAYA, "Testing, testing").await;
     jo.sees("Texts arrive.").await;
@@ -203,7 +203,7 @@ async fn states_of_admin_and_account_pages_pass_axe_and_fit() {
     }
     jo.opens(&format!("/w/{}/contacts?q=zzz", harbor.slug))
         .await;
-    jo.sees("Nobody found").await;
+    jo.sees("No results").await;
     jo.is_accessible("contacts, nobody found").await;
     let contact = maya["contact_id"].as_str().unwrap();
     for (page, path) in [
@@ -266,7 +266,7 @@ async fn states_of_admin_and_account_pages_pass_axe_and_fit() {
     jo.is_accessible("ledger").await;
     jo.opens(&harbor.admin_page("audit?action=member_left"))
         .await;
-    jo.sees("Nothing like that happened").await;
+    jo.sees("No matching entries").await;
     jo.is_accessible("audit, nothing found").await;
     hub.verify_email(&harbor.admin.email).await;
     jo.opens("/account").await;
