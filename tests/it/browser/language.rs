@@ -23,7 +23,7 @@ const ENGLISH: &[&str] = &[
     "Delivered",
     "Sending",
     "Contact since",
-    "May be texted",
+    "Can text",
     "Settings",
     "Account",
 ];

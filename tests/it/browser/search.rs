@@ -251,7 +251,7 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
         "Insert a template",
         "Assign to nobody",
         "Mark as pending",
-        "Add a tag",
+        "Add tag",
         "Edit contact",
         "Opt out…",
         "Next conversation",
@@ -272,7 +272,7 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
     palette().await;
     jo.types("add a tag").await;
     jo.presses(Key::Enter).await;
-    jo.has_focus_on("Add a tag").await;
+    jo.has_focus_on("Add tag").await;
     palette().await;
     jo.types("next conversation").await;
     jo.presses(Key::Enter).await;

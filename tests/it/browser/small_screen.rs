@@ -26,7 +26,7 @@ async fn small_screen_shows_one_pane_and_a_bottom_bar() {
     jo.finds_no(".rows .row").await;
     jo.finds_no(".details").await;
     jo.clicks("Contact details").await;
-    jo.sees_in(".details", "May be texted").await;
+    jo.sees_in(".details", "Can text").await;
     jo.clicks("Close").await;
     jo.finds_no(".details").await;
     jo.fills("Message to", "Yes, it is yours").await;
