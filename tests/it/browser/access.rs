@@ -14,7 +14,7 @@ async fn access_changes_apply_to_an_open_inbox_at_once() {
     let agent = harbor.agent("Sam").await;
     let (jo, sam) = Browser::pair(&hub.url("")).await;
     tokio::join!(jo.signs_in(&harbor.admin.email), sam.signs_in(&agent.email));
-    sam.sees("No number is yours yet").await;
+    sam.sees("You don’t have access to a number yet").await;
     sam.sees_in(".live", "Live").await;
 
     jo.opens(&harbor.admin_page("access")).await;
@@ -41,7 +41,7 @@ async fn access_changes_apply_to_an_open_inbox_at_once() {
         .expects_console("status of 403");
     sam.sees_in(".toast", "You can no longer see this conversation")
         .await;
-    sam.sees("No number is yours yet").await;
+    sam.sees("You don’t have access to a number yet").await;
     sam.sees_no(".rows", "Maya Okafor").await;
     jo.reloads().await;
     jo.waits_until(

@@ -129,7 +129,7 @@ async fn contacts_are_merged_and_deleted() {
     jo.sees_in(".thread .message", "It is me").await;
     jo.is_at(maya["id"].as_str().unwrap()).await;
 
-    jo.follows("All about them").await;
+    jo.follows("View full profile").await;
     jo.follows("Delete").await;
     jo.sees("1 conversation with 2 texts and 0 files").await;
     jo.clicks("Delete permanently").await;

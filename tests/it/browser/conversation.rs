@@ -113,7 +113,7 @@ async fn concurrent_assignment_loser_is_notified_and_can_override() {
     } else {
         (&jo, &sam, "Sam")
     };
-    loser.clicks("Take it over").await;
+    loser.clicks("Take over").await;
     for one in [winner, loser] {
         one.reloads().await;
     }
@@ -305,7 +305,7 @@ async fn list_filter_is_in_the_url_and_applies_to_live_rows() {
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
-    jo.clicks("Narrow the list").await;
+    jo.clicks("Filter").await;
     jo.follows("Nobody").await;
     jo.sees_in(".active-filter", "Nobody").await;
     jo.is_at("assignee=none").await;
@@ -318,7 +318,7 @@ async fn list_filter_is_in_the_url_and_applies_to_live_rows() {
     jo.reloads().await;
     jo.sees_in(".rows", "Tom Reyes").await;
     jo.sees_no(".rows", "Maya Okafor").await;
-    jo.clicks("Narrow the list").await;
+    jo.clicks("Filter").await;
     jo.follows("Unread").await;
     jo.sees_in(".active-filter", "Nobody · Unread only").await;
     jo.follows("Tom Reyes").await;

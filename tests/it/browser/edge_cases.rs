@@ -254,6 +254,6 @@ async fn partial_recipient_name_is_resolved_before_sending() {
     jo.fills("To", "oka").await;
     jo.fills("Text", "See you").await;
     jo.clicks("Send").await;
-    jo.sees("Who is meant?").await;
+    jo.sees("Which contact?").await;
     assert_eq!(harbor.thread(&maya).await.len(), 1);
 }

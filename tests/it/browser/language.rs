@@ -15,7 +15,7 @@ const ENGLISH: &[&str] = &[
     "Forgot your password",
     "Inbox",
     "Connecting",
-    "Pick a conversation",
+    "Choose a conversation",
     "Keyboard shortcuts",
     "Assign",
     "Pending",

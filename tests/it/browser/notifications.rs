@@ -23,7 +23,8 @@ async fn text_in_background_shows_a_desktop_notification() {
     jo.signs_in(&harbor.admin.email).await;
     jo.follows("Settings").await;
     jo.evaluates(ALLOWS).await;
-    jo.clicks("Desktop notification for new texts").await;
+    jo.clicks("Show desktop notifications for new messages")
+        .await;
     jo.clicks("Save").await;
     jo.sees_in(".toast", "Saved").await;
     jo.waits_until("it was kept", "desktop.checked && !sound.checked")

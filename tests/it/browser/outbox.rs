@@ -255,7 +255,7 @@ async fn queued_new_text_can_be_edited_and_opens_its_conversation_once_sent() {
     fills_new_text(&jo, "(415) 555-0133", "Welcome").await;
     jo.clicks("Send").await;
     jo.sees_in(".unsent-texts", "Welcome").await;
-    jo.clicks("Change it").await;
+    jo.clicks("Edit").await;
     jo.finds_no(".unsent-texts").await;
     jo.finds_no(".outbox-bar").await;
     jo.waits_until(
@@ -286,7 +286,7 @@ async fn edited_text_that_the_server_has_is_not_sent_again() {
     jo.clicks("Send").await;
     stores_texts(&hub, 1).await;
     jo.sees_in(".unsent-texts", "Welcome").await;
-    jo.clicks("Change it").await;
+    jo.clicks("Edit").await;
     jo.waits_until(
         "it is in the field again",
         "document.querySelector('#content').value === 'Welcome'",

@@ -249,7 +249,7 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
         "Write a note",
         "Send later…",
         "Insert a template",
-        "Assign to nobody",
+        "Unassign",
         "Mark as pending",
         "Add tag",
         "Edit contact",

@@ -59,9 +59,9 @@ async fn push_permission_is_requested_only_on_click_and_errors_are_shown() {
     .await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
-    jo.sees_in("#away", "A browser").await;
+    jo.sees_in("#away", "Browser").await;
     assert_eq!(jo.evaluates("window.requests").await, 0);
-    jo.clicks("Tell this browser").await;
+    jo.clicks("Turn on push for this browser").await;
     jo.sees_in("#away [role=alert]", "This browser does not allow it")
         .await;
     assert_eq!(jo.evaluates("window.requests").await, 1);

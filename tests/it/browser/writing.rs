@@ -110,7 +110,7 @@ async fn templates_are_created_found_changed_shared_and_deleted() {
     jo.signs_in(&harbor.admin.email).await;
     jo.follows("Templates").await;
     jo.sees("No templates yet").await;
-    jo.follows("Write the first one").await;
+    jo.follows("Create the first one").await;
     jo.fills("Name", "Parking").await;
     jo.fills("Text", "Hi {{first_name}}, park on the left.")
         .await;
@@ -218,7 +218,7 @@ async fn draft_follows_its_author_between_browsers() {
         "[document.querySelector('textarea[name=content]').value, document.querySelector('.other-draft q').textContent].sort().join('|') === 'Written offline|Written on the phone'",
     )
     .await;
-    desk.clicks("Use that one").await;
+    desk.clicks("Use that draft").await;
 
     // A sent text is no draft in any browser.
     desk.fills("Message to", "See you").await;
@@ -403,7 +403,7 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
     jo.presses(Key::Escape).await;
     jo.fills("Message to", "").await;
 
-    jo.clicks("Change or call off").await;
+    jo.clicks("Edit or cancel").await;
     jo.fills("Text", "Tomorrow at nine").await;
     jo.clicks("Save").await;
     jo.sees_in(".message.outbound .bubble", "Tomorrow at nine")
@@ -414,10 +414,10 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
     jo.sees_in(".plans", "Tomorrow at nine").await;
     jo.sees_in(".plans", "to Maya Okafor from (628) 555-0100")
         .await;
-    jo.clicks("Change or call off").await;
-    jo.clicks("Call off").await;
+    jo.clicks("Edit or cancel").await;
+    jo.clicks("Cancel").await;
     jo.sees_in(".toast", "Called off").await;
-    jo.sees("Nothing waits for its time").await;
+    jo.sees("No scheduled texts").await;
     let later = (chrono::Utc::now() + chrono::Duration::days(2)).to_rfc3339();
     let draft =
         json!({"conversation_id": maya["id"], "content": "Right now", "scheduled_at": later});
@@ -427,7 +427,7 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
         .await
         .expect_status(202);
     jo.follows("Mine").await;
-    jo.clicks("Change or call off").await;
+    jo.clicks("Edit or cancel").await;
     jo.clicks("Send now").await;
     jo.sees_in(".toast", "Sending now").await;
     messagehub::domain::messages::schedule::queue_due(&hub.server.app.db)

@@ -104,7 +104,7 @@ async fn states_of_the_inbox_pass_axe_and_fit() {
         jo.opens(&format!("{}?tab={tab}", harbor.inbox(None))).await;
         jo.is_accessible(tab).await;
     }
-    jo.clicks("Narrow the list").await;
+    jo.clicks("Filter").await;
     jo.is_accessible("inbox, filter menu").await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".event", "Jo Park took this").await;
@@ -337,7 +337,7 @@ async fn states_of_writing_pass_axe_and_fit() {
     jo.clicks("Save").await;
     jo.is_accessible("template, new").await;
     jo.opens(&page("scheduled")).await;
-    jo.clicks("Change or call off").await;
+    jo.clicks("Edit or cancel").await;
     jo.is_accessible("scheduled").await;
     for n in 0..9 {
         harbor.receive_text(&format!("+1415555018{n}"), "Hi").await;
@@ -353,7 +353,7 @@ async fn states_of_writing_pass_axe_and_fit() {
 
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".live", "Live").await;
-    jo.clicks("Change or call off").await;
+    jo.clicks("Edit or cancel").await;
     jo.fills("Message to", "/").await;
     jo.sees_in(".offers [role=option]", "Reminder").await;
     jo.is_accessible("composer, templates offered").await;

@@ -94,7 +94,7 @@ async fn new_text_schedule_and_template_work_without_scripts() {
     jo.sees_in(".message.outbound .bubble", "Hello").await;
 
     // Missing variables are filled in by hand.
-    jo.chooses("Or a template", "Reminder").await;
+    jo.chooses("Or use a template", "Reminder").await;
     jo.clicks("Send").await;
     jo.sees_in(".composer-notice", "Say what stands for time")
         .await;
@@ -113,9 +113,9 @@ async fn new_text_schedule_and_template_work_without_scripts() {
     jo.sees_in(".message.outbound .state", "Scheduled for 3 Feb, 09:00 UTC")
         .await;
     jo.opens(&format!("/w/{}/scheduled", harbor.slug)).await;
-    jo.clicks("Change or call off").await;
-    jo.clicks("Call off").await;
-    jo.sees("Nothing waits for its time").await;
+    jo.clicks("Edit or cancel").await;
+    jo.clicks("Cancel").await;
+    jo.sees("No scheduled texts").await;
 
     jo.opens(&format!("/w/{}/templates/new", harbor.slug)).await;
     jo.fills("Name", "Parking").await;
