@@ -234,7 +234,7 @@ fn read_reason(reason: &str) -> Result<&str> {
         .require(
             (1..=200).contains(&reason.chars().count()) && !reason.contains('\0'),
             "reason",
-            t!("Describe how they told you, in 1 to 200 characters"),
+            t!("Say how they asked, in 1 to 200 characters"),
         )
         .finish()?;
     Ok(reason)

@@ -29,7 +29,7 @@ impl Purpose {
     }
 }
 
-pub const PASSWORD_RULE: Message = t!("Use at least 10 characters (and at most 200)");
+pub const PASSWORD_RULE: Message = t!("Use at least 10 characters (at most 200)");
 
 pub fn is_password(password: &SecretString) -> bool {
     (10..=200).contains(&password.expose_secret().chars().count())

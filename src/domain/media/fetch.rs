@@ -109,7 +109,7 @@ pub async fn fetch(app: &App, directory: &Directory, due: &Due) -> Result<bool> 
     let fetched = tokio::time::timeout(WAIT_TIMEOUT, fetch_and_store(app, directory, due));
     match fetched
         .await
-        .unwrap_or(Err(Missing::for_now(t!("timed out"))))
+        .unwrap_or(Err(Missing::for_now(t!("the request timed out"))))
     {
         Ok(stored) => record_stored(&app.db, due, &stored).await,
         Err(missing) => {

@@ -42,7 +42,7 @@ async fn invited_user_joins_becomes_admin_and_is_removed() {
     sam.fills("Your name", "Sam Ortiz").await;
     sam.fills("Password", "too short").await;
     sam.clicks("Join Harbor Dental").await;
-    sam.sees_in(".error", "Use at least 10 characters (and at most 200)")
+    sam.sees_in(".error", "Use at least 10 characters (at most 200)")
         .await;
     sam.waits_until(
         "what was typed is kept",

@@ -114,7 +114,7 @@ async fn forgotten_password_is_reset_by_email() {
     jo.opens(link).await;
     jo.fills("New password", "short").await;
     jo.clicks("Set password").await;
-    jo.sees_in(".error", "Use at least 10 characters (and at most 200)")
+    jo.sees_in(".error", "Use at least 10 characters (at most 200)")
         .await;
     jo.fills("New password", "another horse battery").await;
     jo.clicks("Set password").await;

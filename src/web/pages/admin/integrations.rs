@@ -336,10 +336,7 @@ pub async fn disconnect(
     let known = integrations::find(&mut tx, &app.config, integration_id).await?;
     drop(tx);
     if typed_name.trim() != known.name {
-        let wrong = t!(
-            "To disconnect it, type its name: {name}",
-            name = &known.name
-        );
+        let wrong = t!("Type the name to disconnect it: {name}", name = &known.name);
         return refuse(&app, &admin, Error::field("typed_name", wrong)).await;
     }
     integrations::disconnect(&app, &admin, &directory, integration_id).await?;

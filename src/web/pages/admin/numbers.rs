@@ -363,7 +363,7 @@ pub async fn release(
         typed == digits(&number.formatted_number()) || typed == digits(&number.phone_number);
     if !(is_suffix && is_complete) {
         let wrong = t!(
-            "To release it, type its number: {number}",
+            "Type the number to release it: {number}",
             number = number.formatted_number(),
         );
         return refuse(&app, &admin, Error::field("typed_number", wrong)).await;

@@ -68,7 +68,7 @@ pub fn empty(
         Tab::Mine => message(
             "user-round",
             t!("Nothing assigned to you"),
-            t!("Assign a conversation to yourself to keep it here."),
+            t!("Conversations assigned to you appear here."),
         ),
         Tab::Pending => message(
             "clock",
