@@ -1,6 +1,6 @@
 // Segment count of a text, and the character that forces UCS-2. Same rule as src/domain/messages/segments.rs; both are
 // tested against tests/vectors/segments.json.
-import { t } from "i18n"
+import { count, t } from "i18n"
 
 const GSM_BASIC = new Set(
   "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
@@ -23,8 +23,8 @@ export function segments(text) {
   const widths = culprit === null ? [...text].map(septets) : pieces.flatMap(ucs2Widths)
   const units = widths.reduce((sum, width) => sum + width, 0)
   const [single, each] = ROOM[encoding]
-  const { count, remaining } = units <= single ? { count: 1, remaining: single - units } : packed(widths, each)
-  return { encoding, units, segments: count, culprit, remaining, summary: summary(count, remaining) }
+  const { parts, remaining } = units <= single ? { parts: 1, remaining: single - units } : packed(widths, each)
+  return { encoding, units, segments: parts, culprit, remaining, summary: summary(parts, remaining) }
 }
 
 // The maximum length at providers, in UTF-16 units.
@@ -43,16 +43,16 @@ export function simplified(text) {
 
 // No character is split, so the end of a segment may stay empty.
 function packed(widths, each) {
-  let count = 1
+  let parts = 1
   let used = 0
   for (const width of widths) {
     if (used + width > each) {
-      count += 1
+      parts += 1
       used = 0
     }
     used += width
   }
-  return { count, remaining: each - used }
+  return { parts, remaining: each - used }
 }
 
 function graphemes(text) {
@@ -75,8 +75,7 @@ function ucs2Widths(piece) {
   return piece.length <= ROOM["UCS-2"][1] ? [piece.length] : [...piece].map((character) => character.length)
 }
 
-function summary(count, remaining) {
-  const parts = [t("{n} characters left", { n: remaining })]
-  if (count > 1) parts.unshift(t("{n} segments", { n: count }))
-  return parts.join(" · ")
+function summary(parts, remaining) {
+  const left = count(remaining, "{n} character left", "{n} characters left")
+  return parts > 1 ? `${left} · ${t("{n} segments", { n: parts })}` : left
 }

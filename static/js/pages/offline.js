@@ -1,5 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
-import { count as plural } from "i18n"
+import { count } from "i18n"
 
 const RETRY_INTERVAL = 10_000
 
@@ -9,9 +9,9 @@ export default class extends Controller {
   #timer
 
   connect() {
-    const count = waiting()
-    this.waitingTarget.hidden = !count
-    this.waitingTarget.textContent = plural(count, "{n} text waits here to be sent. It is kept in this browser.", "{n} texts wait here to be sent. They are kept in this browser.")
+    const texts = waiting()
+    this.waitingTarget.hidden = !texts
+    this.waitingTarget.textContent = count(texts, "{n} text is waiting to be sent. It’s saved in this browser.", "{n} texts are waiting to be sent. They’re saved in this browser.")
     this.#timer = setInterval(() => navigator.onLine && this.#look(), RETRY_INTERVAL)
   }
 

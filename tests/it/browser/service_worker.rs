@@ -30,7 +30,7 @@ async fn offline_page_appears_and_recovers_by_itself() {
     proxy.leads_to(([127, 0, 0, 1], 1).into());
     jo.reloads().await;
     jo.sees("You’re offline").await;
-    jo.sees("1 text waits here to be sent").await;
+    jo.sees("1 text is waiting to be sent").await;
     jo.is_at("/inbox").await;
     jo.evaluates("localStorage.removeItem('unsent:1')").await;
     proxy.leads_to(hub.server.address);
