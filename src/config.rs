@@ -73,10 +73,10 @@ variables! {
     TWILIO_API_BASE_URL = "https://api.twilio.com";
     /// Base URL of Telnyx's API; another host for tests, proxies and regions.
     TELNYX_API_BASE_URL = "https://api.telnyx.com";
-    /// The SMTP server for e-mails: smtp://user:password@host:port, with ?tls=required for STARTTLS, or smtps://.
-    /// Without it e-mails are written to the log.
+    /// The SMTP server for emails: smtp://user:password@host:port, with ?tls=required for STARTTLS, or smtps://.
+    /// Without it emails are written to the log.
     SMTP_URL = "";
-    /// Sender of e-mails, such as MessageHub <inbox@example.com>. Default: messagehub@ and the host of BASE_URL.
+    /// Sender of emails, such as MessageHub <inbox@example.com>. Default: messagehub@ and the host of BASE_URL.
     MAIL_FROM = "";
     /// Proxies in front of this server, as addresses or prefixes separated by commas: their X-Forwarded-For is trusted.
     TRUSTED_PROXIES = "127.0.0.0/8,::1";
