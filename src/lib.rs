@@ -38,7 +38,7 @@ pub mod keys; //      access tokens, encryption of credentials
 pub mod language; //  translation of messages
 pub mod listing; //   pagination, cursors
 pub mod logging; //   the log on standard error; logging never blocks
-pub mod mail; //      e-mail
+pub mod mail; //      email
 pub mod passwords; // password hashes, a few at a time
 pub mod phone; //     phone numbers and other addresses
 pub mod pictures; //  file types; metadata removal, thumbnails

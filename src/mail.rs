@@ -1,6 +1,6 @@
-//! Plain-text e-mails. Sending is asynchronous: the caller neither waits nor learns of failures.
+//! Plain-text emails. Sending is asynchronous: the caller neither waits nor learns of failures.
 //!
-//! Without a relay, e-mails go to the log in full, so that a fresh installation finds its links there. With a relay,
+//! Without a relay, emails go to the log in full, so that a fresh installation finds its links there. With a relay,
 //! neither text nor recipient is logged.
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub const RETRY_DELAYS: [Duration; 3] = [
     Duration::from_secs(5),
     Duration::from_secs(30),
 ];
-/// Maximum e-mails not delivered yet, those in progress included.
+/// Maximum emails not delivered yet, those in progress included.
 const QUEUE_CAPACITY: u32 = 1000;
 /// Relays limit the connections of one client.
 const CONNECTIONS: usize = 4;
@@ -50,7 +50,7 @@ pub struct Mailer {
     queued: Arc<Mutex<mpsc::UnboundedReceiver<QueuedMail>>>,
 }
 
-/// An e-mail ready to send. Holds its queue permit until it is delivered or dropped.
+/// An email ready to send. Holds its queue permit until it is delivered or dropped.
 struct QueuedMail {
     envelope: Envelope,
     message: Vec<u8>,
@@ -105,10 +105,10 @@ impl Mailer {
         }
     }
 
-    /// Queues `mail`. Never blocks and never fails: an undeliverable e-mail is logged.
+    /// Queues `mail`. Never blocks and never fails: an undeliverable email is logged.
     pub fn send(&self, mail: Mail) {
         let Ok(to) = mail.to.parse::<Address>() else {
-            return tracing::error!("an e-mail was dropped: its recipient is no valid address");
+            return tracing::error!("an email was dropped: its recipient is no valid address");
         };
         if self.smtp.is_none() {
             return log(&mail);
@@ -116,7 +116,7 @@ impl Mailer {
         let Ok(permit) = Arc::clone(&self.capacity).try_acquire_owned() else {
             return tracing::error!(
                 capacity = QUEUE_CAPACITY,
-                "an e-mail was dropped: too many are queued"
+                "an email was dropped: too many are queued"
             );
         };
         match self.write(to.clone(), mail) {
@@ -130,7 +130,7 @@ impl Mailer {
                 // This mailer holds the receiver, so the channel is open.
                 let _ = self.queue.send(queued_mail);
             }
-            Err(error) => tracing::error!(domain = to.domain(), %error, "an e-mail was dropped"),
+            Err(error) => tracing::error!(domain = to.domain(), %error, "an email was dropped"),
         }
     }
 
@@ -151,7 +151,7 @@ impl Mailer {
             .body(mail.text)
     }
 
-    /// Delivers queued e-mails until cancelled. When the server stops, retries are immediate.
+    /// Delivers queued emails until cancelled. When the server stops, retries are immediate.
     pub async fn run(self, stopping: CancellationToken) {
         let Some(smtp) = self.smtp else { return };
         let delivery = Delivery {
@@ -192,14 +192,14 @@ impl Delivery {
             let Err(failure) = self.try_once(&queued_mail).await else {
                 return tracing::debug!(
                     domain = queued_mail.domain,
-                    "an e-mail was delivered to the relay"
+                    "an email was delivered to the relay"
                 );
             };
             match retry_delays.next() {
                 Some(delay) if !failure.is_final => self.wait(*delay).await,
                 _ => {
                     let (domain, reason) = (queued_mail.domain, failure.reason);
-                    return tracing::error!(domain, reason, "an e-mail could not be delivered");
+                    return tracing::error!(domain, reason, "an email could not be delivered");
                 }
             }
         }
@@ -249,14 +249,14 @@ impl From<lettre::transport::smtp::Error> for Failure {
     }
 }
 
-/// Logs an e-mail as one event. Its text is indented, so that no line of it looks like a log line.
+/// Logs an email as one event. Its text is indented, so that no line of it looks like a log line.
 fn log(mail: &Mail) {
     let text = format!(
         "To: {}\nSubject: {}\n\n{}",
         mail.to, mail.subject, mail.text
     );
     let text = text.replace('\n', "\n    ");
-    tracing::info!("SMTP_URL is not set, so this e-mail is only logged:\n    {text}");
+    tracing::info!("SMTP_URL is not set, so this email is only logged:\n    {text}");
 }
 
 #[cfg(test)]

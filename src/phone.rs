@@ -217,7 +217,7 @@ impl NotAnAddress {
 impl_error!(NotAnAddress);
 
 impl Address {
-    /// Alphanumeric senders have up to 11 characters, but networks also deliver longer names and e-mail addresses.
+    /// Alphanumeric senders have up to 11 characters, but networks also deliver longer names and email addresses.
     pub const LENGTH_LIMIT: usize = 120;
     const UNKNOWN_SENDER: &str = "Unknown sender";
 

@@ -29,7 +29,7 @@ use crate::workers::{self, Calling};
 /// How long pending requests may take after the server begins to stop.
 const REQUEST_DRAIN: Duration = Duration::from_secs(8);
 
-/// How long queued e-mails may take after that.
+/// How long queued emails may take after that.
 const MAIL_DRAIN: Duration = Duration::from_secs(2);
 
 pub struct Server {
@@ -137,7 +137,7 @@ impl Server {
         self.running.wait_for_leases().await;
         self.app.background.close();
         self.app.background.wait().await;
-        // The last requests may have queued e-mails.
+        // The last requests may have queued emails.
         let _ = timeout(MAIL_DRAIN, self.app.mail.wait_until_empty()).await;
     }
 }

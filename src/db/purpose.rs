@@ -23,7 +23,7 @@ purposes! {
     Credentials,
     /// Looks up what the live hub shows; it checks each reader's rights.
     Live,
-    /// Recipients of e-mails and pushes.
+    /// Recipients of emails and pushes.
     Notify,
     /// Timed work: scheduled texts, snoozes, imports, deletion of what has expired.
     Jobs,

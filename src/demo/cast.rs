@@ -153,23 +153,20 @@ pub struct Reason(pub &'static str, pub &'static str);
 
 const OUT_OF_REACH: Reason = Reason(
     "30003",
-    "The phone is switched off or out of reach. Try again later.",
+    "The phone is off or out of reach. Try again later.",
 );
 const LANDLINE: Reason = Reason(
     "30006",
-    "This number cannot receive texts: a landline, or its carrier is not reachable.",
+    "This number can’t receive texts. It’s a landline, or its carrier can’t be reached.",
 );
 const FILTERED: Reason = Reason(
     "30007",
     "The carrier filtered this text as spam. Reword it before trying again.",
 );
-const NO_SUCH_NUMBER: Reason = Reason(
-    "30005",
-    "This number does not exist or is no longer in use.",
-);
+const NO_SUCH_NUMBER: Reason = Reason("30005", "This number doesn’t exist or is no longer in use.");
 const OPTED_OUT: Reason = Reason(
     "21610",
-    "This person texted STOP to this number. Only a START from them lifts it.",
+    "This person texted STOP to this number. They must text START to opt back in.",
 );
 
 #[derive(Clone, Copy)]

@@ -171,7 +171,7 @@ async fn mail_account_owner(app: &App, email: &str) -> Result<()> {
     Ok(())
 }
 
-/// Normalizes an e-mail address for storage and comparison.
+/// Normalizes an email address for storage and comparison.
 pub(in crate::domain) fn address(typed: &str) -> String {
     typed.trim().to_lowercase()
 }

@@ -153,7 +153,7 @@ pub(in crate::domain) fn check(
         .finish()
 }
 
-/// Catches typing mistakes; only a delivered e-mail proves an address.
+/// Catches typing mistakes; only a delivered email proves an address.
 pub fn is_email(text: &str) -> bool {
     let parts = text.split_once('@');
     text.len() <= 254
@@ -424,7 +424,7 @@ async fn lock(
     .ok_or(Error::NotFound(t!("the contact")))?;
     match seen {
         Some(seen) if seen != row.updated_at => Err(Error::ContactChanged {
-            by: row.by.unwrap_or_else(|| "Somebody".into()),
+            by: row.by.unwrap_or_else(|| "Someone".into()),
         }),
         _ => Ok((row.phone_number, row.name)),
     }

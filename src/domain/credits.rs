@@ -101,7 +101,7 @@ pub async fn look_up(db: &Db, workspace: WorkspaceId, user: UserId) -> Result<Op
     .await?)
 }
 
-/// An agent who wants an e-mail when their credits run low.
+/// An agent who wants an email when their credits run low.
 pub struct LowBalance {
     pub email: String,
     pub name: String,

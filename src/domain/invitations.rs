@@ -49,7 +49,7 @@ pub struct Invitation {
     pub created_at: DateTime<Utc>,
 }
 
-/// Invites a user by e-mail. An earlier invitation gets a new link, and the old link becomes invalid.
+/// Invites a user by email. An earlier invitation gets a new link, and the old link becomes invalid.
 pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitation> {
     let email = accounts::address(&invite.email);
     Check::default()

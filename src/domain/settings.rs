@@ -40,7 +40,7 @@ pub struct Notifications {
     /// Browser notifications of inbound texts.
     pub desktop: bool,
     pub sound: bool,
-    /// An e-mail when the member's credits run low.
+    /// An email when the member's credits run low.
     pub mail_when_credits_low: bool,
     /// Whether pushes show the sender and the text.
     pub push_preview: bool,

@@ -39,11 +39,11 @@ fn message_in_a_message_is_translated() {
     );
     assert_eq!(
         missing.english(),
-        "the number was not found in this workspace"
+        "Couldn’t find the number in this workspace"
     );
     assert_eq!(
         spanish(&missing),
-        "no se ha encontrado el número en este espacio de trabajo"
+        "No se encontró el número en este espacio de trabajo"
     );
     let day = DateTime::from_timestamp(1_777_600_000, 0).expect("a time");
     assert_eq!(in_language(ES, || super::day(&day)), "viernes, 1 de mayo");
@@ -62,7 +62,7 @@ fn values_are_not_translated() {
         );
         assert_eq!(
             spanish(&moved),
-            format!("{name} respondió ahora mismo: léelo y vuelve a enviar")
+            format!("{name} respondió ahora mismo. Lee su respuesta y vuelve a enviar.")
         );
         let invitation = t!("Join {workspace} on MessageHub", workspace = name);
         assert!(spanish(&invitation).contains(name), "{invitation:?}");

@@ -27,7 +27,7 @@ pub enum PhoneKind {
     Work,
 }
 
-/// The words of a header in lower case without accents: `E-mail 1 - Value` is `email 1 value`.
+/// The words of a header in lower case without accents: `Email 1 - Value` is `email 1 value`.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';

@@ -1,11 +1,11 @@
 //! Language negotiation, and the template filters for translated text.
 //!
 //! ```text
-//! {{ "Pick a conversation"|t }}
+//! {{ "Choose a conversation"|t }}
 //! {{ "Open"|t("tab") }}
 //! {{ "Assigned to {name}"|t|replace_placeholder("name", name) }}
 //! {{ left|count("{n} credit left", "{n} credits left") }}
-//! {{ "If <b>{email}</b> has an account, a link is on its way."|rich|replace_placeholder("email", email) }}
+//! {{ "If <b>{email}</b> has an account, we sent a link."|rich|replace_placeholder("email", email) }}
 //! ```
 //!
 //! `replace_placeholder` escapes its value. `rich` is for messages that contain markup; `replace_with_markup` inserts

@@ -1,6 +1,6 @@
-//! E-mails about events that need attention: low credits, a provider that rejects an integration.
+//! Emails about events that need attention: low credits, a provider that rejects an integration.
 //!
-//! Only the server on which the event happened receives it, so each e-mail is sent once.
+//! Only the server on which the event happened receives it, so each email is sent once.
 
 use tokio::sync::broadcast::error::RecvError;
 
@@ -18,7 +18,7 @@ pub async fn run(app: App) {
         match events.recv().await {
             Ok(event) => {
                 if let Err(error) = send_mail(&app, event).await {
-                    tracing::warn!(%error, "an e-mail notification failed");
+                    tracing::warn!(%error, "an email notification failed");
                 }
             }
             // The pages still show the state.

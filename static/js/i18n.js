@@ -5,7 +5,7 @@ const WORDS = { /* words */ }
 const form = (n) => Number(n !== 1 /* rule */)
 const figures = new Intl.NumberFormat(document.documentElement.lang)
 
-// t("{name} is writing…", { name })
+// t("{name} is typing…", { name })
 export function t(text, values = {}) {
   return fill(WORDS[text] ?? text, values)
 }

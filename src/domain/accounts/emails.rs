@@ -1,4 +1,4 @@
-//! E-mails about accounts, in the language of the request.
+//! Emails about accounts, in the language of the request.
 
 use crate::config::Config;
 use crate::language::t;

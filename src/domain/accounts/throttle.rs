@@ -6,7 +6,7 @@
 //! Strangers who guess passwords must not lock out the owner. Failures count per account and network (`SIGN_IN_AT`),
 //! per network (`SIGN_IN_FROM`) and, only at unknown locations, per account (`SIGN_IN`). A browser that has signed in
 //! to the account has a count of its own. A throttled user can send a second-factor code along, or reset the password
-//! by e-mail.
+//! by email.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -50,13 +50,13 @@ pub const SIGN_UP_FROM: Limit = limit("sign-up-from", 60, 20);
 pub const RESET: Limit = limit("reset", 10, 60);
 /// Checks of reset tokens per network.
 pub const RESET_FROM: Limit = limit("reset-from", 200, 2);
-/// E-mails per recipient.
+/// Emails per recipient.
 pub const MAIL: Limit = limit("mail", 3, 10 * 60);
 /// Invitations per recipient.
 pub const INVITED: Limit = limit("invited", 10, 10 * 60);
 /// Invitations per admin.
 pub const INVITES: Limit = limit("invites", 100, 60);
-/// E-mails per requesting network.
+/// Emails per requesting network.
 pub const MAIL_FROM: Limit = limit("mail-from", 20, 60);
 
 /// Charges an attempt, or refuses it with the time to wait. One round trip; two if it is refused.

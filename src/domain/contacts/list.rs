@@ -53,7 +53,7 @@ impl From<Sort> for Order {
 #[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Any part of a name, number or e-mail address, ignoring case and accents; also a number in national format.
+    /// Any part of a name, number or email address, ignoring case and accents; also a number in national format.
     #[serde(default, deserialize_with = "unless_empty")]
     pub q: Option<String>,
     /// Contacts that have this tag.

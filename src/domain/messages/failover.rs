@@ -167,7 +167,7 @@ async fn record_failover(
 ) -> Result<()> {
     let (from, instead) = (phone::display(&text.from), phone::display(&text.to_from));
     let why = match text.why.as_str() {
-        "" => format!("{from} is switched off"),
+        "" => format!("{from} is turned off"),
         account => format!("{account} was down"),
     };
     let words = &text.preview;
@@ -178,7 +178,7 @@ async fn record_failover(
         provider: text.provider,
     };
     let left = format!(
-        "Sent from {instead} instead, because {why}: \u{201c}{words}\u{201d}. It went on in the conversation with that number."
+        "Sent from {instead} instead because {why}: \u{201c}{words}\u{201d}. It continues in the conversation with that number."
     );
     add_note(tx, text, source, left).await?;
     let target = NotePlace {

@@ -223,7 +223,7 @@ fn parse_mentions(
     while let Some(at) = rest.find('@') {
         let (before, from) = rest.split_at(at);
         stored.push_str(before);
-        // An e-mail address mentions nobody.
+        // An email address mentions nobody.
         let is_word_start = !stored.ends_with(|c: char| c.is_alphanumeric());
         let found = match parse_stable_mention(from) {
             Some((user, length)) => {

@@ -57,9 +57,9 @@ impl OptOut {
 
     pub fn source_label(&self) -> &'static str {
         match self.source {
-            Source::Text => "They texted it",
-            Source::Provider => "The provider said so",
-            Source::Agent => "Written down",
+            Source::Text => "Texted STOP or START",
+            Source::Provider => "Reported by provider",
+            Source::Agent => "Entered by hand",
             Source::Import => "Imported",
         }
     }

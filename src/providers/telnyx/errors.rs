@@ -400,7 +400,7 @@ mod tests {
         );
         assert_eq!(
             refusal_of(json!({"code": 49999})).text.english(),
-            "Telnyx could not deliver this (error 49999)."
+            "Telnyx couldn’t deliver this (error 49999)."
         );
         assert!(
             refusal_of(json!({"code": "49999", "title": "x".repeat(5000)}))

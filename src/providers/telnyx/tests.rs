@@ -54,7 +54,7 @@ fn incomplete_credentials_are_reported_by_field() {
     }
     let swapped = mistakes(json!({"api_key": PUBLIC, "public_key": KEY}));
     assert!(
-        swapped[0].message.english().contains("begins with KEY"),
+        swapped[0].message.english().contains("begin with KEY"),
         "{swapped:?}"
     );
 }

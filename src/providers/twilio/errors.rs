@@ -365,7 +365,7 @@ mod tests {
         assert_eq!(unknown.text.english(), "Twilio says: The moon is full");
         assert_eq!(
             refusal(30999, None).text.english(),
-            "Twilio could not deliver this (error 30999)."
+            "Twilio couldn’t deliver this (error 30999)."
         );
         assert!(refusal(63016, Some(&"x".repeat(5000))).text.english().len() < 400);
         assert_eq!(class(20999), Request);

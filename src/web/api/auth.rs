@@ -41,7 +41,7 @@ pub async fn signup(
 /// Signs in with a password. An unknown address and a wrong password give the same 401. With a second factor and
 /// without `code`: 401 `code_required`. 429 `rate_limited` with `Retry-After` after 10 failures for an account from one
 /// network, 60 from one network, or 30 for an account from networks without an earlier sign-in to it. Other clients are
-/// not affected; a correct `code` or a password reset by e-mail passes the limit. While too many sign-ins are in
+/// not affected; a correct `code` or a password reset by email passes the limit. While too many sign-ins are in
 /// progress: 503 `busy`.
 #[utoipa::path(post, path = "/api/auth/login", tag = "Accounts", request_body = Login,
     responses((status = 200, body = SignedIn), (status = 401, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)), security(()))]
@@ -115,7 +115,7 @@ pub async fn me(State(app): State<App>, Claimed(session): Claimed) -> Result<Jso
 pub struct ProfileChange {
     /// 1 to 120 characters.
     pub name: Option<String>,
-    /// The language of pages and e-mails; `null` for the browser's language. API responses are in English.
+    /// The language of pages and emails; `null` for the browser's language. API responses are in English.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Language>)]
     pub language: Option<Option<Language>>,
@@ -142,11 +142,11 @@ pub async fn rename(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyEmail {
-    /// From the link in the e-mail. Without it the e-mail is sent again, which requires a session.
+    /// From the link in the email. Without it the email is sent again, which requires a session.
     pub token: Option<String>,
 }
 
-/// Verifies the user's e-mail address: 204. Without a token, sends the e-mail again: 202.
+/// Verifies the user's email address: 204. Without a token, sends the email again: 202.
 #[utoipa::path(post, path = "/api/auth/verify-email", tag = "Accounts", request_body = VerifyEmail,
     responses((status = 204), (status = 202), (status = 401, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)), security((), ("bearer" = []), ("cookie" = [])))]
 pub async fn verify_email(
@@ -171,7 +171,7 @@ pub struct Forgot {
     pub email: String,
 }
 
-/// E-mails a link to set a new password, valid for an hour. The answer does not disclose whether the account exists.
+/// Emails a link to set a new password, valid for an hour. The answer does not disclose whether the account exists.
 #[utoipa::path(post, path = "/api/auth/forgot-password", tag = "Accounts", request_body = Forgot,
     responses((status = 202), (status = 429, body = Problem)), security(()))]
 pub async fn forgot_password(
@@ -186,14 +186,14 @@ pub async fn forgot_password(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reset {
-    /// From the link in the e-mail.
+    /// From the link in the email.
     pub token: String,
     /// 10 to 200 characters.
     #[schema(value_type = String, format = Password)]
     pub password: SecretString,
 }
 
-/// Sets a new password with the token of a reset link. This also verifies the e-mail address, ends all sessions and
+/// Sets a new password with the token of a reset link. This also verifies the email address, ends all sessions and
 /// push subscriptions, and disables a second factor that was enabled before the address was verified. It does not sign
 /// in.
 #[utoipa::path(post, path = "/api/auth/reset-password", tag = "Accounts", request_body = Reset,
@@ -282,7 +282,7 @@ pub async fn two_factor(
 }
 
 /// Creates a secret for an authenticator app (TOTP: SHA-1, six digits, 30 seconds). It has no effect until it is
-/// confirmed. 403 `email_not_verified` if the server sends e-mail and the address is not verified.
+/// confirmed. 403 `email_not_verified` if the server sends email and the address is not verified.
 #[utoipa::path(post, path = "/api/auth/two-factor", tag = "Accounts",
     responses((status = 201, body = Enrolment), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn begin_two_factor(

@@ -19,7 +19,7 @@ pub struct Invited {
     pub invitation: Invitation,
 }
 
-/// Invites a user. The link is sent by e-mail and returned once, and is valid for a week. A new invitation for the same
+/// Invites a user. The link is sent by email and returned once, and is valid for a week. A new invitation for the same
 /// address invalidates the previous link. Admins only.
 #[utoipa::path(post, path = "/members", tag = "Members", params(("workspace_id" = WorkspaceId, Path)), request_body = Invite,
     responses((status = 201, body = Invited), (status = 403, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
@@ -70,7 +70,7 @@ pub async fn show(
 
 /// Accepts an invitation. A user signed in with the invited address needs no further data; the owner of an existing
 /// account sends its password; a new user sends a name and a new password. 403 `email_not_verified` if the server sends
-/// e-mail and the address of an existing account is not verified.
+/// email and the address of an existing account is not verified.
 #[utoipa::path(post, path = "/api/invitations/{token}/accept", tag = "Members", params(("token" = String, Path)), request_body = Accept,
     responses((status = 200, body = SignedIn), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 422, body = Problem), (status = 429, body = Problem)), security((), ("bearer" = []), ("cookie" = [])))]

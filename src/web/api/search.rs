@@ -27,7 +27,7 @@ pub struct SearchQuery {
 }
 
 /// Finds contacts, conversations, texts and notes. Contacts and conversations match any part of a name or number, or
-/// tokens of an e-mail address; texts and notes match their tokens. Each token of `q` must occur as a prefix, ignoring
+/// tokens of an email address; texts and notes match their tokens. Each token of `q` must occur as a prefix, ignoring
 /// case and accents; in scripts without spaces it may occur anywhere. Numbers also match in the dialling format of the
 /// workspace's region. Results are visible to the caller, newest first. Without `kind`, the first of each kind; with
 /// it, page by page. 422 if `q`, `kind`, `limit` or `cursor` is invalid.

@@ -66,7 +66,7 @@ proptest! {
 
 #[derive(Template)]
 #[template(
-    source = r#"{{ "{month} {year}"|t|replace_placeholder("month", name) }}|{{ "You are signed in as <b>{email}</b>."|rich|replace_placeholder("email", name) }}|{{ n|count("{n} credit left", "{n} credits left") }}"#,
+    source = r#"{{ "{month} {year}"|t|replace_placeholder("month", name) }}|{{ "You’re signed in as <b>{email}</b>."|rich|replace_placeholder("email", name) }}|{{ n|count("{n} credit left", "{n} credits left") }}"#,
     ext = "html"
 )]
 struct Sentences<'a> {
@@ -83,7 +83,7 @@ fn values_are_escaped_and_markup_is_kept() {
     let english = page.render().expect("renders");
     assert_eq!(
         english,
-        "&#60;i&#62;{n} {year}|You are signed in as <b>&#60;i&#62;{n}</b>.|1 credit left"
+        "&#60;i&#62;{n} {year}|You’re signed in as <b>&#60;i&#62;{n}</b>.|1 credit left"
     );
     let spanish = in_language(Language::Spanish, || page.render()).expect("renders");
     assert!(spanish.contains("<b>&#60;i&#62;{n}</b>"), "{spanish}");

@@ -127,7 +127,7 @@ pub async fn answer(hub: &Hub, connection: &Arc<Connection>, text: &str) -> Opti
 
 fn too_many(command: Option<Command>) -> Bytes {
     const CODE: &str = "rate_limited";
-    const DETAIL: &str = "these are too many commands at once: wait a second and go on more slowly";
+    const DETAIL: &str = "Too many commands at once. Wait a second, then send them more slowly.";
     match command {
         Some(Command::SendMessage { client_ref, .. }) => encode(&Answer::MessageError {
             client_ref: &client_ref,

@@ -1,4 +1,4 @@
-//! The user's account, across workspaces: name, e-mail address, password, second factor, sessions.
+//! The user's account, across workspaces: name, email address, password, second factor, sessions.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, State};

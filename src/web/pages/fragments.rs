@@ -36,7 +36,7 @@ pub fn conversation_changed(conversation: &Conversation) -> Result<String, Error
     Ok(row(conversation)? + &state_parts(conversation)?)
 }
 
-/// Every element with the contact's name, number, e-mail address or tags, and the contact card.
+/// Every element with the contact's name, number, email address or tags, and the contact card.
 pub fn contact_changed(contact: &Contact, fields: &[Field]) -> Result<String, Error> {
     let escaped = |text: &str| Escaped { text }.render();
     let letters = pages::avatar(contact).0.letters().0;

@@ -65,6 +65,6 @@ mod tests {
             detail: Message::verbatim("relation \"users\" does not exist"),
         };
         let page = page(StatusCode::INTERNAL_SERVER_ERROR, &shown);
-        assert!(page.contains("Something went wrong here") && !page.contains("relation"));
+        assert!(page.contains("Something went wrong") && !page.contains("relation"));
     }
 }

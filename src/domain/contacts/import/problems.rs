@@ -113,27 +113,29 @@ impl Problem {
         self.message = match self.kind {
             Kind::UnclosedQuote if line == 0 => {
                 format!(
-                    "{} more open a quotation mark that is not closed",
-                    counted("line", "lines")
+                    "{} an unclosed quotation mark",
+                    counted("more line has", "more lines have")
                 )
             }
             Kind::UnclosedQuote if n > 1 => format!(
-                "line {line} opens a quotation mark that is not closed and would swallow {n} lines: they are read one by one"
+                "Line {line} has an unclosed quotation mark that would take in {n} lines. They’re read one by one."
             ),
-            Kind::UnclosedQuote => format!("line {line} opens a quotation mark that is not closed"),
+            Kind::UnclosedQuote => format!("Line {line} has an unclosed quotation mark"),
             Kind::UnreadableBytes => format!(
-                "{} cannot be read, the first in line {line}: choose another encoding, or mend the file",
-                counted("letter", "letters")
+                "{} can’t be read, first in line {line}. Choose another encoding, or fix the file.",
+                counted("character", "characters")
             ),
-            Kind::NoHead => "the first line does not name the columns: it is not imported".into(),
+            Kind::NoHead => {
+                "The first line doesn’t contain column names and won’t be imported".into()
+            }
             Kind::LinesAbove => format!(
-                "{} above the names of the columns left out",
+                "{} above the column names skipped",
                 counted("line", "lines")
             ),
-            Kind::LinesBelow => format!("{} below the table left out", counted("line", "lines")),
+            Kind::LinesBelow => format!("{} below the table skipped", counted("line", "lines")),
             Kind::RepeatedHead => format!(
-                "{} left out that name the columns once more",
-                counted("line", "lines")
+                "{} the column names, skipped",
+                counted("line repeats", "lines repeat")
             ),
             Kind::CellsLeftOut => {
                 format!(
@@ -143,12 +145,12 @@ impl Problem {
                 )
             }
             Kind::RowsRefused => format!(
-                "{} refused, the first in line {line}: {reason}",
+                "{} skipped, first in line {line}: {reason}",
                 counted("row", "rows")
             ),
             Kind::NumbersKept => format!(
-                "{} kept in the notes",
-                counted("further phone number", "further phone numbers")
+                "{} added to the notes",
+                counted("additional phone number", "additional phone numbers")
             ),
         };
         self
@@ -279,9 +281,9 @@ mod tests {
     fn losses_are_counted_by_column_and_reason() {
         let mut tally = Tally::default();
         for (line, text) in [(2, "none"), (3, "n/a"), (4, "none")] {
-            tally.cell(1, line, text, Message::new("no e-mail address"));
+            tally.cell(1, line, text, Message::new("not an email address"));
         }
-        tally.row(9, Message::new("phone number: this is none"));
+        tally.row(9, Message::new("Phone number: not one"));
         assert_eq!(tally.left_out(), 3);
         let problems = tally.problems(&["Name".into(), "E-mail".into()]);
         let messages: Vec<_> = problems
@@ -291,8 +293,8 @@ mod tests {
         assert_eq!(
             messages,
             [
-                "1 row refused, the first in line 9: phone number: this is none",
-                "E-mail: 3 cells left empty (none, n/a): no e-mail address"
+                "1 row skipped, first in line 9: Phone number: not one",
+                "E-mail: 3 cells left empty (none, n/a): not an email address"
             ]
         );
     }

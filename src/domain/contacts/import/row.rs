@@ -443,7 +443,7 @@ mod tests {
         assert_eq!(row.tags, ["VIP", "new patient"]);
         assert!(skipped.is_empty());
         let wrong = read(&mapping, &cells[..2]).0.unwrap_err().english();
-        assert!(wrong.starts_with("phone number:"), "{wrong}");
+        assert!(wrong.starts_with("Phone number:"), "{wrong}");
     }
 
     #[test]

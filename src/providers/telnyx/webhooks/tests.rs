@@ -133,7 +133,7 @@ fn what_is_missing_is_named() {
     for nothing in ["", "{}", "[]", "null", "MessageSid=SM1", r#"{"data":7}"#] {
         let wrong = post("", nothing.as_bytes()).unwrap_err();
         assert!(
-            wrong.0.english().contains("not an event"),
+            wrong.0.english().contains("isn’t an event"),
             "{nothing}: {wrong}"
         );
     }

@@ -171,7 +171,7 @@ fn another_kind_of_body_is_refused() {
             .unwrap_err()
             .0
             .english()
-            .contains("not a form")
+            .contains("isn’t a form")
     );
     assert!(parse_status(&request).is_err());
 }

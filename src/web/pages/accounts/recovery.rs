@@ -1,4 +1,4 @@
-//! Pages of links in e-mails: set a new password, verify an address.
+//! Pages of links in emails: set a new password, verify an address.
 //! `GET` changes nothing, because mail scanners open links.
 
 use askama::Template;

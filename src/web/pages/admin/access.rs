@@ -149,7 +149,7 @@ fn join(ids: impl Iterator<Item = String>) -> String {
 
 #[derive(Debug, Default, Deserialize)]
 pub struct ListQuery {
-    /// Tokens of names and e-mail addresses.
+    /// Tokens of names and email addresses.
     #[serde(default)]
     q: String,
     /// Tokens of numbers and their names.

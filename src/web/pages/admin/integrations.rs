@@ -387,10 +387,10 @@ mod tests {
             };
             counts.sentence().expect("it has counts")
         };
-        assert_eq!(feedback(0, 0, 0), "Synced: everything was in step already.");
+        assert_eq!(feedback(0, 0, 0), "Synced. Everything was up to date.");
         assert_eq!(
             feedback(1, 0, 2),
-            "Synced: 1 added, 2 gone from the account."
+            "Synced: 1 added, 2 no longer in the account."
         );
         assert_eq!(Counts::default().sentence(), None);
     }

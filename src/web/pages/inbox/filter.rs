@@ -52,7 +52,7 @@ impl FromStr for AssigneeFilter {
             id => id
                 .parse()
                 .map(Self::User)
-                .map_err(|_| "me, none or a user's id"),
+                .map_err(|_| "Use me, none or a user’s ID"),
         }
     }
 }

@@ -74,7 +74,7 @@ fn next_start(text: &str, from: usize) -> Option<Start> {
     None
 }
 
-/// Whether `www.` after this begins an address: not within a word, an e-mail address or another host. Scripts
+/// Whether `www.` after this begins an address: not within a word, an email address or another host. Scripts
 /// without spaces between words have none before an address either.
 fn stands_alone(before: &str) -> bool {
     before
