@@ -80,12 +80,12 @@ async fn access_matrix_is_paginated() {
     assert!(
         open_page(&hub, &harbor, "?number=nowhere")
             .await
-            .contains("No number is called")
+            .contains("No numbers match")
     );
     assert!(
         open_page(&hub, &harbor, "?q=nobody")
             .await
-            .contains("Nobody has")
+            .contains("No people match")
     );
     let id = harbor.number(FRONT_DESK).await;
     let one = open_page(&hub, &harbor, &format!("/{id}?people_page=2")).await;

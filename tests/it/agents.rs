@@ -43,8 +43,8 @@ async fn concurrent_assignment_has_one_winner_and_names_them() {
         let problem = refused.refused(409, "conversation_taken");
         let detail = problem["detail"].as_str().unwrap();
         assert!(
-            detail.starts_with(&format!("{name} took it just now"))
-                || detail.starts_with(&format!("{name} took it 1 s ago")),
+            detail.starts_with(&format!("{name} assigned this to themselves just now"))
+                || detail.starts_with(&format!("{name} assigned this to themselves 1 s ago")),
             "{detail}"
         );
         let now = harbor.conversation_with(MAYA).await;
@@ -110,11 +110,11 @@ async fn stale_reply_is_refused_and_names_the_other_author() {
     let draft = json!({"conversation_id": maya["id"], "content": "Hello!", "seen_message_id": maya["last_message_id"]});
     let path = harbor.path("/messages");
     for (age, says) in [
-        ("0 s", "Sam answered just now"),
-        ("20 s", "Sam answered 20 s ago"),
-        ("3 min", "Sam answered 3 min ago"),
-        ("5 h", "Sam answered 5 h ago"),
-        ("2 d", "Sam answered 2 d ago"),
+        ("0 s", "Sam replied just now"),
+        ("20 s", "Sam replied 20 s ago"),
+        ("3 min", "Sam replied 3 min ago"),
+        ("5 h", "Sam replied 5 h ago"),
+        ("2 d", "Sam replied 2 d ago"),
     ] {
         sqlx::query("update messages set created_at = now() - $1::text::interval where direction = 'outbound'")
             .bind(age)

@@ -273,11 +273,11 @@ async fn catch_up_does_not_count_as_webhook_activity() {
     let page = harbor.admin.get(&page).await;
     assert_eq!(page.status, 200);
     assert!(
-        page.body.contains("did not come by webhook"),
+        page.body.contains("didn’t arrive by webhook"),
         "{}",
         page.body
     );
-    assert!(!page.body.contains("Texts arrive."), "{}", page.body);
+    assert!(!page.body.contains("Receiving texts."), "{}", page.body);
 
     harbor.receive_text(MAYA, "By webhook again").await;
     let now = number(&harbor).await["last_inbound_at"].clone();

@@ -60,7 +60,7 @@ async fn suspended_account_pauses_the_queue_until_restored() {
     let account = hub.twilio.console(&harbor.account);
     account.is("suspended");
     hub.run_sender().await;
-    needs_attention(&harbor, "Twilio has suspended this account").await;
+    needs_attention(&harbor, "Twilio suspended this account").await;
     for _ in 0..3 {
         time_passes(&hub).await;
         assert_eq!(hub.run_sender().await, 0, "the queue waits");
@@ -97,7 +97,7 @@ async fn two_account_refusals_open_the_circuit_one_does_not() {
         time_passes(&hub).await;
         assert_eq!(hub.run_sender().await, 1);
     }
-    needs_attention(&harbor, "does not accept the Account SID and Auth Token").await;
+    needs_attention(&harbor, "didn’t accept the Account SID and Auth Token").await;
     time_passes(&hub).await;
     assert_eq!(hub.run_sender().await, 0, "the queue waits");
     assert_eq!(tests(&harbor).await.expect_status(200)["status"], "healthy");
@@ -114,7 +114,7 @@ async fn exhausted_provider_balance_pauses_the_queue() {
     harbor.reply(&harbor.admin, &maya, "Hello").await;
     hub.telnyx.refuses(20100, 402);
     assert_eq!(hub.run_sender().await, 1);
-    needs_attention(&harbor, "The balance at Telnyx is used up").await;
+    needs_attention(&harbor, "The Telnyx balance is used up").await;
     time_passes(&hub).await;
     assert_eq!(hub.run_sender().await, 0, "the queue waits");
     assert_eq!(tests(&harbor).await.expect_status(200)["status"], "healthy");

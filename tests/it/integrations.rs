@@ -214,7 +214,7 @@ async fn credential_check_resumes_account_and_queue() {
     let check = format!("{page}/{}/test", id.as_str().unwrap());
 
     let result = posts(&harbor.admin, &check, &[]).await;
-    assert!(result.contains("Checked: the provider refuses"), "{result}");
+    assert!(result.contains("Checked. The provider rejects"), "{result}");
     assert_eq!(harbor.integration().await["status"], "unhealthy");
     let mut mail = hub.mail_server.mail_to(&harbor.admin.email).await;
     while !mail.subject.contains("needs attention") {
@@ -225,7 +225,7 @@ async fn credential_check_resumes_account_and_queue() {
 
     harbor.console().is("active");
     let result = posts(&harbor.admin, &check, &[]).await;
-    assert!(result.contains("Checked: the provider takes"), "{result}");
+    assert!(result.contains("Checked. The provider accepts"), "{result}");
     assert_eq!(harbor.integration().await["status"], "healthy");
     assert_eq!(
         hub.run_sender().await,
@@ -400,7 +400,7 @@ async fn integration_page_changes_and_disconnects() {
     let wrong = request.form(&[("secret", NEW_TOKEN)]);
     let refused = harbor.admin.ask(wrong).await;
     assert_eq!(refused.status, 422);
-    assert!(refused.body.contains("does not accept"), "{}", refused.body);
+    assert!(refused.body.contains("didn’t accept"), "{}", refused.body);
     harbor.console().changes_token(NEW_TOKEN);
     posts(&harbor.admin, &page, &[("secret", NEW_TOKEN)]).await;
     let disconnect = format!("{page}/disconnect");
@@ -408,7 +408,11 @@ async fn integration_page_changes_and_disconnects() {
     let wrong_name = request.form(&[("typed_name", "Main")]);
     let refused = harbor.admin.ask(wrong_name).await;
     assert_eq!(refused.status, 422);
-    assert!(refused.body.contains("type its name: Main line"));
+    assert!(
+        refused
+            .body
+            .contains("Type the name to disconnect it: Main line")
+    );
     let right_name = [("typed_name", "Main line")];
     let result = posts(&harbor.admin, &disconnect, &right_name).await;
     assert!(

@@ -180,7 +180,7 @@ async fn missing_media_is_given_up_with_a_reason_and_the_text_stays() {
 
     let text = newest(&harbor).await;
     assert_eq!(text["content"], "Look");
-    let why = "This file cannot be shown: the provider does not have it (yet).";
+    let why = "This file can’t be shown: the provider doesn’t have it (yet).";
     assert_eq!(text["media"][0]["error"], why);
     let conversation = text["conversation_id"].as_str().unwrap();
     let page = format!("/w/{}/inbox/{conversation}", harbor.slug);
@@ -198,7 +198,7 @@ async fn media_from_a_foreign_url_is_not_fetched() {
     hub.fetch_media().await;
     assert_eq!(hub.twilio.calls(&["/cdn/"]), 0);
     let text = newest(&harbor).await;
-    let why = "This file cannot be shown: it is not kept by the provider itself.";
+    let why = "This file can’t be shown: it isn’t stored by the provider.";
     assert_eq!(text["media"][0]["error"], why);
 }
 

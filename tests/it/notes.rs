@@ -156,16 +156,19 @@ async fn mention_requires_access_and_a_unique_name() {
     for (note, says) in [
         (
             json!({"content": "@Lin, please"}),
-            "Lin does not see this number",
+            "Lin doesn’t have access to this number",
         ),
-        (json!({"content": "@Sam"}), "more than one is called Sam"),
+        (
+            json!({"content": "@Sam"}),
+            "More than one teammate is named Sam",
+        ),
         (
             json!({"content": "x", "mentions": [bay.admin.id]}),
-            "not a member",
+            "Choose a member",
         ),
         (
             json!({"content": format!("@[Jo]({})", bay.admin.id)}),
-            "nobody here",
+            "No teammate",
         ),
         (json!({"content": ""}), "1 to 5,000"),
         (json!({"content": "\u{0} "}), "1 to 5,000"),

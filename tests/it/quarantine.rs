@@ -295,7 +295,7 @@ async fn telnyx_mismatch_distinguishes_clock_and_stranger() {
     let kept = quarantined_calls(&harbor).await;
     let cause = kept[0]["cause"].as_str().unwrap();
     assert!(
-        cause.contains("fits none") && cause.contains("Telnyx"),
+        cause.contains("doesn’t match") && cause.contains("Telnyx"),
         "{cause}"
     );
     let result = kept[0]["parameters"].as_array().unwrap();

@@ -131,7 +131,7 @@ async fn failed_usage_sync_is_retried_and_shown() {
     assert_eq!(first["numbers"][0]["sent"], 3, "counted despite the error");
     assert_eq!(first["charges"][0]["items"], json!([]));
     let error = first["charges"][0]["error"].as_str().unwrap();
-    assert!(error.contains("Twilio could not be reached"), "{error}");
+    assert!(error.contains("Twilio couldn’t be reached"), "{error}");
 
     sync_usage(&hub).await;
     let second = usage(&harbor).await;

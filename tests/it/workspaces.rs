@@ -195,7 +195,8 @@ async fn workspace_creation_follows_the_setting() {
             if expected == 403 {
                 answer.refused(403, "workspaces_closed");
                 assert!(
-                    form.body.contains("Further workspaces are made by admins"),
+                    form.body
+                        .contains("Only admins can create more workspaces here"),
                     "{}",
                     form.body
                 );

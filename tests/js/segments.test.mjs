@@ -17,9 +17,9 @@ for (const { text: pieces, encoding, units, segments: count, culprit } of vector
 }
 
 test("the summary names remaining characters and segments", () => {
-  assert.equal(segments("").summary, "160 left")
+  assert.equal(segments("").summary, "160 characters left")
   assert.equal(segments("a".repeat(161)).summary, "145 characters left · 2 segments")
-  assert.equal(segments("it’s").summary, "66 left")
+  assert.equal(segments("it’s").summary, "66 characters left")
 })
 
 test("decomposed accents are composed before counting", () => {

@@ -19,7 +19,7 @@ async fn access_changes_apply_to_an_open_inbox_at_once() {
 
     jo.opens(&harbor.admin_page("access")).await;
     jo.sees_in(".matrix", "Sees all numbers").await;
-    jo.clicks("Sam sees (628) 555-0100").await;
+    jo.clicks("Sam can see (628) 555-0100").await;
     sam.sees_in(".row", "Maya Okafor").await;
     sam.follows("Maya Okafor").await;
     sam.sees_in(".message.inbound", "Is 3:30 still free?").await;
@@ -30,7 +30,7 @@ async fn access_changes_apply_to_an_open_inbox_at_once() {
     )
     .await;
 
-    jo.tabs_to("Sam sees (628) 555-0100").await;
+    jo.tabs_to("Sam can see (628) 555-0100").await;
     jo.presses(Key::Space).await;
     jo.waits_until(
         "it was saved",
@@ -53,7 +53,7 @@ async fn access_changes_apply_to_an_open_inbox_at_once() {
     // A failed save is reverted and marked.
     jo.expects_console("ERR_INTERNET_DISCONNECTED");
     jo.is_offline(true).await;
-    jo.clicks("Sam sees (628) 555-0100").await;
+    jo.clicks("Sam can see (628) 555-0100").await;
     jo.finds(".matrix .unsaved").await;
     jo.waits_until(
         "the box is unchecked again",
@@ -72,15 +72,18 @@ async fn access_matrix_works_by_arrow_keys_and_without_scripts() {
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.admin_page("access")).await;
-    jo.tabs_to("Lin sees (628) 555-0100").await;
+    jo.tabs_to("Lin can see (628) 555-0100").await;
     jo.presses(Key::Down).await;
     jo.waits_until(
         "the focus is in the next row",
         "document.activeElement.closest('tr').innerText.includes('Sam')",
     )
     .await;
-    jo.chooses("The number that new conversations of Sam", "(628) 555-0100")
-        .await;
+    jo.chooses(
+        "Default number for new conversations by Sam",
+        "(628) 555-0100",
+    )
+    .await;
     jo.waits_until(
         "it was saved",
         "document.getElementById('announcer').textContent === 'Saved'",
@@ -94,14 +97,14 @@ async fn access_matrix_works_by_arrow_keys_and_without_scripts() {
         "document.querySelector('.matrix [selected]')",
     )
     .await;
-    jo.clicks("Lin sees (628) 555-0100").await;
+    jo.clicks("Lin can see (628) 555-0100").await;
     jo.clicks("Save Lin").await;
-    jo.sees_in(".toast", "in force at once").await;
+    jo.sees_in(".toast", "Changes apply immediately").await;
     assert_eq!(hub.count("select count(*) from number_members").await, 1);
     jo.follows("(628) 555-0100").await;
-    jo.sees("Who sees the conversations of").await;
+    jo.sees("Who can see the conversations of").await;
     jo.clicks("Sam").await;
     jo.clicks("Save").await;
-    jo.sees_in(".toast", "in force at once").await;
+    jo.sees_in(".toast", "Changes apply immediately").await;
     assert_eq!(hub.count("select count(*) from number_members").await, 2);
 }

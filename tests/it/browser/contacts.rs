@@ -23,7 +23,7 @@ async fn contact_is_added_and_a_concurrent_edit_is_reported() {
     jo.fills("Name", "Maya Okafor").await;
     jo.fills("Phone number", "12").await;
     jo.clicks("Save").await;
-    jo.sees_in(".error", "too few digits").await;
+    jo.sees_in(".error", "too short").await;
     jo.waits_until(
         "what was typed is kept",
         "document.querySelector('#name').value === 'Maya Okafor'",
@@ -44,11 +44,11 @@ async fn contact_is_added_and_a_concurrent_edit_is_reported() {
     let path = harbor.contact_path(&maya["data"][0], "");
     let faster = json!({"notes": "Allergic to latex"});
     harbor.admin.patch(&path, faster).await.expect_status(200);
-    jo.fills("E-mail", "maya@okafor.test").await;
+    jo.fills("Email", "maya@okafor.test").await;
     jo.clicks("Save").await;
     jo.sees_in(
         "dialog .notice.bad",
-        "Jo Park changed this contact meanwhile",
+        "Jo Park changed this contact in the meantime",
     )
     .await;
     jo.sees_in(".about", "Allergic to latex").await;
@@ -81,7 +81,7 @@ async fn tags_are_edited_by_keyboard_and_update_everywhere() {
     jo.sees_in(".row .tag", "Latex").await;
     jo.sees_in(".row .tag", "+1").await;
     sam.sees_in(".table .tag", "New patient").await;
-    jo.clicks("Take away the tag New patient").await;
+    jo.clicks("Remove tag New patient").await;
     jo.sees_no(".tagging .tag", "New patient").await;
     sam.sees_in(".table .tag", "VIP").await;
     sam.sees_no(".table .tag", "+1").await;
@@ -100,7 +100,7 @@ async fn tags_are_edited_by_keyboard_and_update_everywhere() {
     sam.fills("Add tag", "Recall").await;
     sam.clicks("Add").await;
     sam.sees_in(".tagging .tag", "Recall").await;
-    sam.clicks("Take away the tag Recall").await;
+    sam.clicks("Remove tag Recall").await;
     sam.sees_no(".tagging .tag", "Recall").await;
 }
 
@@ -120,7 +120,7 @@ async fn contacts_are_merged_and_deleted() {
     jo.follows("Merge").await;
     jo.fills("Find by name", "0193").await;
     jo.follows("Maya O.").await;
-    jo.sees("1 conversation with 1 text; 1 of them is joined")
+    jo.sees("1 conversation with 1 text; 1 of them is merged")
         .await;
     jo.clicks("Merge contacts").await;
     jo.sees_in(".toast", "Merged").await;
@@ -133,7 +133,8 @@ async fn contacts_are_merged_and_deleted() {
     jo.follows("Delete").await;
     jo.sees("1 conversation with 2 texts and 0 files").await;
     jo.clicks("Delete permanently").await;
-    jo.sees_in(".toast", "The contact is gone").await;
+    jo.sees_in(".toast", "Contact and conversations deleted")
+        .await;
     jo.sees("No contacts yet").await;
     assert_eq!(hub.count("select count(*) from messages").await, 0);
 }
@@ -208,18 +209,18 @@ async fn import_previews_losses_and_can_be_reread_in_another_encoding() {
     let id = import["id"].as_str().unwrap();
     jo.opens(&format!("/w/{}/contacts/imports/{id}", harbor.slug))
         .await;
-    jo.sees("Line 2 opens a quotation mark that is not closed, and would swallow 3 lines: they are read one by one.")
+    jo.sees("Line 2 has an unclosed quotation mark that would take in 3 lines. They’re read one by one.")
         .await;
     jo.evaluates("document.querySelector('#encoding').value = 'windows-1251'")
         .await;
     jo.clicks("Check again").await;
     jo.sees_in(".mapping", "Телефон").await;
     jo.sees("2 cells will be left empty:").await;
-    jo.sees("1 row is refused, the first in line 4: phone number: ")
+    jo.sees("1 row is skipped, first in line 4: Phone number: ")
         .await;
     jo.is_accessible("import, with what it loses").await;
     jo.clicks("Import 3 rows").await;
-    jo.sees("Taking row 0 of 3").await;
+    jo.sees("Importing 0 of 3").await;
     hub.run_imports().await;
     jo.sees("2 cells were left empty:").await;
     jo.sees("Skipped rows").await;

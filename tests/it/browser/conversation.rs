@@ -98,8 +98,8 @@ async fn concurrent_assignment_loser_is_notified_and_can_override() {
         one.evaluates("document.querySelector('form.status').id = 'status-elsewhere'")
             .await;
     }
-    tokio::join!(jo.clicks("Take"), sam.clicks("Take"));
-    let lost = "[...document.querySelectorAll('.toast.bad')].some((it) => /^(Jo Park|Sam) took it /.test(it.innerText))";
+    tokio::join!(jo.clicks("Assign to me"), sam.clicks("Assign to me"));
+    let lost = "[...document.querySelectorAll('.toast.bad')].some((it) => /^(Jo Park|Sam) assigned this to themselves /.test(it.innerText))";
     let done =
         "[...document.querySelectorAll('.toast')].some((it) => /^Assigned to/.test(it.innerText))";
     for one in [&jo, &sam] {
@@ -148,7 +148,7 @@ async fn assignment_works_by_keyboard_and_can_be_undone() {
     jo.evaluates("document.activeElement.blur()").await;
     jo.types("z").await;
     jo.sees_in(".toast", "Undone").await;
-    sam.sees_in(".event", "Jo Park took this from Sam").await;
+    sam.sees_in(".event", "Jo Park unassigned Sam").await;
     assert!(
         harbor.conversation_with(MAYA).await["assignee_id"].is_null(),
         "exactly as it was"
@@ -236,8 +236,8 @@ async fn presence_appears_and_disappears() {
     // On the row at once, and in the opened conversation.
     jo.sees_in(".row .faces", "S").await;
     jo.follows("Maya Okafor").await;
-    jo.sees_in(".presence", "Sam is looking at this").await;
-    sam.sees_in(".presence", "Jo Park is looking at this").await;
+    jo.sees_in(".presence", "Sam is viewing this").await;
+    sam.sees_in(".presence", "Jo Park is viewing this").await;
     jo.sees_no(".presence", "Jo Park").await;
     // Replacing the row keeps the avatar.
     hub.twilio.text(MAYA, FRONT_DESK, "Hello?").await;
@@ -263,7 +263,7 @@ async fn stale_reply_is_held_and_can_be_sent_anyway() {
     harbor.reply(&agent, &maya, "Sorry, 3:30 is taken").await;
     sam.sees_in(".message.outbound", "3:30 is taken").await;
     jo.presses(Key::Enter).await;
-    jo.sees_in(".message.unsent", "Sam answered").await;
+    jo.sees_in(".message.unsent", "Sam replied").await;
     jo.evaluates(&format!(
         "document.querySelector('.messages').id = 'thread-{}'",
         maya["id"].as_str().unwrap()
@@ -306,8 +306,8 @@ async fn list_filter_is_in_the_url_and_applies_to_live_rows() {
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
     jo.clicks("Filter").await;
-    jo.follows("Nobody").await;
-    jo.sees_in(".active-filter", "Nobody").await;
+    jo.follows("Unassigned").await;
+    jo.sees_in(".active-filter", "Unassigned").await;
     jo.is_at("assignee=none").await;
     jo.sees_in(".rows", "Tom Reyes").await;
     let change = serde_json::json!({"assignee_id": harbor.admin.id});
@@ -320,7 +320,7 @@ async fn list_filter_is_in_the_url_and_applies_to_live_rows() {
     jo.sees_no(".rows", "Maya Okafor").await;
     jo.clicks("Filter").await;
     jo.follows("Unread").await;
-    jo.sees_in(".active-filter", "Nobody · Unread only").await;
+    jo.sees_in(".active-filter", "Unassigned · Unread").await;
     jo.follows("Tom Reyes").await;
     jo.finds_no(".row .badge").await;
     jo.sees_in(".rows", "Tom Reyes").await;
@@ -356,25 +356,31 @@ async fn conversation_actions_work_without_scripts() {
 
     jo.fills("Internal note", "Ask @Lin").await;
     jo.clicks("Add note").await;
-    jo.sees_in(".note-form .error", "Lin does not see this number")
-        .await;
+    jo.sees_in(
+        ".note-form .error",
+        "Lin doesn’t have access to this number",
+    )
+    .await;
     harbor.assign_number(FRONT_DESK, &lin).await;
     jo.clicks("Add note").await;
     jo.sees_in(".message.note .mention", "@Lin").await;
 
-    jo.clicks("Take").await;
+    jo.clicks("Assign to me").await;
     jo.sees_in(".toast", "Assigned to Jo Park").await;
-    jo.sees_in(".event", "Jo Park took this").await;
-    jo.sees_in(".activity li", "Jo Park took this").await;
+    jo.sees_in(".event", "Jo Park assigned this to themselves")
+        .await;
+    jo.sees_in(".activity li", "Jo Park assigned this to themselves")
+        .await;
     jo.clicks("Undo").await;
-    jo.sees_in(".event", "Jo Park let go of this").await;
+    jo.sees_in(".event", "Jo Park unassigned themselves").await;
     assert!(harbor.conversation_with(MAYA).await["assignee_id"].is_null());
 
     let path = harbor.path(&format!("/conversations/{}", maya["id"].as_str().unwrap()));
     let taken = serde_json::json!({"assignee_id": lin.id});
     lin.patch(&path, taken).await.expect_status(200);
-    jo.clicks("Take").await;
-    jo.sees_in(".notice", "Lin took it").await;
+    jo.clicks("Assign to me").await;
+    jo.sees_in(".notice", "Lin assigned this to themselves")
+        .await;
 
     jo.clicks("Snooze").await;
     jo.types("\t").await;

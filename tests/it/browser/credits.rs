@@ -23,7 +23,7 @@ async fn composer_follows_the_credit_balance_without_reload() {
     sam.fills("Message to", "Yes, it is yours").await;
     sam.presses(Key::Enter).await;
     sam.sees_in(".message.outbound", "Yes, it is yours").await;
-    sam.sees_in(".blocked", "You are out of credits").await;
+    sam.sees_in(".blocked", "You’re out of credits").await;
     // The draft stays and is not sent.
     sam.fills("Message to", "Until then").await;
     sam.presses(Key::Enter).await;
@@ -43,12 +43,12 @@ async fn composer_follows_the_credit_balance_without_reload() {
     jo.follows("Sam").await;
     jo.sees_in(".balance", "100").await;
     jo.sees_in(".table", "Sent a text").await;
-    jo.chooses("What", "Deduct").await;
+    jo.chooses("Action", "Deduct").await;
     jo.fills("Credits", "1,000").await;
     jo.fills("Reason", "too many").await;
     jo.expects_console("status of 422");
     jo.clicks("Save").await;
-    jo.sees_in(".error", "The balance would fall below zero")
+    jo.sees_in(".error", "The balance can’t fall below zero")
         .await;
     jo.waits_until(
         "what was typed is kept",
@@ -58,7 +58,7 @@ async fn composer_follows_the_credit_balance_without_reload() {
     jo.fills("Credits", "95").await;
     jo.clicks("Save").await;
     jo.sees_in(".balance.low", "5").await;
-    jo.sees_in(".table", "Taken away · too many").await;
+    jo.sees_in(".table", "Deducted · too many").await;
     sam.sees_in(".composer .credits.low", "5 credits left")
         .await;
 

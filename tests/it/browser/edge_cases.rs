@@ -92,7 +92,7 @@ async fn failed_request_is_reported_and_changes_nothing() {
 
     jo.is_offline(true).await;
     jo.follows("Tom Bello").await;
-    jo.sees_in(".toast", "could not be opened").await;
+    jo.sees_in(".toast", "couldn’t be opened").await;
     jo.waits_until(
         "Maya's conversation is still open",
         "!document.getElementById('conversation').inert && document.querySelector('.thread-head h1').textContent === 'Maya Okafor'
@@ -100,7 +100,7 @@ async fn failed_request_is_reported_and_changes_nothing() {
     )
     .await;
     jo.clicks("Done").await;
-    jo.sees_in(".toast", "this was not done").await;
+    jo.sees_in(".toast", "Nothing was changed").await;
     jo.is_offline(false).await;
     jo.sees_in(".list .live", "Live").await;
     jo.clicks("Done").await;
@@ -114,7 +114,7 @@ async fn failed_request_is_reported_and_changes_nothing() {
     .await;
     jo.is_offline(true).await;
     jo.types("e").await;
-    jo.sees_in(".toast", "could not be opened").await;
+    jo.sees_in(".toast", "couldn’t be opened").await;
     jo.is_offline(false).await;
     jo.sees_in(".list .live", "Live").await;
     jo.follows("Tom Bello").await;

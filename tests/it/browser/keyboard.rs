@@ -20,7 +20,7 @@ async fn onboarding_works_by_keyboard_alone() {
     for (field, typed) in [
         ("Workspace", "Harbor Dental"),
         ("Your name", "Jo Park"),
-        ("E-mail", "jo@harbor.test"),
+        ("Email", "jo@harbor.test"),
         ("Password", PASSWORD),
     ] {
         jo.tabs_to(field).await;
@@ -74,7 +74,7 @@ async fn inbox_works_by_keyboard_alone() {
     let jo = Browser::start(&hub.url("")).await;
 
     jo.opens("/login").await;
-    jo.tabs_to("E-mail").await;
+    jo.tabs_to("Email").await;
     jo.types(&harbor.admin.email).await;
     jo.tabs_to("Password").await;
     jo.types(PASSWORD).await;
@@ -189,7 +189,7 @@ async fn single_key_shortcuts_can_be_disabled() {
         jo.sees_in("#palette", "Keyboard shortcuts").await;
         jo.types("Keyboard short").await;
         jo.presses(Key::Enter).await;
-        jo.sees_in("dialog[open]", "Single keys are switched off")
+        jo.sees_in("dialog[open]", "Single-key shortcuts are turned off")
             .await;
         jo.sees_no("dialog[open]", "Snooze").await;
         jo.presses(Key::Escape).await;
@@ -212,6 +212,6 @@ async fn single_key_shortcuts_can_be_disabled() {
     jo.sees_in(".list .live", "Live").await;
     jo.evaluates(at_the_row).await;
     jo.types("?").await;
-    jo.sees_in("dialog[open]", "Single keys can be switched off")
+    jo.sees_in("dialog[open]", "You can turn off single-key shortcuts")
         .await;
 }

@@ -22,7 +22,7 @@ const ENGLISH: &[&str] = &[
     "Text message",
     "Delivered",
     "Sending",
-    "Contact since",
+    "First contact",
     "Can text",
     "Settings",
     "Account",
@@ -56,7 +56,7 @@ async fn core_flow_is_fully_in_spanish() {
     jo.opens("/login").await;
     jo.sees("Forgot your password?").await;
     jo.clicks("Español").await;
-    jo.sees("¿Has olvidado tu contraseña?").await;
+    jo.sees("¿Olvidaste tu contraseña?").await;
     assert_eq!(jo.evaluates("document.documentElement.lang").await, "es");
     shows_no_english(&jo).await;
     jo.fills("Correo electrónico", &harbor.admin.email).await;
@@ -95,7 +95,7 @@ async fn core_flow_is_fully_in_spanish() {
     jo.fills("Contraseña actual", "not the one it is").await;
     jo.fills("Nueva contraseña", "short").await;
     jo.clicks("Cambiar la contraseña").await;
-    jo.sees_in(".error", "De 10 a 200 caracteres").await;
+    jo.sees_in(".error", "Usa al menos 10 caracteres").await;
 }
 
 #[tokio::test]
@@ -142,8 +142,7 @@ async fn account_language_overrides_the_browser_and_can_be_reset() {
     jo.sees("Mi cuenta").await;
     let me = harbor.admin.get("/api/auth/me").await.expect_status(200);
     assert_eq!(me["user"]["language"], "es");
-    jo.chooses("Páginas y correos en", "Como mi navegador")
-        .await;
+    jo.chooses("Idioma", "Igual que el navegador").await;
     jo.evaluates(SAVE).await;
     jo.sees("My account").await;
     let me = harbor.admin.get("/api/auth/me").await.expect_status(200);
@@ -275,7 +274,7 @@ const TEXTS: &str = "(() => { const texts = new Set([document.title]);
 #[tokio::test]
 async fn spanish_pages_contain_no_translatable_english() {
     let english = English::read();
-    assert!(english.has("Sign in") && english.has("Jo Park took it 5 s ago"));
+    assert!(english.has("Sign in") && english.has("Jo Park assigned this to themselves 5 s ago"));
     let hub = Hub::start().await;
     let harbor = hub.workspace("Puerto Dental").await.with_front_desk().await;
     let sandbox = json!({"provider": "sandbox", "credentials": {}});
@@ -371,7 +370,7 @@ async fn spanish_pages_contain_no_translatable_english() {
     };
     jo.opens("/login").await;
     jo.clicks("Español").await;
-    jo.sees("¿Has olvidado tu contraseña?").await;
+    jo.sees("¿Olvidaste tu contraseña?").await;
     for path in [
         "/login",
         "/signup",

@@ -66,13 +66,13 @@ async fn images_are_attached_by_file_paste_and_drop_and_sent() {
         b"<!DOCTYPE html><script>alert(1)</script>",
     )
     .await;
-    jo.sees_in(".attachment .why", "Phones do not take this kind of file")
+    jo.sees_in(".attachment .why", "Phones can’t receive this type of file")
         .await;
 
     // A refused file blocks sending until it is removed.
     jo.fills("Message to", "This one").await;
     jo.clicks("Send").await;
-    jo.sees_in(".attachment .why", "Phones do not take this")
+    jo.sees_in(".attachment .why", "Phones can’t receive this")
         .await;
     jo.clicks("Remove page.png").await;
     jo.clicks("Send").await;
@@ -114,7 +114,7 @@ async fn image_is_sent_by_form_without_scripts() {
     adds_file(&jo, CHOOSES, "page.png", b"<!DOCTYPE html>").await;
     jo.fills("Message to", "This one").await;
     jo.clicks("Send").await;
-    jo.sees_in(".composer-notice", "hones do not take this kind of file")
+    jo.sees_in(".composer-notice", "Phones can’t receive this type of file")
         .await;
     jo.waits_until(
         "the text is kept",

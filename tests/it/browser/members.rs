@@ -13,10 +13,10 @@ async fn invited_user_joins_becomes_admin_and_is_removed() {
     jo.signs_in(&harbor.admin.email).await;
     jo.follows("Admin").await;
     jo.is_at("/admin/members").await;
-    jo.fills("E-mail", "sam@harbor.test").await;
+    jo.fills("Email", "sam@harbor.test").await;
     jo.clicks("(628) 555-0100").await;
     jo.clicks("Invite").await;
-    jo.sees_in(".fresh", "sam@harbor.test is invited").await;
+    jo.sees_in(".fresh", "sam@harbor.test was invited").await;
     let link = jo
         .evaluates("document.querySelector('.fresh code').textContent")
         .await;
@@ -33,7 +33,7 @@ async fn invited_user_joins_becomes_admin_and_is_removed() {
 
     // A new link keeps the numbers and replaces the old one.
     jo.clicks("New link for sam@harbor.test").await;
-    jo.sees_in(".fresh", "sam@harbor.test is invited").await;
+    jo.sees_in(".fresh", "sam@harbor.test was invited").await;
     let link = hub.mail_server.mail_to("sam@harbor.test").await.link();
 
     sam.expects_console("status of 422");
@@ -65,7 +65,7 @@ async fn invited_user_joins_becomes_admin_and_is_removed() {
     jo.sees_no("body", "Pending invitations").await;
     jo.clicks("More about Sam Ortiz").await;
     jo.clicks("Make admin").await;
-    jo.sees_in(".toast", "The role is changed").await;
+    jo.sees_in(".toast", "Role updated").await;
     jo.waits_until("the URL has no `done`", "!location.search.includes('done')")
         .await;
     sam.reloads().await;
@@ -79,7 +79,7 @@ async fn invited_user_joins_becomes_admin_and_is_removed() {
     jo.sees_no(".table", "Sam Ortiz").await;
     sam.expects_console("status of 403");
     sam.reloads().await;
-    sam.sees("You are not a member of this workspace").await;
+    sam.sees("You’re not a member of this workspace").await;
 }
 
 #[tokio::test]
@@ -92,13 +92,13 @@ async fn last_admin_cannot_be_demoted() {
     jo.opens(&harbor.admin_page("members")).await;
     jo.clicks("More about Jo Park").await;
     jo.clicks("Make agent").await;
-    jo.sees_in(".notice.bad", "keeps at least one admin").await;
+    jo.sees_in(".notice.bad", "needs at least one admin").await;
     jo.sees_in(".table .pill", "Admin").await;
     jo.has_no_scripts().await;
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     jo.clicks("Leave…").await;
     jo.clicks("Leave workspace").await;
-    jo.sees_in(".notice.bad", "keeps at least one admin").await;
+    jo.sees_in(".notice.bad", "needs at least one admin").await;
 }
 
 #[tokio::test]
@@ -109,11 +109,11 @@ async fn invitations_work_without_scripts() {
     jo.has_no_scripts().await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.admin_page("members")).await;
-    jo.fills("E-mail", "sam@harbor.test").await;
+    jo.fills("Email", "sam@harbor.test").await;
     jo.clicks("Invite").await;
-    jo.sees_in(".fresh", "sam@harbor.test is invited").await;
+    jo.sees_in(".fresh", "sam@harbor.test was invited").await;
     let link = hub.mail_server.mail_to("sam@harbor.test").await.link();
-    jo.clicks("Withdraw").await;
+    jo.clicks("Revoke").await;
     jo.sees_in(".toast", "withdrawn").await;
     jo.sees_no("body", "sam@harbor.test").await;
     let sam = Browser::start(&hub.url("")).await;

@@ -19,9 +19,9 @@ async fn onboarding_works_from_first_start_to_delivery() {
     jo.sees("Welcome to MessageHub").await;
     jo.fills("Workspace", "Harbor Dental").await;
     jo.fills("Your name", "Jo Park").await;
-    jo.fills("E-mail", "jo@harbor.test").await;
+    jo.fills("Email", "jo@harbor.test").await;
     jo.fills("Password", PASSWORD).await;
-    jo.clicks("Start").await;
+    jo.clicks("Create workspace").await;
 
     jo.is_at("/w/harbor-dental/inbox").await;
     jo.sees("Connect your first number").await;
@@ -31,7 +31,7 @@ async fn onboarding_works_from_first_start_to_delivery() {
     jo.clicks("Connect Twilio").await;
     jo.sees_in(".number", "(628) 555-0100").await;
     jo.sees_in(".number", "Webhook set").await;
-    jo.sees_in(".proof", "Text this number now").await;
+    jo.sees_in(".proof", "Text this number").await;
     assert!(harbor.webhook_of(FRONT_DESK).contains("/webhooks/twilio/"));
     assert!(
         !jo.source().await.contains(TOKEN),
@@ -139,7 +139,7 @@ async fn connect_form_has_fields_by_provider_and_never_shows_keys_again() {
     jo.fills("API key", &customer.public_key()).await;
     jo.fills("Public key", key).await;
     jo.clicks("Connect Telnyx").await;
-    jo.sees_in(".connect", "This is the public key").await;
+    jo.sees_in(".connect", "That’s the public key").await;
     assert!(!jo.source().await.contains(key));
 
     jo.fills("API key", key).await;

@@ -54,7 +54,7 @@ async fn text_without_response_is_sent_once_from_another_page() {
     stores_texts(&hub, 1).await;
     jo.sees_in(".message.unsent", "Not sent").await;
     writes(&jo, "Second").await;
-    jo.sees_in(".outbox-bar", "2 texts wait for the connection")
+    jo.sees_in(".outbox-bar", "2 texts are waiting for a connection")
         .await;
     // On the open row the mark exists but is hidden: the thread shows it.
     jo.waits_until(
@@ -138,12 +138,12 @@ async fn two_tabs_share_the_outbox_without_conflict() {
     for text in ["One", "Two", "Three"] {
         writes(&jo, text).await;
     }
-    jo.sees_in(".outbox-bar", "3 texts wait for the connection")
+    jo.sees_in(".outbox-bar", "3 texts are waiting for a connection")
         .await;
     jo.switches_to_window(1).await;
     jo.sees_in(".message.outbound", "Three").await;
     writes(&jo, "Four").await;
-    jo.sees_in(".outbox-bar", "4 texts wait for the connection")
+    jo.sees_in(".outbox-bar", "4 texts are waiting for a connection")
         .await;
 
     proxy.loses_responses(false);
@@ -173,14 +173,14 @@ async fn refusal_on_another_page_links_to_the_conversation_and_can_be_retried() 
     jo.expects_console("status of 409");
     jo.is_offline(true).await;
     writes(&jo, "See you").await;
-    jo.sees_in(".outbox-bar", "1 text waits for the connection")
+    jo.sees_in(".outbox-bar", "1 text is waiting for a connection")
         .await;
     harbor.receive_text(MAYA, "STOP").await;
     jo.is_offline(false).await;
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     jo.sees_in(".outbox-bar", "A text couldn’t be sent").await;
     harbor.receive_text(MAYA, "START").await;
-    jo.follows("Look at it").await;
+    jo.follows("View").await;
     jo.is_at(&path).await;
     jo.sees_in(".message.unsent", "This contact opted out")
         .await;
@@ -213,10 +213,10 @@ async fn new_text_queued_offline_survives_reload_and_is_sent_once() {
     proxy.loses_responses(true);
     fills_new_text(&jo, "(415) 555-0133", "Welcome").await;
     jo.clicks("Send").await;
-    jo.sees_in(".unsent-texts", "Waits for the connection")
+    jo.sees_in(".unsent-texts", "Waiting for the connection")
         .await;
     jo.sees_in(".unsent-texts", "(415) 555-0133 Welcome").await;
-    jo.sees_in(".outbox-bar", "1 text waits for the connection")
+    jo.sees_in(".outbox-bar", "1 text is waiting for a connection")
         .await;
     jo.waits_until(
         "the field is free",
@@ -295,11 +295,8 @@ async fn edited_text_that_the_server_has_is_not_sent_again() {
     jo.fills("Text", "Welcome back").await;
     proxy.loses_responses(false);
     jo.clicks("Send").await;
-    jo.sees_in(
-        ".notice",
-        "This text went out as it was before you changed it",
-    )
-    .await;
+    jo.sees_in(".notice", "This text was sent before your change")
+        .await;
     jo.waits_until(
         "what was typed stands there",
         "document.querySelector('#content').value === 'Welcome back'",
@@ -317,16 +314,16 @@ async fn new_text_refused_later_reappears_with_the_reason() {
     proxy.loses_writes();
     fills_new_text(&jo, "Maya Okafor", "See you").await;
     jo.clicks("Send").await;
-    jo.sees_in(".outbox-bar", "1 text waits for the connection")
+    jo.sees_in(".outbox-bar", "1 text is waiting for a connection")
         .await;
     harbor.receive_text(MAYA, "STOP").await;
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
-    jo.sees_in(".outbox-bar", "1 text waits for the connection")
+    jo.sees_in(".outbox-bar", "1 text is waiting for a connection")
         .await;
     // No event reports the end of the outage: a timer retries.
     proxy.loses_responses(false);
     jo.sees_in(".outbox-bar", "A text couldn’t be sent").await;
-    jo.follows("Look at it").await;
+    jo.follows("View").await;
     jo.is_at(&page).await;
     jo.sees_in(".notice", "opted out").await;
     jo.finds_no(".outbox-bar").await;

@@ -14,7 +14,7 @@ async fn sandbox_number_is_one_click_and_its_handset_exchanges_texts() {
     jo.follows("Connect a provider").await;
     jo.clicks("Sandbox").await;
     jo.clicks("Get a sandbox number").await;
-    jo.sees_in(".proof", "Open the handset and text this number")
+    jo.sees_in(".proof", "Open the test phone and text this number")
         .await;
     jo.sees_in(".live", "Live").await;
 

@@ -165,8 +165,8 @@ async fn search_works_without_scripts_and_reports_no_results() {
     jo.sees_in(".message:target", "Is 3:30 still free?").await;
     jo.fills("Search people and messages", "zebra").await;
     jo.presses(Key::Enter).await;
-    jo.sees_in(".list", "Nothing found for “zebra”").await;
-    jo.sees_in(".list", "words of all texts and notes").await;
+    jo.sees_in(".list", "No results for “zebra”").await;
+    jo.sees_in(".list", "all the messages and notes").await;
 }
 
 #[tokio::test]
@@ -260,7 +260,7 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
     }
     jo.types("next week").await;
     jo.presses(Key::Enter).await;
-    jo.sees_in(".thread-head", "Wake").await;
+    jo.sees_in(".thread-head", "Unsnooze").await;
     palette().await;
     jo.types("wake").await;
     jo.presses(Key::Enter).await;
@@ -270,7 +270,7 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
     jo.presses(Key::Enter).await;
     jo.has_focus_on("Internal note about Maya Okafor").await;
     palette().await;
-    jo.types("add a tag").await;
+    jo.types("add tag").await;
     jo.presses(Key::Enter).await;
     jo.has_focus_on("Add tag").await;
     palette().await;
@@ -287,7 +287,7 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
     jo.sees_in(".thread-head", "Reopen").await;
     palette().await;
     jo.types("snooze").await;
-    jo.sees_in("#palette [role=status]", "Nothing found").await;
+    jo.sees_in("#palette [role=status]", "No results").await;
     jo.presses(Key::Escape).await;
     jo.finds_no("#palette").await;
     palette().await;
@@ -312,7 +312,7 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
     )
     .await;
     jo.opens(&format!("/w/{}/contacts", harbor.slug)).await;
-    jo.sees("Everybody whom this workspace knows").await;
+    jo.sees("All contacts in this workspace").await;
     palette().await;
     for command in ["New contact", "Import", "Export"] {
         jo.sees_in("#palette [aria-label='On this page']", command)
@@ -337,7 +337,7 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
     .await;
     palette().await;
     jo.types("zzzz").await;
-    jo.sees_in("#palette [role=status]", "Nothing found").await;
+    jo.sees_in("#palette [role=status]", "No results").await;
 }
 
 /// What is typed while a page loads would otherwise be taken for shortcuts.

@@ -32,7 +32,7 @@ async fn password_alone_does_not_sign_in_with_second_factor() {
     jo.expects_console("status of 422");
     jo.signs_in(&harbor.admin.email).await;
     jo.opens("/account").await;
-    jo.sees("Verify your address first").await;
+    jo.sees("Verify your email address first").await;
     jo.is_accessible("account, not verified").await;
     hub.verify_email(&harbor.admin.email).await;
     jo.opens("/account").await;
@@ -45,7 +45,7 @@ async fn password_alone_does_not_sign_in_with_second_factor() {
     jo.fills("Code", "12345").await;
     jo.fills("Your password", PASSWORD).await;
     jo.clicks("Turn on").await;
-    jo.sees_in(".error", "current code: wait for the next one")
+    jo.sees_in(".error", "current code. Wait for the next one")
         .await;
     jo.sees(&key).await;
     jo.fills("Code", &code(&key, 0)).await;
@@ -59,17 +59,17 @@ async fn password_alone_does_not_sign_in_with_second_factor() {
     let codes: Vec<String> = serde_json::from_value(codes).unwrap();
     assert_eq!(codes.len(), 10, "{codes:?}");
     jo.follows("I’ve saved these codes").await;
-    jo.sees("10 recovery codes are left").await;
+    jo.sees("10 recovery codes left").await;
 
     jo.clicks("Sign out everywhere").await;
     jo.is_at("/login").await;
-    jo.fills("E-mail", &harbor.admin.email).await;
+    jo.fills("Email", &harbor.admin.email).await;
     jo.fills("Password", PASSWORD).await;
     jo.clicks("Sign in").await;
     jo.sees("One more step").await;
     jo.fills("Code", "000000").await;
     jo.clicks("Sign in").await;
-    jo.sees_in(".notice.bad", "This code is wrong or was used already")
+    jo.sees_in(".notice.bad", "This code is wrong or was already used")
         .await;
     jo.is_accessible("second step, refused").await;
     jo.fills("Code", &code(&key, 30)).await;
@@ -80,14 +80,14 @@ async fn password_alone_does_not_sign_in_with_second_factor() {
     jo.opens("/account").await;
     jo.clicks("Sign out everywhere").await;
     jo.is_at("/login").await;
-    jo.fills("E-mail", &harbor.admin.email).await;
+    jo.fills("Email", &harbor.admin.email).await;
     jo.fills("Password", PASSWORD).await;
     jo.clicks("Sign in").await;
     jo.fills("Code", &codes[3].to_uppercase()).await;
     jo.clicks("Sign in").await;
     jo.is_at("/w/harbor-dental/inbox").await;
     jo.opens("/account").await;
-    jo.sees("9 recovery codes are left").await;
+    jo.sees("9 recovery codes left").await;
     jo.clicks("Turn off…").await;
     jo.fills("Your password", PASSWORD).await;
     jo.clicks("Turn off").await;
@@ -106,9 +106,9 @@ async fn forgotten_password_is_reset_by_email() {
     jo.expects_console("status of 422");
     jo.opens("/login").await;
     jo.follows("Forgot your password?").await;
-    jo.fills("E-mail", &email).await;
+    jo.fills("Email", &email).await;
     jo.clicks("Email me a link").await;
-    jo.sees("a link is on its way").await;
+    jo.sees("we sent a link").await;
     let link = hub.mail_server.mail_to(&email).await.link();
     let link = link.strip_prefix(&hub.url("")).unwrap();
     jo.opens(link).await;
@@ -119,14 +119,14 @@ async fn forgotten_password_is_reset_by_email() {
     jo.fills("New password", "another horse battery").await;
     jo.clicks("Set password").await;
     jo.sees_in(".notice.good", "Your new password is set").await;
-    jo.fills("E-mail", &email).await;
+    jo.fills("Email", &email).await;
     jo.fills("Password", "another horse battery").await;
     jo.clicks("Sign in").await;
     jo.is_at("/w/harbor-dental/inbox").await;
     jo.opens(link).await;
     jo.fills("New password", "a third horse battery").await;
     jo.clicks("Set password").await;
-    jo.sees_in(".notice.bad", "expired or was used already")
+    jo.sees_in(".notice.bad", "expired or was already used")
         .await;
 
     // The link of the first mail verifies the address after a click.

@@ -62,7 +62,7 @@ async fn push_permission_is_requested_only_on_click_and_errors_are_shown() {
     jo.sees_in("#away", "Browser").await;
     assert_eq!(jo.evaluates("window.requests").await, 0);
     jo.clicks("Turn on push for this browser").await;
-    jo.sees_in("#away [role=alert]", "This browser does not allow it")
+    jo.sees_in("#away [role=alert]", "This browser blocks notifications")
         .await;
     assert_eq!(jo.evaluates("window.requests").await, 1);
     jo.clicks("Remove").await;

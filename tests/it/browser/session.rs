@@ -79,7 +79,7 @@ impl Browser {
 
     pub async fn signs_in(&self, email: &str) {
         self.opens("/login").await;
-        self.fills("E-mail", email).await;
+        self.fills("Email", email).await;
         self.fills("Password", PASSWORD).await;
         self.clicks("Sign in").await;
         self.is_at("/inbox").await;

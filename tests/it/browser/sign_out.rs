@@ -62,11 +62,11 @@ async fn sign_out_warns_of_unsent_texts_and_expiry_keeps_them() {
     jo.fills("Internal note about", "Pays in cash").await;
     jo.evaluates("void document.querySelector('form[action=\"/logout\"]').requestSubmit()")
         .await;
-    jo.sees_in("dialog[open]", "1 text has not been sent yet.")
+    jo.sees_in("dialog[open]", "1 text hasn’t been sent yet.")
         .await;
     jo.sees_in(
         "dialog[open]",
-        "1 draft or note is kept in this browser only.",
+        "1 draft or note is saved in this browser only.",
     )
     .await;
     jo.has_focus_on("Stay signed in").await;
@@ -76,7 +76,7 @@ async fn sign_out_warns_of_unsent_texts_and_expiry_keeps_them() {
 
     jo.evaluates("void document.querySelector('form[action=\"/logout\"]').requestSubmit()")
         .await;
-    jo.sees_in("dialog[open]", "1 text has not been sent yet.")
+    jo.sees_in("dialog[open]", "1 text hasn’t been sent yet.")
         .await;
     proxy.loses_responses(false);
     jo.clicks("Sign out and delete it").await;

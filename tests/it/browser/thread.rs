@@ -121,7 +121,7 @@ async fn customer_text_is_never_interpreted_as_markup() {
         harbor.inbox(None)
     ))
     .await;
-    jo.sees("Nothing found for").await;
+    jo.sees("No results for").await;
     assert!(jo.evaluates("window.pwned").await.is_null());
 }
 

@@ -39,11 +39,11 @@ async fn workspace_is_created_switched_and_deleted_by_name() {
     jo.clicks("Delete…").await;
     jo.fills("Workspace name", "Bay Orthodontics").await;
     jo.clicks("Delete permanently").await;
-    jo.sees_in(".error", "exactly as it is written").await;
+    jo.sees_in(".error", "exactly as shown").await;
     assert_eq!(hub.count("select count(*) from workspaces").await, 2);
     jo.fills("Workspace name", "Bay Orthodontics & Co.").await;
     jo.clicks("Delete permanently").await;
-    jo.sees_in(".toast", "The workspace is gone").await;
+    jo.sees_in(".toast", "Workspace deleted").await;
     jo.sees_no(".link-list", "Bay Orthodontics").await;
     assert_eq!(hub.count("select count(*) from workspaces").await, 1);
 }

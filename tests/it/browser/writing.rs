@@ -133,15 +133,15 @@ async fn templates_are_created_found_changed_shared_and_deleted() {
     sams.sees("No templates yet").await;
 
     jo.follows("Parking").await;
-    jo.clicks("Share it with everybody").await;
+    jo.clicks("Share with everyone").await;
     jo.clicks("Save").await;
     jo.sees_in(".templates", "Shared").await;
     sams.reloads().await;
     sams.follows("Parking").await;
-    sams.sees("Only who made it and admins can change it").await;
+    sams.sees("Only its creator and admins can change it").await;
     sams.finds_no("form button.primary").await;
     jo.fills("Find by name", "zzz").await;
-    jo.sees("Nothing has “zzz” in it").await;
+    jo.sees("No results for “zzz”").await;
     jo.fills("Find by name", "LEFT").await;
     jo.follows("Parking").await;
     jo.clicks("Delete…").await;
@@ -266,11 +266,11 @@ async fn segment_count_matches_the_server_and_offers_replacement() {
     // The signature counts: "See you", a newline, "Sam".
     jo.sees_in(
         ".composer .count",
-        "149 left · with your signature · 1 credit",
+        "149 characters left · with your signature · 1 credit",
     )
     .await;
     jo.fills("Message to", "See you – “soon”…").await;
-    jo.sees_in(".replacement", "“–” is not in the alphabet of texts")
+    jo.sees_in(".replacement", "“–” is a special character of texts")
         .await;
     jo.clicks("Use “-”").await;
     jo.waits_until(
@@ -284,13 +284,13 @@ async fn segment_count_matches_the_server_and_offers_replacement() {
         .await;
     jo.fills("Message to", &format!("{} 🎉 – ", "x".repeat(70)))
         .await;
-    jo.sees_in(".replacement", "“🎉” is not in the alphabet")
+    jo.sees_in(".replacement", "“🎉” is a special character")
         .await;
     jo.finds_no(".replacement button").await;
 
     // A text that is too long is marked, kept and not sent.
     jo.evaluates("(() => { const it = document.querySelector('.composer textarea'); it.value = 'x'.repeat(1600); it.dispatchEvent(new Event('input', { bubbles: true })) })()").await;
-    jo.sees_in(".composer .count.bad", "4 too many").await;
+    jo.sees_in(".composer .count.bad", "4 over the limit").await;
     jo.clicks("Send").await;
     jo.waits_until(
         "it stays",
@@ -356,7 +356,7 @@ async fn switching_the_number_keeps_the_draft() {
     jo.clicks("from (628) 555-0101").await;
     jo.clicks("(628) 555-0100").await;
     jo.is_at(&harbor.inbox(Some(&maya))).await;
-    jo.sees_in(".notice", "You write from another number now")
+    jo.sees_in(".notice", "You’re now writing from another number")
         .await;
     jo.waits_until("it came along", &holds("And back")).await;
     assert_eq!(hub.count("select count(*) from drafts").await, 1);
@@ -382,7 +382,7 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
 
     jo.fills("Message to", "Tomorrow then").await;
     jo.clicks("Send later").await;
-    jo.sees_in("#later", "Day and time (PT)").await;
+    jo.sees_in("#later", "Date and time (PT)").await;
     jo.clicks("Tomorrow morning").await;
     jo.sees_in(".message.outbound .state", "Scheduled for")
         .await;
@@ -398,7 +398,7 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
     jo.clicks("Send later").await;
     jo.evaluates("(() => { const it = document.querySelector('#later input'); it.value = '2020-01-01T09:00'; it.dispatchEvent(new Event('change', { bubbles: true })) })()").await;
     jo.clicks("Send at this time").await;
-    jo.sees_in("#later .error", "Choose a day and a time to come")
+    jo.sees_in("#later .error", "Choose a date and time in the future")
         .await;
     jo.presses(Key::Escape).await;
     jo.fills("Message to", "").await;
@@ -416,7 +416,7 @@ async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
         .await;
     jo.clicks("Edit or cancel").await;
     jo.clicks("Cancel").await;
-    jo.sees_in(".toast", "Called off").await;
+    jo.sees_in(".toast", "Canceled").await;
     jo.sees("No scheduled texts").await;
     let later = (chrono::Utc::now() + chrono::Duration::days(2)).to_rfc3339();
     let draft =

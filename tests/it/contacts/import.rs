@@ -89,7 +89,7 @@ async fn each_row_is_added_updated_or_refused_with_reason() {
         "\u{feff}Full name,Mobile,E-Mail,Born,Tags,Shoe size,line,reason"
     );
     assert!(
-        lines[1].starts_with("Ann,call me,,,,,6,phone number: "),
+        lines[1].starts_with("Ann,call me,,,,,6,Phone number: "),
         "{refused}"
     );
     assert_eq!(lines.len(), 2);
@@ -105,14 +105,14 @@ async fn each_row_is_added_updated_or_refused_with_reason() {
         .map(|problem| problem["message"].as_str().unwrap())
         .collect();
     assert!(
-        problems[0].starts_with("1 row refused, the first in line 6: phone number: "),
+        problems[0].starts_with("1 row skipped, first in line 6: Phone number: "),
         "{problems:?}"
     );
     assert_eq!(
         problems[1..],
         [
-            "E-Mail: 1 cell left empty (nonsense): this is not an e-mail address",
-            "Born: 1 cell left empty (yesterday): a day, such as 2026-11-23"
+            "E-Mail: 1 cell left empty (nonsense): That isn’t an email address",
+            "Born: 1 cell left empty (yesterday): Enter a date such as 2026-11-23"
         ]
     );
     assert_eq!(
@@ -255,6 +255,11 @@ async fn import_stops_when_its_admin_loses_the_role() {
     ));
     let ended = sam.get(&path).await.expect_status(200);
     assert_eq!(ended["state"], "failed");
-    assert!(ended["failure"].as_str().unwrap().contains("no admin"));
+    assert!(
+        ended["failure"]
+            .as_str()
+            .unwrap()
+            .contains("no longer an admin")
+    );
     assert_eq!(hub.count("select count(*) from contacts").await, 0);
 }

@@ -199,7 +199,7 @@ async fn second_phone_column_is_a_fallback() {
         .expect_status(202);
     assert_eq!(
         begun["problems"][0]["message"],
-        "1 further phone number kept in the notes"
+        "1 additional phone number added to the notes"
     );
     hub.run_imports().await;
     assert_eq!(
@@ -402,7 +402,7 @@ async fn refused_rows_can_be_imported_again_without_growing() {
         let lines: Vec<_> = refused.lines().collect();
         assert_eq!(lines[0], "\u{feff}name,phone,line,reason", "round {round}");
         assert!(
-            lines[1].starts_with("'=1+1,555,2,phone number: "),
+            lines[1].starts_with("'=1+1,555,2,Phone number: "),
             "{refused}"
         );
         assert_eq!(lines.len(), 3);

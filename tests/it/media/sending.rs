@@ -339,7 +339,7 @@ async fn media_over_the_provider_limit_is_refused_before_queueing() {
     let refusal = refusal.refused(422, "validation_failed");
     let why = refusal["errors"][0]["message"].as_str().unwrap();
     assert!(
-        why.starts_with("Twilio carries 512 kB of such a file"),
+        why.starts_with("Twilio accepts files of this type up to 512 kB"),
         "{why}"
     );
     let photo = id_of_upload(&harbor, &harbor.admin, &photo()).await;
@@ -361,7 +361,7 @@ async fn media_over_the_provider_limit_is_refused_before_queueing() {
     let refusal = refusal.refused(422, "validation_failed");
     let why = refusal["errors"][0]["message"].as_str().unwrap();
     assert!(
-        why.starts_with("Telnyx carries 1.0 MB with one text"),
+        why.starts_with("Telnyx accepts up to 1.0 MB per text"),
         "{why}"
     );
     assert_eq!(hub.run_sender().await, 1);

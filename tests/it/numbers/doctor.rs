@@ -36,12 +36,17 @@ async fn doctor_reports_and_repairs_the_webhook() {
     let repair = harbor.path(&format!("/numbers/{number}/webhook"));
 
     let fresh = harbor.diagnosis().await;
-    assert_finding(&fresh, "account", "good", "takes our texts");
-    assert_finding(&fresh, "webhook", "good", "sent to us");
+    assert_finding(&fresh, "account", "good", "accepts texts");
+    assert_finding(&fresh, "webhook", "good", "sent to MessageHub");
     assert_finding(&fresh, "override", "good", "Nothing");
-    assert_finding(&fresh, "membership", "good", "no messaging service");
-    assert_finding(&fresh, "inbound", "attention", "No text has come yet");
-    assert_finding(&fresh, "errors", "good", "No text failed");
+    assert_finding(
+        &fresh,
+        "membership",
+        "good",
+        "isn’t part of a messaging service",
+    );
+    assert_finding(&fresh, "inbound", "attention", "No texts received yet");
+    assert_finding(&fresh, "errors", "good", "No texts failed");
     assert_eq!(fresh["state"], "attention");
 
     let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
@@ -74,7 +79,12 @@ async fn doctor_reports_and_repairs_the_webhook() {
         .await
         .expect_status(200);
     assert_eq!(set["webhook"], "configured");
-    assert_finding(&harbor.diagnosis().await, "webhook", "good", "sent to us");
+    assert_finding(
+        &harbor.diagnosis().await,
+        "webhook",
+        "good",
+        "sent to MessageHub",
+    );
     account.set_webhook(
         FRONT_DESK,
         "https://webhooks.twilio.com/v1/Accounts/AC1/Flows/FW1",
@@ -135,7 +145,7 @@ async fn failed_checks_are_reported_beside_the_others() {
         &harbor.diagnosis().await,
         "number",
         "broken",
-        "no such number",
+        "no longer has this number",
     );
 }
 
@@ -160,7 +170,7 @@ async fn failures_are_counted_with_the_most_frequent_reason() {
         &harbor.diagnosis().await,
         "callbacks",
         "attention",
-        "nothing came back",
+        "without any delivery report",
     );
 }
 
@@ -177,7 +187,7 @@ async fn page_shows_findings_repairs_the_webhook_and_awaits_a_test() {
     assert!(
         shown
             .body
-            .contains("Its texts go to https://old.example/sms")
+            .contains("Incoming texts are sent to https://old.example/sms")
     );
     let repaired = posts(&harbor.admin, &format!("{page}/webhook"), &[]).await;
     assert!(
@@ -195,14 +205,10 @@ async fn page_shows_findings_repairs_the_webhook_and_awaits_a_test() {
         "{}",
         waiting.body
     );
-    assert!(!waiting.body.contains("Your text has arrived"));
+    assert!(!waiting.body.contains("Your text arrived"));
     harbor.receive_text(MAYA, "The test").await;
     let passed = harbor.admin.get(&test).await;
-    assert!(
-        passed.body.contains("Your text has arrived"),
-        "{}",
-        passed.body
-    );
+    assert!(passed.body.contains("Your text arrived"), "{}", passed.body);
 
     let agent = harbor.agent("Sam").await;
     assert_eq!(agent.get(&page).await.status, 403);
@@ -223,7 +229,9 @@ async fn numbers_page_searches_buys_changes_and_releases() {
     let wrong = format!("{page}?integration_id={id}&country=USA&area_code=&contains=");
     let wrong = harbor.admin.get(&wrong).await;
     assert!(
-        wrong.body.contains("Two letters, such as US or DE"),
+        wrong
+            .body
+            .contains("Enter a two-letter country code such as US or DE"),
         "{}",
         wrong.body
     );
@@ -268,7 +276,7 @@ async fn numbers_page_searches_buys_changes_and_releases() {
         &[("integration_id", id)],
     )
     .await;
-    assert!(synced.contains("in step already"), "{synced}");
+    assert!(synced.contains("Everything was up to date"), "{synced}");
 
     let release = format!("{number_page}/release");
     for unsure in ["", "5105550143", "0142"] {
@@ -278,7 +286,7 @@ async fn numbers_page_searches_buys_changes_and_releases() {
             .ask(request.form(&[("typed_number", unsure)]))
             .await;
         assert_eq!(refused.status, 422, "{unsure}");
-        assert!(refused.body.contains("type its number"));
+        assert!(refused.body.contains("Type the number"));
     }
     let left = posts(
         &harbor.admin,

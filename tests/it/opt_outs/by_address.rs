@@ -179,7 +179,7 @@ async fn page_lists_and_lifts_opt_outs() {
     };
     let refused = lifts(" ").await;
     assert_eq!(refused.status, 422);
-    assert!(refused.body.contains("Say how they told you"));
+    assert!(refused.body.contains("Say how they asked"));
     let lifted = lifts("They called").await;
     assert!(lifted.status < 400, "{}", lifted.body);
     assert!(listed(&harbor).await.is_empty());

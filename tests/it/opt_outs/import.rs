@@ -275,7 +275,7 @@ async fn unclosed_quote_and_old_line_endings_lose_no_opt_out() {
     );
     assert_eq!(
         report["problems"][0]["message"],
-        "line 2 opens a quotation mark that is not closed and would swallow 3 lines: they are read one by one"
+        "Line 2 has an unclosed quotation mark that would take in 3 lines. They’re read one by one."
     );
     let old = b"phone\r+14155550145\r+14155550146\r";
     let report = imports(&harbor.admin, &harbor, "old.csv", old)

@@ -49,7 +49,7 @@ async fn internal_errors_disclose_no_details() {
     let answer = page().await;
     assert_eq!(answer.status, 500);
     assert!(
-        answer.body.contains("<!doctype html>") && answer.body.contains("It has been logged"),
+        answer.body.contains("<!doctype html>") && answer.body.contains("The error was logged"),
         "{}",
         answer.body
     );

@@ -379,7 +379,11 @@ async fn known_browser_passes_a_lock_of_its_network() {
     let page = signs_in("").await;
     assert_eq!(page.status, 429);
     assert!(page.headers.contains_key("retry-after"));
-    assert!(page.body.contains("Too many tries: wait"), "{}", page.body);
+    assert!(
+        page.body.contains("Too many attempts. Wait"),
+        "{}",
+        page.body
+    );
     assert!(page.body.contains("Two-factor code"), "{}", page.body);
     assert_eq!(signs_in(browser_cookie).await.status, 303);
     // An invented cookie identifies no browser.

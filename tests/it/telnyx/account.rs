@@ -70,7 +70,7 @@ async fn invalid_key_is_refused_with_reason() {
     for (status, code, word) in [
         (401, 20002, "revoked"),
         (401, 20006, "expired"),
-        (403, 20012, "not active"),
+        (403, 20012, "isn’t active"),
         (403, 20013, "blocked"),
         (401, 10009, "API key"),
     ] {
@@ -191,7 +191,7 @@ async fn overriding_profile_is_reported_and_left_alone() {
         .set_webhook(FRONT_DESK, "", "2")
         .switches_off_the_profile_of(FRONT_DESK);
     let by = shadow(configured(&*client).await);
-    assert!(by.contains("switched off"), "{by}");
+    assert!(by.contains("turned off"), "{by}");
 
     harbor.moves(FRONT_DESK, "");
     assert!(only_number(&*client).await.shadow.is_some());

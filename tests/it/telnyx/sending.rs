@@ -420,11 +420,7 @@ async fn refusal_fails_at_once_with_reason() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
     let conversation = receive_text(&harbor, "Hi").await;
-    for (code, word) in [
-        (40001, "landline"),
-        (40010, "10DLC"),
-        (40309, "switched off"),
-    ] {
+    for (code, word) in [(40001, "landline"), (40010, "10DLC"), (40309, "turned off")] {
         let message = harbor.reply(&harbor.admin, &conversation, "Hello").await;
         hub.telnyx.refuses(code, 400);
         assert_eq!(hub.run_sender().await, 1);

@@ -16,7 +16,7 @@ async fn states_of_the_inbox_pass_axe_and_fit() {
     jo.is_accessible("setup").await;
     let harbor = hub.workspace("Harbor Dental").await;
     jo.opens("/login").await;
-    jo.fills("E-mail", "nobody@harbor.test").await;
+    jo.fills("Email", "nobody@harbor.test").await;
     jo.fills("Password", PASSWORD).await;
     jo.clicks("Sign in").await;
     jo.finds(".notice.bad").await;
@@ -94,7 +94,7 @@ async fn states_of_the_inbox_pass_axe_and_fit() {
     jo.types("@").await;
     jo.is_accessible("conversation, a note being written").await;
     jo.clicks("Text").await;
-    jo.clicks("Take").await;
+    jo.clicks("Assign to me").await;
     jo.sees_in(".toast", "Assigned to Jo Park").await;
     jo.is_accessible("conversation, just taken").await;
     jo.clicks("Snooze").await;
@@ -107,7 +107,8 @@ async fn states_of_the_inbox_pass_axe_and_fit() {
     jo.clicks("Filter").await;
     jo.is_accessible("inbox, filter menu").await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
-    jo.sees_in(".event", "Jo Park took this").await;
+    jo.sees_in(".event", "Jo Park assigned this to themselves")
+        .await;
     jo.types("?").await;
     jo.evaluates("dispatchEvent(new CustomEvent('help:open', { cancelable: true }))")
         .await;
@@ -160,7 +161,7 @@ async fn states_of_admin_and_account_pages_pass_axe_and_fit() {
     harbor.set_credits(&sam, 3).await;
     harbor.agent("Wolfeschlegelsteinhausenbergerdorff").await;
     jo.opens(&harbor.admin_page("members")).await;
-    jo.fills("E-mail", "priya@harbor.test").await;
+    jo.fills("Email", "priya@harbor.test").await;
     jo.clicks("Invite").await;
     jo.finds(".fresh").await;
     jo.is_accessible("members, an invitation").await;
@@ -185,7 +186,7 @@ async fn states_of_admin_and_account_pages_pass_axe_and_fit() {
     jo.sees("Waiting for your text…").await;
     jo.is_accessible("number, tested").await;
     harbor.receive_text(MAYA, "Testing, testing").await;
-    jo.sees("Texts arrive.").await;
+    jo.sees("Receiving texts.").await;
     jo.opens(&harbor.admin_page("members?done=saved")).await;
     jo.clicks("More about Sam").await;
     jo.clicks("Remove").await;
@@ -227,7 +228,7 @@ async fn states_of_admin_and_account_pages_pass_axe_and_fit() {
         .await;
     jo.is_accessible("import, columns").await;
     jo.clicks("Import 2 rows").await;
-    jo.sees("Taking row 0 of 2").await;
+    jo.sees("Importing 0 of 2").await;
     jo.is_accessible("import, running").await;
     hub.run_imports().await;
     jo.sees("Skipped rows").await;
@@ -286,7 +287,7 @@ async fn states_of_admin_and_account_pages_pass_axe_and_fit() {
     jo.sees_in(".credits.low", "3 credits left").await;
     jo.is_accessible("composer, few credits").await;
     harbor.set_credits(&sam, 0).await;
-    jo.sees_in(".blocked", "You are out of credits").await;
+    jo.sees_in(".blocked", "You’re out of credits").await;
     jo.is_accessible("composer, no credits").await;
 }
 
@@ -362,7 +363,7 @@ async fn states_of_writing_pass_axe_and_fit() {
     jo.sees_in(".fill", "doctor").await;
     jo.presses(fantoccini::key::Key::Enter).await;
     jo.types("–").await;
-    jo.sees_in(".replacement", "is not in the alphabet").await;
+    jo.sees_in(".replacement", "is a special character").await;
     jo.is_accessible("composer, a variable and a replacement")
         .await;
     jo.clicks("Send later").await;

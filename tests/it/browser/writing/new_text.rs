@@ -31,8 +31,7 @@ async fn new_text_by_name_or_number_opens_its_conversation() {
         .await;
     jo.fills("To", "Nobody").await;
     jo.clicks("Send").await;
-    jo.sees_in("#to-error", "Nobody here is called “Nobody”")
-        .await;
+    jo.sees_in("#to-error", "No contact named “Nobody”").await;
     jo.fills("To", "(415) 555-0133").await;
     jo.clicks("Send").await;
     jo.sees_in(".message.outbound[id^=message-]", "Welcome")
@@ -87,7 +86,7 @@ async fn new_text_schedule_and_template_work_without_scripts() {
     jo.fills("To", "Maya").await;
     jo.fills("Text", "Hello").await;
     jo.clicks("Send").await;
-    jo.sees("Choose who is meant").await;
+    jo.sees("Choose a contact").await;
     jo.clicks("Maya Okafor").await;
     jo.clicks("Send").await;
     jo.is_at(&harbor.inbox(Some(&maya))).await;
@@ -96,15 +95,14 @@ async fn new_text_schedule_and_template_work_without_scripts() {
     // Missing variables are filled in by hand.
     jo.chooses("Or use a template", "Reminder").await;
     jo.clicks("Send").await;
-    jo.sees_in(".composer-notice", "Say what stands for time")
-        .await;
+    jo.sees_in(".composer-notice", "Fill in time").await;
     jo.waits_until("it is in the field", &holds("Hi Maya, see you at {{time}}"))
         .await;
     jo.fills("Message to", "Hi Maya, see you at 9").await;
 
     // Scheduled in UTC, the only zone that works without scripts.
     jo.clicks("Send later").await;
-    jo.sees_in("#later", "Day and time (UTC)").await;
+    jo.sees_in("#later", "Date and time (UTC)").await;
     jo.evaluates(
         "document.querySelector('#later input[type=datetime-local]').value = '2027-02-03T09:00'",
     )
