@@ -2,15 +2,13 @@
 //!
 //! It has no timestamp; the unique message id makes a replay harmless.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac::{self, HMAC_SHA1_FOR_LEGACY_USE_ONLY as HMAC_SHA1, HMAC_SHA256};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 
-use super::form;
+use super::form::Form;
 use crate::providers::SignedRequest;
 
 const HEADER: &str = "x-twilio-signature";
@@ -89,7 +87,7 @@ fn signed_fields(request: &SignedRequest<'_>, url: &str) -> Option<Vec<u8>> {
     if is_form(request) {
         return Some(sorted(request.body));
     }
-    let is_covered = match form::text(query(url).as_bytes(), "bodySHA256") {
+    let is_covered = match Form::parse(query(url).as_bytes()).text("bodySHA256") {
         Some(expected) => expected == hex(digest(&SHA256, request.body).as_ref()),
         None => request.body.is_empty(),
     };
@@ -105,16 +103,13 @@ pub fn is_form(request: &SignedRequest<'_>) -> bool {
 
 /// Sorted bytewise by name and value, without duplicates.
 fn sorted(body: &[u8]) -> Vec<u8> {
-    let mut names = BTreeMap::<_, BTreeSet<_>>::new();
-    for (name, value) in form::fields(body) {
-        names.entry(name).or_default().insert(value);
-    }
+    let mut fields = Form::parse(body).into_fields();
+    fields.sort_unstable();
+    fields.dedup();
     let mut data = Vec::with_capacity(body.len());
-    for (name, values) in names {
-        for value in values {
-            data.extend_from_slice(&name);
-            data.extend_from_slice(&value);
-        }
+    for (name, value) in fields {
+        data.extend_from_slice(&name);
+        data.extend_from_slice(&value);
     }
     data
 }

@@ -4,9 +4,10 @@
 
 use reqwest::Method;
 
+use super::errors;
+use super::form::Form;
 use super::messages::status;
 use super::signature::is_form;
-use super::{errors, form};
 use crate::language::t;
 use crate::phone::Address;
 use crate::providers::calls::{MAX_ID_LENGTH, MAX_MEDIA, MAX_TEXT_LENGTH};
@@ -25,7 +26,7 @@ pub fn parse_inbound(request: &SignedRequest<'_>) -> Result<Inbound, Malformed> 
         account: fields.id(&["AccountSid"])?,
         from: fields.sender("From")?,
         to: fields.number("To")?,
-        text: fields.text("Body").chars().take(MAX_TEXT_LENGTH).collect(),
+        text: first_characters(fields.text("Body")),
         media: fields.media(),
         opt_out: match fields.text("OptOutType").as_str() {
             "STOP" => Some(OptOut::Stop),
@@ -60,31 +61,27 @@ pub fn parse_status(request: &SignedRequest<'_>) -> Result<StatusReport, Malform
     })
 }
 
-struct Fields<'a> {
-    raw: &'a [u8],
-}
+struct Fields<'a>(Form<'a>);
 
 impl<'a> Fields<'a> {
     fn of(request: &'a SignedRequest<'a>) -> Result<Self, Malformed> {
         if request.method == Method::GET {
-            return Ok(Self {
-                raw: request.query().as_bytes(),
-            });
+            return Ok(Self(Form::parse(request.query().as_bytes())));
         }
         if !is_form(request) {
             return Err(Malformed(t!(
                 "The body isn’t a form. Twilio sends application/x-www-form-urlencoded here."
             )));
         }
-        Ok(Self { raw: request.body })
+        Ok(Self(Form::parse(request.body)))
     }
 
     fn text(&self, name: &str) -> String {
-        form::text(self.raw, name).unwrap_or_default()
+        self.0.text(name).unwrap_or_default()
     }
 
     fn some_text(&self, name: &str) -> Option<String> {
-        form::text(self.raw, name).filter(|text| !text.is_empty())
+        self.0.text(name).filter(|text| !text.is_empty())
     }
 
     /// The value of the first of `names` that is set; later ones are former names.
@@ -106,7 +103,7 @@ impl<'a> Fields<'a> {
 
     /// Accepts any sender, so that no text is lost.
     fn sender(&self, name: &str) -> Result<Address, Malformed> {
-        let sender = form::text(self.raw, name).ok_or_else(|| missing(name))?;
+        let sender = self.0.text(name).ok_or_else(|| missing(name))?;
         Ok(Address::of_sender(&sender))
     }
 
@@ -141,6 +138,15 @@ impl<'a> Fields<'a> {
             .filter_map(|(url, content_type)| RemoteMedia::new(url, content_type))
             .collect()
     }
+}
+
+fn first_characters(mut text: String) -> String {
+    if text.len() > MAX_TEXT_LENGTH
+        && let Some((end, _)) = text.char_indices().nth(MAX_TEXT_LENGTH)
+    {
+        text.truncate(end);
+    }
+    text
 }
 
 fn missing(name: &str) -> Malformed {
