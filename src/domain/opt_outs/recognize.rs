@@ -13,9 +13,10 @@ use std::sync::LazyLock;
 
 use languages::LANGUAGES;
 use normalize::Token;
-use pattern::{Clause, Phrases};
+use pattern::{Clause, FirstWords, Phrases};
 
 struct Recognizer {
+    first_words: FirstWords,
     /// Requests, anywhere in a clause.
     requests: Phrases,
     /// Cancel a request in the same clause.
@@ -36,6 +37,7 @@ struct Recognizer {
 
 static RECOGNIZER: LazyLock<Recognizer> = LazyLock::new(|| {
     let mut all = Recognizer {
+        first_words: FirstWords::default(),
         requests: Phrases::default(),
         exceptions: Phrases::default(),
         acceptances: Phrases::default(),
@@ -58,7 +60,7 @@ static RECOGNIZER: LazyLock<Recognizer> = LazyLock::new(|| {
         ];
         for (phrases, patterns) in sets {
             for pattern in patterns {
-                phrases.add(pattern, language.classes);
+                phrases.add(pattern, language.classes, &mut all.first_words);
             }
         }
     }
@@ -67,7 +69,8 @@ static RECOGNIZER: LazyLock<Recognizer> = LazyLock::new(|| {
 
 /// Whether `text` probably asks for no more texts. The caller excludes reactions, which quote our own words.
 pub fn resembles_opt_out(text: &str) -> bool {
-    RECOGNIZER.is_opt_out_request(&normalize::tokens(text))
+    let tokens = normalize::tokens(text, &RECOGNIZER.first_words);
+    RECOGNIZER.is_opt_out_request(&tokens)
 }
 
 impl Recognizer {

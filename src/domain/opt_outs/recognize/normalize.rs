@@ -1,8 +1,12 @@
 //! Normalizes a text into tokens: lower case, without accents and emoji, one form of every letter, with clause
 //! boundaries.
 
+use std::borrow::Cow;
+
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+
+use super::pattern::{FirstWord, FirstWords};
 
 /// Characters that are read. A request is short, and an SMS has at most 1,600.
 const LENGTH_LIMIT: usize = 3_000;
@@ -15,6 +19,8 @@ pub struct Token {
     pub exact: String,
     /// Follows a full stop, a comma or another clause boundary.
     pub begins_clause: bool,
+    /// With which patterns may begin.
+    pub first_words: Vec<FirstWord>,
 }
 
 impl Token {
@@ -23,6 +29,7 @@ impl Token {
             folded: fold(&exact),
             exact,
             begins_clause,
+            first_words: Vec::new(),
         }
     }
 
@@ -41,15 +48,17 @@ impl Token {
     }
 }
 
-pub fn tokens(text: &str) -> Vec<Token> {
-    let text: String = text
-        .chars()
-        .take(LENGTH_LIMIT)
-        // NFKC would turn it into a space and a combining accent.
-        .map(|c| if c == '\u{b4}' { '\'' } else { c })
-        .nfkc()
-        .collect();
-    let text: Vec<char> = text.to_lowercase().chars().collect();
+pub fn tokens(text: &str, first_words: &FirstWords) -> Vec<Token> {
+    let text = text.chars().take(LENGTH_LIMIT);
+    let text: Vec<char> = match text.clone().all(|c| c.is_ascii()) {
+        true => text.map(|c| c.to_ascii_lowercase()).collect(),
+        false => {
+            // NFKC would turn it into a space and a combining accent.
+            let text = text.map(|c| if c == '\u{b4}' { '\'' } else { c });
+            let text: String = text.nfkc().collect();
+            text.to_lowercase().chars().collect()
+        }
+    };
     let mut found = Tokens::default();
     for (at, c) in text.iter().copied().enumerate() {
         let before = at.checked_sub(1).map(|at| text[at]);
@@ -88,7 +97,11 @@ pub fn tokens(text: &str) -> Vec<Token> {
         }
     }
     found.end_word();
-    join_spelled_letters(found.all)
+    let mut tokens = join_spelled_letters(found.all);
+    for token in &mut tokens {
+        token.first_words = first_words.of(&token.folded);
+    }
+    tokens
 }
 
 #[derive(Default)]
@@ -122,8 +135,10 @@ impl Tokens {
 /// An English ending (`don't`) belongs to its word; elsewhere an apostrophe separates two (`m'envoyer`).
 fn is_english_ending(after: &[char]) -> bool {
     let letters = after.iter().take_while(|c| c.is_alphanumeric()).count();
-    let ending: String = after[..letters.min(3)].iter().collect();
-    ["t", "s", "re", "ll", "m", "ve", "d"].contains(&ending.as_str())
+    matches!(
+        after[..letters.min(3)],
+        ['t' | 's' | 'm' | 'd'] | ['r', 'e'] | ['l', 'l'] | ['v', 'e']
+    )
 }
 
 fn is_invisible(c: char) -> bool {
@@ -137,6 +152,9 @@ pub fn is_ideograph(c: char) -> bool {
 
 /// Joins words that are spelled letter by letter: `S T O P`, `S.T.O.P.`.
 fn join_spelled_letters(tokens: Vec<Token>) -> Vec<Token> {
+    if !tokens.windows(4).any(|run| run.iter().all(is_letter)) {
+        return tokens;
+    }
     let mut joined = Vec::with_capacity(tokens.len());
     for run in tokens.chunk_by(|one, next| is_letter(one) && is_letter(next)) {
         if run.len() >= 4 && is_letter(&run[0]) {
@@ -156,11 +174,13 @@ fn is_letter(token: &Token) -> bool {
 
 /// Removes accents, simplifies Chinese characters, maps letters to one form and shortens repeats (`stoooop`).
 pub fn fold(word: &str) -> String {
-    let plain: String = word
-        .nfkd()
-        .filter(|c| !is_combining_mark(*c))
-        .nfc()
-        .collect();
+    let plain: Cow<'_, str> = match word.is_ascii() {
+        true => word.into(),
+        false => {
+            let plain = word.nfkd().filter(|c| !is_combining_mark(*c));
+            plain.nfc().collect()
+        }
+    };
     let has_letters = plain.chars().any(char::is_alphabetic);
     let mut folded: Vec<char> = Vec::with_capacity(plain.len());
     for c in plain.chars().flat_map(char::to_lowercase) {
@@ -173,6 +193,7 @@ pub fn fold(word: &str) -> String {
             'œ' => folded.extend(['o', 'e']),
             'ı' => folded.push('i'),
             '0' if has_letters => folded.push('o'),
+            c if c.is_ascii() => folded.push(c),
             c => folded.push(to_simplified(c)),
         }
     }

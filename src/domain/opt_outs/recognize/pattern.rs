@@ -14,7 +14,7 @@
 //! | `*3` | up to three words of any kind |
 //! | `^`, `$` | start and end of the clause, ignoring politeness; as an alternative (`me\|$`), `$` allows no gap before it |
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::normalize::{Token, fold, is_ideograph};
 
@@ -62,66 +62,110 @@ impl Word {
     }
 }
 
+/// The words and prefixes with which any pattern begins, numbered. Most words of a text begin none: they are looked up
+/// once, not in each set of patterns.
+#[derive(Default)]
+pub struct FirstWords {
+    words: HashMap<String, FirstWord>,
+    prefixes: HashMap<String, FirstWord>,
+    /// In bytes.
+    prefix_lengths: BTreeSet<usize>,
+}
+
+/// The number of a word or prefix in `FirstWords`.
+pub type FirstWord = usize;
+
+impl FirstWords {
+    fn number_of(&mut self, word: &Word) -> FirstWord {
+        let next = self.words.len() + self.prefixes.len();
+        let (known, word) = match word {
+            Word::Folded(word) => (&mut self.words, word.clone()),
+            Word::Exact(word) => (&mut self.words, fold(word)),
+            Word::Prefix(prefix) => {
+                self.prefix_lengths.insert(prefix.len());
+                (&mut self.prefixes, prefix.clone())
+            }
+        };
+        *known.entry(word).or_insert(next)
+    }
+
+    /// Those that `word` matches.
+    pub fn of(&self, word: &str) -> Vec<FirstWord> {
+        let lengths = self.prefix_lengths.range(..=word.len());
+        let prefixes = lengths.filter_map(|length| self.prefixes.get(word.get(..*length)?));
+        self.words
+            .get(word)
+            .into_iter()
+            .chain(prefixes)
+            .copied()
+            .collect()
+    }
+}
+
 /// A set of patterns, indexed by first word.
 #[derive(Default)]
 pub struct Phrases {
     patterns: Vec<Vec<Item>>,
-    by_word: HashMap<String, Vec<usize>>,
-    by_prefix: HashMap<String, Vec<usize>>,
-    at_start: Vec<usize>,
+    by_first_word: HashMap<FirstWord, Vec<usize>>,
+    /// Those that begin with `^`, by the word after it, and those in which any word may follow.
+    at_start: HashMap<FirstWord, Vec<usize>>,
+    at_any_start: Vec<usize>,
 }
 
 impl Phrases {
-    pub fn add(&mut self, pattern: &str, classes: Classes) {
+    pub fn add(&mut self, pattern: &str, classes: Classes, first_words: &mut FirstWords) {
         let items: Vec<_> = pattern
             .split(' ')
             .map(|item| parse(item, classes))
             .collect();
         let position = self.patterns.len();
-        match &items[0] {
-            Item::Start => self.at_start.push(position),
-            Item::Words {
-                alternatives,
-                optional: false,
-                or_end: false,
-            } => {
+        let (index, first) = match &items[..] {
+            [Item::Start, first, ..] => (&mut self.at_start, first),
+            [first, ..] => (&mut self.by_first_word, first),
+            [] => panic!("a pattern has items"),
+        };
+        match (first, &items[0]) {
+            (
+                Item::Words {
+                    alternatives,
+                    optional: false,
+                    or_end: false,
+                },
+                _,
+            ) => {
                 for words in alternatives {
-                    let (index, key) = match &words[0] {
-                        Word::Folded(word) => (&mut self.by_word, word.clone()),
-                        Word::Exact(word) => (&mut self.by_word, fold(word)),
-                        Word::Prefix(prefix) => (&mut self.by_prefix, prefix.clone()),
-                    };
-                    let positions = index.entry(key).or_default();
+                    let first = first_words.number_of(&words[0]);
+                    let positions = index.entry(first).or_default();
                     if positions.last() != Some(&position) {
                         positions.push(position);
                     }
                 }
             }
+            (_, Item::Start) => self.at_any_start.push(position),
             _ => panic!("a pattern must start with a word or `^`: {pattern}"),
         }
         self.patterns.push(items);
     }
 
     fn starting_with<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a [Item]> {
-        let word = token.folded.as_str();
-        let prefixes = word
-            .char_indices()
-            .map(|(at, c)| at + c.len_utf8())
-            .take(16)
-            .filter_map(|end| self.by_prefix.get(&word[..end]));
-        let positions = self.by_word.get(word).into_iter().chain(prefixes).flatten();
-        positions.map(|position| self.patterns[*position].as_slice())
+        let firsts = token.first_words.iter();
+        let positions = firsts.filter_map(|first| self.by_first_word.get(first));
+        positions
+            .flatten()
+            .map(|position| self.patterns[*position].as_slice())
     }
 
     pub fn are_found_in(&self, clause: &Clause) -> bool {
         let start = clause.after_politeness[0];
-        let at_start = self
-            .at_start
-            .iter()
-            .map(|position| &self.patterns[*position][1..]);
-        at_start
+        let first_words = clause.tokens.get(start).map(|token| &token.first_words);
+        let at_start = first_words
             .into_iter()
-            .any(|items| matches(items, clause, start))
+            .flatten()
+            .filter_map(|first| self.at_start.get(first))
+            .flatten();
+        at_start
+            .chain(&self.at_any_start)
+            .any(|position| matches(&self.patterns[*position][1..], clause, start))
             || (0..clause.tokens.len()).any(|at| {
                 self.starting_with(&clause.tokens[at])
                     .any(|items| matches(items, clause, at))
@@ -299,9 +343,10 @@ mod tests {
     use super::*;
 
     fn finds(pattern: &str, text: &str) -> bool {
-        let mut phrases = Phrases::default();
-        phrases.add(pattern, &[]);
-        phrases.are_found_in(&Clause::new(&tokens(text), &Phrases::default()))
+        let (mut phrases, mut first_words) = (Phrases::default(), FirstWords::default());
+        phrases.add(pattern, &[], &mut first_words);
+        let tokens = tokens(text, &first_words);
+        phrases.are_found_in(&Clause::new(&tokens, &Phrases::default()))
     }
 
     #[test]
