@@ -16,7 +16,7 @@ use crate::domain::quarantine::RateLimiter;
 use crate::files::{self, Shares};
 use crate::web::listen::ClientTimeouts;
 use crate::web::live::{Caps, Hub};
-use crate::web::{self, AppState};
+use crate::web::{self, Components};
 use crate::workers::leased_calls::LeasedCalls;
 use crate::workers::media_fetcher::MediaFetcher;
 use crate::workers::outcome_resolver::OutcomeResolver;
@@ -80,7 +80,7 @@ impl Server {
         });
         let mut running = Running::default();
         running.start(workers.from_start);
-        let router = web::router(AppState {
+        let components = Components {
             app: app.clone(),
             directory: directory.clone(),
             ingest,
@@ -89,7 +89,8 @@ impl Server {
             hub,
             stopping: stopping.clone(),
             health: running.health.clone(),
-        });
+        };
+        let router = web::router(components.into());
         let http = web::listen::serve(
             listener,
             router,

@@ -1,5 +1,7 @@
 //! The router: every route on one page.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
@@ -35,9 +37,12 @@ pub mod problem;
 pub mod routes;
 pub mod webhooks;
 
-/// State of the handlers: the app, and components that live as long as the server.
-#[derive(Clone, FromRef)]
-pub struct AppState {
+/// State of the handlers. Layers and extractors clone it for each request.
+#[derive(Clone)]
+pub struct AppState(Arc<Components>);
+
+/// The app, and what lives as long as the server.
+pub struct Components {
     pub app: App,
     pub directory: Directory,
     pub ingest: Ingest,
@@ -48,7 +53,39 @@ pub struct AppState {
     pub health: crate::workers::supervisor::Health,
 }
 
-impl AppState {
+impl std::ops::Deref for AppState {
+    type Target = Components;
+
+    fn deref(&self) -> &Components {
+        &self.0
+    }
+}
+
+impl From<Components> for AppState {
+    fn from(components: Components) -> Self {
+        Self(Arc::new(components))
+    }
+}
+
+impl FromRef<AppState> for App {
+    fn from_ref(app_state: &AppState) -> Self {
+        app_state.app.clone()
+    }
+}
+
+impl FromRef<AppState> for Directory {
+    fn from_ref(app_state: &AppState) -> Self {
+        app_state.directory.clone()
+    }
+}
+
+impl FromRef<AppState> for Ingest {
+    fn from_ref(app_state: &AppState) -> Self {
+        app_state.ingest.clone()
+    }
+}
+
+impl Components {
     /// A released webhook is processed like one with a valid signature.
     pub fn quarantine_context(&self) -> ReleaseContext<'_> {
         ReleaseContext {
@@ -67,6 +104,10 @@ const LARGEST_BODY: usize = 256 * 1024;
 pub const LARGEST_UPLOAD: usize = 5 * 1024 * 1024 + 64 * 1024;
 
 pub fn router(app_state: AppState) -> Router {
+    webhooks::router(&app_state).fallback_service(pages_and_api(app_state))
+}
+
+fn pages_and_api(app_state: AppState) -> Router {
     let (api, openapi) = api().split_for_parts();
     let openapi = api::finish(openapi, &app_state.app.config);
     Router::new()
@@ -93,23 +134,6 @@ pub fn router(app_state: AppState) -> Router {
             app_state.clone(),
             guard::same_origin,
         ))
-        // Providers' requests are cross-origin; their signature is verified instead.
-        .route(
-            "/twilio/webhook",
-            get(webhooks::twilio_inbound).post(webhooks::twilio_inbound),
-        )
-        .route(
-            "/twilio/status",
-            get(webhooks::twilio_status).post(webhooks::twilio_status),
-        )
-        .route(
-            "/webhooks/{provider}/{integration_id}/inbound",
-            get(webhooks::inbound).post(webhooks::inbound),
-        )
-        .route(
-            "/webhooks/{provider}/{integration_id}/status",
-            get(webhooks::status).post(webhooks::status),
-        )
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))

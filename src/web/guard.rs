@@ -16,26 +16,46 @@ use tower_http::timeout::{TimeoutBody, TimeoutError};
 
 use super::auth::{ACCESS_COOKIE, Claimed, REFRESH_COOKIE, TokenSource};
 use super::problem::Problem;
-use super::{AppState, assets};
+use super::{AppState, assets, ops};
 use crate::app::App;
 use crate::config::Config;
 use crate::language::t;
 
 /// The longest pause within a body, and the limit for a whole request: slow phones upload pictures.
-const MAX_SILENCE: Duration = Duration::from_secs(10);
+pub const MAX_SILENCE: Duration = Duration::from_secs(10);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// RFC 9112, 3.2: an HTTP/1.1 request has exactly one `Host`; an invalid one is refused in any version.
+/// Everything here that concerns a provider's call. In one layer: each costs a call as much as parsing it.
+pub async fn webhook(State(app_state): State<AppState>, request: Request, next: Next) -> Response {
+    ops::traced(request, async |request| {
+        let mut response = match has_right_host(&request) {
+            true => answered_within(RESPONSE_TIMEOUT, next.run(request)).await,
+            false => wrong_host(),
+        };
+        set_headers(response.headers_mut(), &app_state.app.config, false);
+        response
+    })
+    .await
+}
+
 pub async fn host(request: Request, next: Next) -> Response {
+    match has_right_host(&request) {
+        true => next.run(request).await,
+        false => wrong_host(),
+    }
+}
+
+/// RFC 9112, 3.2: an HTTP/1.1 request has exactly one `Host`; an invalid one is refused in any version.
+fn has_right_host(request: &Request) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
-    let is_right = match (hosts.next(), hosts.next()) {
+    match (hosts.next(), hosts.next()) {
         (None, _) => request.version() < Version::HTTP_11,
         (Some(host), None) => is_host(host.as_bytes()),
         (Some(_), Some(_)) => false,
-    };
-    if is_right {
-        return next.run(request).await;
     }
+}
+
+fn wrong_host() -> Response {
     let detail = t!("Send exactly one Host header, such as inbox.example.com or 192.0.2.7:3000");
     Problem::new(StatusCode::BAD_REQUEST, "malformed", detail).into_response()
 }
@@ -241,18 +261,34 @@ async fn within(silence: Duration, all: Duration, request: Request, next: Next) 
             error
         }))
     });
-    let answer = tokio::time::timeout(all, next.run(request)).await;
+    let answer = answered_within(all, next.run(request)).await;
     // Handlers report a body that timed out as malformed.
-    if silent.load(Ordering::Relaxed) {
-        let detail = t!("The request wasn’t received completely. Send it again.");
-        return Problem::new(StatusCode::REQUEST_TIMEOUT, "timed_out", detail).into_response();
+    match silent.load(Ordering::Relaxed) {
+        true => incomplete().into_response(),
+        false => answer,
     }
+}
+
+/// The rest of a request did not come in time.
+pub fn incomplete() -> Problem {
+    let detail = t!("The request wasn’t received completely. Send it again.");
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "timed_out", detail)
+}
+
+async fn answered_within(limit: Duration, answer: impl Future<Output = Response>) -> Response {
+    let answer = tokio::time::timeout(limit, answer).await;
     answer.unwrap_or_else(|_| {
         tracing::error!("request timed out");
         let detail = t!("This took too long and was stopped. Try again in a moment.");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timed_out", detail).into_response()
     })
 }
+
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
+const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-opener-policy");
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
 /// Features that no page uses and so no injected script may use.
 const NO_DEVICES: &str =
@@ -263,30 +299,32 @@ pub async fn headers(State(app_state): State<AppState>, request: Request, next: 
     let path = request.uri().path();
     let is_part = path.starts_with("/assets/") && (path.ends_with(".js") || path.ends_with(".css"));
     let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    let mut set = |name: &'static str, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.entry(name).or_insert(value);
-        }
+    set_headers(response.headers_mut(), &app_state.app.config, is_part);
+    response
+}
+
+fn set_headers(headers: &mut HeaderMap, config: &Config, is_part: bool) {
+    let mut set = |name: HeaderName, value: &'static str| {
+        let value = HeaderValue::from_static(value);
+        headers.entry(name).or_insert(value);
     };
-    set("x-content-type-options", "nosniff");
-    set("cross-origin-resource-policy", "same-origin");
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(CROSS_ORIGIN_RESOURCE_POLICY, "same-origin");
     if !is_part {
-        set("content-security-policy", assets::csp());
-        set("referrer-policy", "same-origin");
-        set("x-frame-options", "DENY");
-        set("cross-origin-opener-policy", "same-origin");
-        set("permissions-policy", NO_DEVICES);
+        set(header::CONTENT_SECURITY_POLICY, assets::csp());
+        set(header::REFERRER_POLICY, "same-origin");
+        set(header::X_FRAME_OPTIONS, "DENY");
+        set(CROSS_ORIGIN_OPENER_POLICY, "same-origin");
+        set(PERMISSIONS_POLICY, NO_DEVICES);
     }
     // Assets set their own value.
-    set("cache-control", "no-store");
-    if app_state.app.config.is_https() {
+    set(header::CACHE_CONTROL, "no-store");
+    if config.is_https() {
         set(
-            "strict-transport-security",
+            header::STRICT_TRANSPORT_SECURITY,
             "max-age=31536000; includeSubDomains",
         );
     }
-    response
 }
 
 #[cfg(test)]

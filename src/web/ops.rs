@@ -93,6 +93,13 @@ fn known(method: &Method) -> &'static str {
 
 /// Each request has an id, from `X-Request-Id` or a new one. It is in every log line and in the response.
 pub async fn trace(request: Request, next: Next) -> Response {
+    traced(request, |request| next.run(request)).await
+}
+
+pub async fn traced<F: Future<Output = Response>>(
+    request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
     let given = request
         .headers()
         .get("x-request-id")
@@ -114,7 +121,7 @@ pub async fn trace(request: Request, next: Next) -> Response {
     let method = known(request.method());
     let span = tracing::info_span!("request", id = %id, method, route);
     let began = Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = answer(request).instrument(span.clone()).await;
     let (status, seconds) = (response.status(), began.elapsed().as_secs_f64());
     span.in_scope(|| tracing::debug!(status = status.as_u16(), seconds, "answered"));
     let labels = [

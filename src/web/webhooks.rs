@@ -7,13 +7,16 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{OriginalUri, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
 
-use super::AppState;
 use super::json::Path;
-use super::problem::Problem;
+use super::problem::{self, Problem};
+use super::{AppState, guard};
 use crate::domain::integrations::Account;
 use crate::domain::messages::receive::Arrival;
 use crate::domain::messages::status::Report;
@@ -23,6 +26,30 @@ use crate::error::Error;
 use crate::ids::IntegrationId;
 use crate::language::t;
 use crate::providers::{Hook, Inbound, Kind, SignedRequest, StatusReport, WebhookEvent, twilio};
+
+/// Apart from the other routes: providers' requests are cross-origin, their signature is verified instead, and of the
+/// many layers around pages they need few.
+pub fn router(app_state: &AppState) -> Router {
+    let of_integration = "/webhooks/{provider}/{integration_id}";
+    Router::new()
+        .route("/twilio/webhook", get(twilio_inbound).post(twilio_inbound))
+        .route("/twilio/status", get(twilio_status).post(twilio_status))
+        .route(
+            &format!("{of_integration}/inbound"),
+            get(inbound).post(inbound),
+        )
+        .route(
+            &format!("{of_integration}/status"),
+            get(status).post(status),
+        )
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(middleware::from_fn_with_state(
+            app_state.clone(),
+            guard::webhook,
+        ))
+        .with_state(app_state.clone())
+}
 
 /// A provider's request, unparsed: the signature covers its bytes.
 pub struct Call {
@@ -36,24 +63,22 @@ impl axum::extract::FromRequest<AppState> for Call {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app_state: &AppState) -> Result<Self, Problem> {
-        let original = request
-            .extensions()
-            .get::<OriginalUri>()
-            .map_or_else(|| request.uri().clone(), |uri| uri.0.clone());
-        let path = original.path_and_query().map_or("/", |path| path.as_str());
         let (parts, body) = request.into_parts();
-        let body = axum::body::to_bytes(body, super::LARGEST_BODY)
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let url = app_state.app.config.public(path);
+        let body = axum::body::to_bytes(body, super::LARGEST_BODY);
+        let body = tokio::time::timeout(guard::MAX_SILENCE, body)
             .await
-            .map_err(unreadable)?;
+            .map_err(|_| guard::incomplete())?;
         Ok(Self {
-            url: app_state.app.config.public(path),
+            url,
             // HEAD is GET without a response body.
             method: match parts.method {
                 Method::HEAD => Method::GET,
                 method => method,
             },
             headers: parts.headers,
-            body,
+            body: body.map_err(unreadable)?,
         })
     }
 }
@@ -79,7 +104,7 @@ impl Call {
 }
 
 /// One URL for all workspaces: finds the integration by `AccountSid` and `To`.
-pub async fn twilio_inbound(
+async fn twilio_inbound(
     State(app_state): State<AppState>,
     call: Call,
 ) -> Result<Response, Problem> {
@@ -94,10 +119,7 @@ pub async fn twilio_inbound(
 }
 
 /// One URL for all workspaces: finds the integration by `AccountSid`, the message by our id or `MessageSid`.
-pub async fn twilio_status(
-    State(app_state): State<AppState>,
-    call: Call,
-) -> Result<Response, Problem> {
+async fn twilio_status(State(app_state): State<AppState>, call: Call) -> Result<Response, Problem> {
     let report = twilio::parse_status(&call.signed()).map_err(malformed)?;
     let accounts = app_state
         .directory
@@ -119,7 +141,7 @@ pub async fn twilio_status(
 }
 
 /// The URL of one integration, configured at the provider by number sync.
-pub async fn inbound(
+async fn inbound(
     State(app_state): State<AppState>,
     Path((provider, id)): Path<(Kind, IntegrationId)>,
     call: Call,
@@ -129,7 +151,7 @@ pub async fn inbound(
     process(&app_state, &account, Hook::Inbound, &call).await
 }
 
-pub async fn status(
+async fn status(
     State(app_state): State<AppState>,
     Path((provider, id)): Path<(Kind, IntegrationId)>,
     call: Call,
