@@ -5,17 +5,16 @@ create or replace function mark_contact_texted() returns trigger
 as $$
 declare
     survivor uuid;
+    was_texted boolean;
 begin
-    update contacts c set texted = true
-     where c.workspace_id = new.workspace_id and c.id = new.contact_id and not c.texted
-    returning coalesce(c.merged_into, c.id) into survivor;
+    select coalesce(c.merged_into, c.id), c.texted into survivor, was_texted from contacts c
+     where c.workspace_id = new.workspace_id and c.id = new.contact_id
+       for no key update;
     if not found then
-        select coalesce(c.merged_into, c.id) into survivor from contacts c
-         where c.workspace_id = new.workspace_id and c.id = new.contact_id
-           for share;
-        if not found then
-            return null;
-        end if;
+        return null;
+    end if;
+    if not was_texted then
+        update contacts c set texted = true where c.workspace_id = new.workspace_id and c.id = new.contact_id;
     end if;
     if survivor <> new.contact_id then
         update contacts c set texted = true where c.workspace_id = new.workspace_id and c.id = survivor and not c.texted;

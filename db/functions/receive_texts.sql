@@ -20,9 +20,15 @@ declare
     contacts_found uuid[]; -- of each text, or null
     conversations_found uuid[];
     number_added integer;
+    any_media boolean;
+    any_keyword boolean;
+    t record;
+    contact uuid;
+    conversation uuid;
 begin
-    select array_agg(f.contact order by t.ordinality), array_agg(f.conversation order by t.ordinality)
-      into contacts_found, conversations_found
+    select array_agg(f.contact order by t.ordinality), array_agg(f.conversation order by t.ordinality),
+           bool_or(t.media is not null), bool_or(t.keyword is not null)
+      into contacts_found, conversations_found, any_media, any_keyword
       from unnest(texts) with ordinality as t
       left join lateral (
            select coalesce(c.merged_into, c.id) as contact,
@@ -32,37 +38,37 @@ begin
             where c.workspace_id = t.workspace_id and c.phone_number = t.sender
             limit 1) f on true;
 
+    -- Strangers, one by one: they are few, and simple statements start faster than one for all of them.
     if array_position(conversations_found, null) is not null then
-        insert into contacts (workspace_id, id, phone_number, texted)
-        select distinct on (t.workspace_id, t.sender) t.workspace_id, t.contact_id, t.sender, true
-          from unnest(texts) with ordinality as t
-         where contacts_found[t.ordinality] is null
-         order by t.workspace_id, t.sender
-            on conflict do nothing;
+        for t in select n.* from unnest(texts) with ordinality as n where contacts_found[n.ordinality] is null order by n.workspace_id, n.sender
+        loop
+            insert into contacts (workspace_id, id, phone_number, texted) values (t.workspace_id, t.contact_id, t.sender, true)
+                on conflict do nothing
+            returning id into contact;
+            if contact is null then -- added just now, by this batch or by another one
+                select coalesce(c.merged_into, c.id) into contact from contacts c
+                 where c.workspace_id = t.workspace_id and c.phone_number = t.sender;
+            end if;
+            contacts_found[t.ordinality] := contact;
+        end loop;
 
-        insert into conversations (workspace_id, id, contact_id, number_id)
-        select distinct on (t.workspace_id, t.contact, t.number_id) t.workspace_id, t.conversation_id, t.contact, t.number_id
-          from (select t.*, coalesce(contacts_found[t.ordinality],
-                                     (select coalesce(c.merged_into, c.id) from contacts c
-                                       where c.workspace_id = t.workspace_id and c.phone_number = t.sender)) as contact
-                  from unnest(texts) with ordinality as t
-                 where conversations_found[t.ordinality] is null
-                offset 0) as t
-         where t.contact is not null
-         order by t.workspace_id, t.contact, t.number_id
-            on conflict do nothing;
-
-        -- They may have been added by another server, or for the contact into which theirs was merged.
-        select array_agg(f.contact order by t.ordinality), array_agg(f.conversation order by t.ordinality)
-          into contacts_found, conversations_found
-          from unnest(texts) with ordinality as t
-          left join lateral (
-               select coalesce(c.merged_into, c.id) as contact,
-                      (select v.id from conversations v
-                        where v.workspace_id = t.workspace_id and v.contact_id = coalesce(c.merged_into, c.id) and v.number_id = t.number_id) as conversation
-                 from contacts c
-                where c.workspace_id = t.workspace_id and c.phone_number = t.sender
-                limit 1) f on true;
+        for t in select n.* from unnest(texts) with ordinality as n
+                  where conversations_found[n.ordinality] is null and contacts_found[n.ordinality] is not null
+                  order by n.workspace_id, contacts_found[n.ordinality], n.number_id
+        loop
+            -- A trigger follows a merge that has just ended.
+            insert into conversations (workspace_id, id, contact_id, number_id)
+            values (t.workspace_id, t.conversation_id, contacts_found[t.ordinality], t.number_id)
+                on conflict do nothing
+            returning id, contact_id into conversation, contact;
+            if conversation is null then
+                select v.id, v.contact_id into conversation, contact from contacts c
+                  join conversations v on v.workspace_id = c.workspace_id and v.contact_id = coalesce(c.merged_into, c.id) and v.number_id = t.number_id
+                 where c.workspace_id = t.workspace_id and c.phone_number = t.sender;
+            end if;
+            contacts_found[t.ordinality] := contact;
+            conversations_found[t.ordinality] := conversation;
+        end loop;
     end if;
 
     return query
@@ -164,7 +170,7 @@ begin
         select r.ordinality, false, r.id, r.conversation, r.contact, r.at, false from repeated r;
     end if;
 
-    if exists (select from unnest(texts) as t where t.media is not null) then
+    if any_media then
         insert into message_media (workspace_id, id, message_id, position, content_type, source_url, integration_id)
         select t.workspace_id, (m.value ->> 'id')::uuid, t.message_id, m.position - 1, m.value ->> 'content_type', m.value ->> 'url', t.integration_id
           from unnest(texts) as t
@@ -173,7 +179,7 @@ begin
     end if;
 
     -- Few texts are opt-out or opt-in keywords. In their order, so that of two in one batch the later one holds.
-    if exists (select from unnest(texts) as t where t.keyword is not null) then
+    if any_keyword then
         perform record_consent(t.workspace_id, t.message_id, t.keyword)
            from unnest(texts) with ordinality as t
           cross join lateral (select m.contact_id, m.number_id from messages m
