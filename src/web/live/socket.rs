@@ -78,10 +78,10 @@ pub async fn open(
         app_state.app.background.spawn(refuse(on_upgrade));
         return Ok(answer);
     };
-    let leave = Leave(app_state.hub, connection);
+    let leave = Leave(app_state.hub.clone(), connection);
     // A session that ended before `connect` is caught here; one that ends later, by the hub.
     accounts::of_session(&app_state.app.db, session).await?;
-    let served = serve(on_upgrade, leave, app_state.stopping);
+    let served = serve(on_upgrade, leave, app_state.stopping.clone());
     app_state.app.background.spawn(served);
     Ok(answer)
 }
