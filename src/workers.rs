@@ -10,6 +10,7 @@ use crate::domain::messages::batch::Writer;
 use crate::domain::messages::receive::{Arrival, Ingest};
 use crate::domain::messages::status::Report;
 use crate::web::live::Hub;
+use crate::web::ops::{SUM_INTERVAL, sum_metrics};
 
 pub mod clock;
 pub mod email_notifier;
@@ -69,6 +70,7 @@ pub fn all(parts: &Parts) -> Workers {
             Worker::continuous("email_notifier", app, email_notifier::run),
             Worker::continuous("push_notifier", &push, |(app, hub)| push_notifier::run(app, hub)),
             Worker::every("credential_use_flusher", uses::FLUSH_INTERVAL, directory, async |directory| directory.flush_uses().await),
+            Worker::every("metrics", SUM_INTERVAL, &(), async |()| { sum_metrics(); Ok(()) }),
             Worker::every("time", MEASURE_INTERVAL, app, async |app| measure(app.db.system_pool(Jobs)).await),
             Worker::every("search_indexer", search_indexer::INTERVAL, &(app.clone(), inbound.clone()), async |(app, inbound)| search_indexer::run_once(&app, &inbound).await),
             Worker::every("housekeeping", housekeeping::INTERVAL, app, async |app| housekeeping::tidy(&app).await),

@@ -1,7 +1,7 @@
 //! Endpoints for operators: liveness, readiness, metrics; and request tracing.
 
 use std::sync::LazyLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
@@ -28,6 +28,14 @@ static PROMETHEUS: LazyLock<PrometheusHandle> = LazyLock::new(|| {
         .install_recorder()
         .expect("this is the process's only recorder")
 });
+
+/// How often measured times are added up. Until then each of them takes memory, also while nobody reads the metrics.
+pub const SUM_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Adds up the times measured since the last call.
+pub fn sum_metrics() {
+    PROMETHEUS.run_upkeep();
+}
 
 /// Installs the metrics recorder.
 pub fn begin() {
