@@ -256,6 +256,10 @@ impl Hub {
             .await
     }
 
+    pub async fn execute(&mut self, sql: &'static str) {
+        sqlx::query(sql).execute(&mut self.database).await.unwrap();
+    }
+
     pub async fn count(&mut self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql)
             .fetch_one(&mut self.database)

@@ -34,6 +34,7 @@ mod workload;
 mod yardsticks;
 
 // What is measured.
+mod catch_up;
 mod fan_out;
 mod flat;
 mod inbound;
@@ -48,8 +49,10 @@ use cluster::Cluster;
 use load::Span;
 use workload::{KNOWN_SENDERS, Senders, WORKSPACES};
 
-const USAGE: &str = "bin/bench [--quick] [--rounds=N] [--seconds=N] [--never-analyzed] [start|inbound|outbound|fan-out|pages|flat]...";
-const PARTS: [&str; 6] = ["start", "inbound", "outbound", "fan-out", "pages", "flat"];
+const USAGE: &str = "bin/bench [--quick] [--rounds=N] [--seconds=N] [--never-analyzed] [start|inbound|outbound|catch-up|fan-out|pages|flat]...";
+const PARTS: [&str; 7] = [
+    "start", "inbound", "outbound", "catch-up", "fan-out", "pages", "flat",
+];
 
 pub struct Plan {
     is_quick: bool,
@@ -63,6 +66,8 @@ pub struct Plan {
     reports: usize,
     /// The longest time in which handing over is measured.
     hand_over: Duration,
+    /// Numbers that are compared with their provider's lists.
+    compared: usize,
     /// Numbers of sockets, with the texts per second.
     crowds: [(usize, f64); 2],
     idle: usize,
@@ -85,6 +90,7 @@ impl Plan {
             known_senders: KNOWN_SENDERS,
             reports: 10_000,
             hand_over: Duration::from_secs(15),
+            compared: 2_000,
             crowds: [(100, 20.0), (1_000, 5.0)],
             idle: 10_000,
             small: Size {
@@ -114,6 +120,7 @@ impl Plan {
             known_senders: 1_000,
             reports: 500,
             hand_over: Duration::from_secs(3),
+            compared: 50,
             crowds: [(20, 20.0), (100, 10.0)],
             idle: 200,
             small: Size {
@@ -213,6 +220,9 @@ async fn run(plan: &Plan) {
     }
     if plan.has("outbound") {
         outbound::measure(plan, &cluster).await;
+    }
+    if plan.has("catch-up") {
+        catch_up::measure(plan, &cluster).await;
     }
     if plan.has("fan-out") {
         fan_out::measure(plan, &cluster).await;
