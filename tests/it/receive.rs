@@ -365,3 +365,53 @@ async fn reaction_is_shown_without_notification() {
     );
     assert_eq!(maya["near_stop_id"], maya["last_message_id"]);
 }
+
+/// The text has found its conversation, and waits for another transaction, when the contact is deleted with its history.
+#[tokio::test]
+async fn text_of_a_contact_deleted_meanwhile_starts_a_new_conversation() {
+    const SID: &str = "SM000000000000000000000000000000ab";
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receive_text(MAYA, "Forget me").await;
+    harbor.receive_text("+14155550193", "Hello").await;
+    let mut other = hub.superuser_pool.begin().await.unwrap();
+    sqlx::query(
+        "insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction, content, status,
+                               provider, provider_sid)
+         select m.workspace_id, gen_random_uuid(), m.conversation_id, m.contact_id, m.number_id, m.integration_id, 'inbound', '', 'received',
+                m.provider, $1
+           from messages m where m.content = 'Hello'",
+    )
+    .bind(SID)
+    .execute(&mut *other)
+    .await
+    .unwrap();
+
+    let text = hub
+        .twilio
+        .inbound_text(MAYA, FRONT_DESK, "Me again")
+        .sid(SID);
+    let delete = async {
+        hub.wait_for_count(
+            "select count(*) from pg_stat_activity
+              where datname = current_database() and query like '%receive_texts%' and wait_event_type = 'Lock'",
+            1,
+        )
+        .await;
+        harbor
+            .admin
+            .delete(&harbor.contact_path(&maya, ""))
+            .await
+            .expect_status(204);
+        other.rollback().await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(text.send(), delete);
+
+    assert_eq!(answer.status(), 200);
+    let conversation = harbor.conversation_with(MAYA).await;
+    assert_ne!(conversation["id"], maya["id"]);
+    assert_eq!(conversation["unread_count"], 1);
+    let thread = harbor.thread(&conversation).await;
+    assert_eq!(thread.len(), 1);
+    assert_eq!(thread[0]["content"], "Me again");
+}

@@ -371,6 +371,42 @@ async fn old_messages_are_found_by_index() {
     );
 }
 
+/// `pg_dump` copies the transaction ids of messages, and a new cluster counts from the beginning.
+#[tokio::test]
+async fn messages_are_indexed_after_a_restore_into_a_younger_cluster() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.receive_text(MAYA, "A zeppelin, indexed").await;
+    hub.index_search().await;
+    harbor.receive_text(MAYA, "A biplane, copied").await;
+    hub.execute_sql(
+        "do $$ begin
+         update messages set inserted_by = '4000000000' where content like '%zeppelin%';
+         update messages set inserted_by = '4000000001' where content like '%biplane%';
+         delete from message_tokens t using messages m where m.id = t.id and m.content like '%biplane%';
+         update search_progress p set indexed_by = m.inserted_by, workspace = m.workspace_id, id = m.id
+           from messages m where m.content like '%zeppelin%';
+         end $$",
+    )
+    .await;
+    harbor
+        .receive_text(MAYA, "A glider, after the restore")
+        .await;
+
+    let indexed = "select count(*) from message_tokens t join messages m on m.id = t.id";
+    hub.wait_for_count(indexed, 3).await;
+    for (word, text) in [
+        ("zeppelin", "A zeppelin, indexed"),
+        ("biplane", "A biplane, copied"),
+        ("glider", "A glider, after the restore"),
+    ] {
+        assert_eq!(harbor.texts_found(&harbor.admin, word).await, [text]);
+    }
+    // And what comes later, in the order of this cluster.
+    harbor.receive_text(MAYA, "A kite").await;
+    hub.wait_for_count(indexed, 4).await;
+}
+
 #[tokio::test]
 async fn any_query_gets_an_answer() {
     let hub = Hub::start().await;
