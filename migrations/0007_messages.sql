@@ -173,3 +173,21 @@ create type inbound_text as (
     conversation_id uuid,
     webhook_id      uuid
 );
+
+-- A delivery report for `apply_delivery_reports`.
+create type delivery_report as (
+    workspace_id    uuid,
+    integration_id  uuid,
+    provider        text,
+    provider_sid    text,
+    our_id          uuid,         -- from the callback URL, or null
+    status          text,         -- null if the provider's status is unknown
+    raw_status      text,
+    error_code      text,
+    error_message   text,
+    is_opt_out      boolean,      -- it failed because the recipient opted out
+    segments        smallint,
+    price           text,
+    price_unit      text,
+    via             text          -- for the journal
+);

@@ -1,11 +1,8 @@
--- Applies delivery reports in the order in which they came: one call, one transaction. A status only moves forward, the first error
--- stays, and a repeated report changes nothing.
-create or replace function apply_delivery_reports(
-    workspaces uuid[], integrations uuid[], providers text[], provider_sids text[], our_ids uuid[], statuses text[],
-    raw_statuses text[], error_codes text[], error_messages text[], opt_outs boolean[], segments smallint[], prices numeric[],
-    price_units text[], vias text[])
-    returns table (place bigint, message_id uuid, number_id uuid, conversation_id uuid, changed boolean, canceled boolean,
-                   opted_out boolean)
+-- Applies delivery reports in the order in which they came: one call, one round trip, one transaction. A status only moves forward,
+-- the first error stays, and a repeated report changes nothing. Returns rows for reports of known messages; `credited` is the member
+-- who got a credit back, because the provider canceled the message.
+create or replace function apply_delivery_reports(reports delivery_report[])
+    returns table (place bigint, message_id uuid, number_id uuid, conversation_id uuid, changed boolean, opted_out boolean, credited uuid)
     language plpgsql
     -- As in `receive_texts`.
     set plan_cache_mode = force_generic_plan
@@ -17,49 +14,42 @@ as $$
 #variable_conflict use_column
 declare
     found_messages uuid[]; -- the message of each report, if found
-    t record;
-    m messages;
-    became text;
-    -- For the journal, of each report.
-    outcomes text[] := array[]::text[];
-    applied_to uuid[] := array[]::uuid[];
-    numbers_of uuid[] := array[]::uuid[];
+    turns bigint[];        -- whether it is the first, second, ... report of its message
+    last_turn bigint;
 begin
-    select array_agg(f.id order by t.place) into found_messages
-      from unnest(workspaces, integrations, provider_sids, our_ids)
-           with ordinality as t (workspace, integration, provider_sid, our_id, place)
-      left join lateral (
-           select m.id from messages m
-            where m.workspace_id = t.workspace and m.integration_id = t.integration and m.provider_sid = t.provider_sid
-              and m.direction = 'outbound'
-           union all
-           -- The report came before the answer to the send request: found by the id in the callback URL.
-           select m.id from messages m
-            where m.workspace_id = t.workspace and m.id = t.our_id and m.integration_id = t.integration
-              and m.provider_sid is null and m.direction = 'outbound'
-           limit 1) f on true;
+    select array_agg(f.id order by f.place), array_agg(f.turn order by f.place), max(f.turn) filter (where f.id is not null)
+      into found_messages, turns, last_turn
+      from (select t.ordinality as place, m.id, row_number() over (partition by t.workspace_id, m.id order by t.ordinality) as turn
+              from unnest(reports) with ordinality as t
+              left join lateral (
+                   select m.id from messages m
+                    where m.workspace_id = t.workspace_id and m.integration_id = t.integration_id and m.provider_sid = t.provider_sid
+                      and m.direction = 'outbound'
+                   union all
+                   -- The report came before the answer to the send request: found by the id in the callback URL.
+                   select m.id from messages m
+                    where m.workspace_id = t.workspace_id and m.id = t.our_id and m.integration_id = t.integration_id
+                      and m.provider_sid is null and m.direction = 'outbound'
+                   limit 1) m on true) as f;
 
     -- In key order: batches of two servers wait for each other instead of deadlocking.
-    perform from messages m
-       join (select distinct k.workspace, k.id from unnest(workspaces, found_messages) as k (workspace, id) where k.id is not null) k
-         on m.workspace_id = k.workspace and m.id = k.id
-      order by m.workspace_id, m.id
-        for update of m;
+    perform from (select distinct t.workspace_id, found_messages[t.ordinality] as id from unnest(reports) with ordinality as t) k
+      join messages m on m.workspace_id = k.workspace_id and m.id = k.id
+     order by m.workspace_id, m.id
+       for update of m;
 
-    for t in
-        select * from unnest(workspaces, integrations, providers, provider_sids, found_messages, statuses, raw_statuses, error_codes,
-                             error_messages, opt_outs, segments, prices, price_units, vias)
-             with ordinality as r (workspace, integration, provider, provider_sid, message, status, raw_status, error_code,
-                                   error_message, opt_out, segments, price, price_unit, via, place)
-         order by r.place
-    loop
-        place := t.place; message_id := null; number_id := null; conversation_id := null;
-        changed := false; canceled := false; opted_out := false;
-        -- Of two reports that name the same message with different provider ids, the first counts.
-        select * into m from messages o
-         where o.workspace_id = t.workspace and o.id = t.message and coalesce(o.provider_sid, t.provider_sid) = t.provider_sid;
-        if found then
-            message_id := m.id; number_id := m.number_id; conversation_id := m.conversation_id;
+    -- A statement can update a row only once: the second report of a message comes in the next turn.
+    for this_turn in 1 .. coalesce(last_turn, 0) loop
+        return query
+        with known as materialized (
+            select t.*, m.id, m.number_id, m.conversation_id, m.status as status_before
+              from unnest(reports) with ordinality as t
+             cross join lateral (select o.* from messages o
+                                  where o.workspace_id = t.workspace_id and o.id = found_messages[t.ordinality] limit 1) m
+             where turns[t.ordinality] = this_turn
+               -- Of two reports that name the same message with different provider ids, the first counts.
+               and coalesce(m.provider_sid, t.provider_sid) = t.provider_sid
+        ), updated as materialized (
             update messages o
                set status = case when o.status not in ('delivered', 'canceled') and status_rank(t.status) > status_rank(o.status)
                                  then t.status else o.status end,
@@ -71,41 +61,65 @@ begin
                                         else coalesce(o.error_message, t.error_message) end,
                    provider_sid = t.provider_sid,
                    segments = coalesce(t.segments, o.segments),
-                   price = coalesce(t.price, o.price), price_unit = coalesce(t.price_unit, o.price_unit),
+                   price = coalesce(t.price::numeric, o.price), price_unit = coalesce(t.price_unit, o.price_unit),
                    updated_at = now()
-             where o.workspace_id = t.workspace and o.id = m.id
+              from known t
+             where o.workspace_id = t.workspace_id and o.id = t.id
                and (o.provider_sid is null
                     or (o.status not in ('delivered', 'canceled')
                         and (status_rank(t.status) > status_rank(o.status) or o.provider_status is distinct from t.raw_status
                              or (o.error_code is null and t.error_code is not null)))
                     or coalesce(t.segments, o.segments) is distinct from o.segments
-                    or coalesce(t.price, o.price) is distinct from o.price)
-            returning o.status into became;
-            changed := found;
-            canceled := changed and became = 'canceled' and m.status <> 'canceled';
-            if t.opt_out then
-                opted_out := record_consent(t.workspace, m.id, 'stop', 'provider', t.error_code);
-            end if;
-        end if;
-        outcomes := outcomes || case when message_id is null then 'ignored' when changed then 'applied' else 'repeat' end;
-        applied_to := applied_to || message_id;
-        numbers_of := numbers_of || number_id;
-        return next;
+                    or coalesce(t.price::numeric, o.price) is distinct from o.price)
+            returning t.ordinality as place
+        ), journaled as (
+            insert into webhooks (workspace_id, integration_id, number_id, provider, kind, via, provider_sid, outcome, detail, message_id)
+            select t.workspace_id, t.integration_id, t.number_id, t.provider, 'status', t.via, t.provider_sid,
+                   case when t.ordinality in (select u.place from updated u) then 'applied' else 'repeat' end, t.raw_status, t.id
+              from known t
+             order by t.ordinality
+        )
+        select t.ordinality, t.id, t.number_id, t.conversation_id, t.ordinality in (select u.place from updated u), false, null::uuid
+          from known t;
     end loop;
 
-    insert into webhooks (workspace_id, integration_id, number_id, provider, kind, via, provider_sid, outcome, detail, message_id)
-    select t.workspace, t.integration, t.number, t.provider, 'status', t.via, t.provider_sid, t.outcome, t.raw_status, t.message
-      from unnest(workspaces, integrations, numbers_of, providers, vias, provider_sids, outcomes, raw_statuses, applied_to)
-           with ordinality as t (workspace, integration, number, provider, via, provider_sid, outcome, raw_status, message, place)
-     order by t.place;
+    if exists (select from unnest(reports) with ordinality as t where found_messages[t.ordinality] is null or turns[t.ordinality] > 1) then
+        insert into webhooks (workspace_id, integration_id, provider, kind, via, provider_sid, outcome, detail)
+        select t.workspace_id, t.integration_id, t.provider, 'status', t.via, t.provider_sid, 'ignored', t.raw_status
+          from unnest(reports) with ordinality as t
+         where not exists (select from messages m
+                            where m.workspace_id = t.workspace_id and m.id = found_messages[t.ordinality] and m.provider_sid = t.provider_sid)
+         order by t.ordinality;
+    end if;
 
     update conversations v
        set last_message_status = l.status
       from (select m.workspace_id, m.conversation_id, m.id, m.status
-              from (select distinct k.workspace, k.id from unnest(workspaces, found_messages) as k (workspace, id) where k.id is not null) k
-              join messages m on m.workspace_id = k.workspace and m.id = k.id
+              from (select distinct t.workspace_id, found_messages[t.ordinality] as id from unnest(reports) with ordinality as t) k
+              join messages m on m.workspace_id = k.workspace_id and m.id = k.id
              order by m.workspace_id, m.conversation_id) as l
      where v.workspace_id = l.workspace_id and v.id = l.conversation_id and v.last_message_id = l.id
        and v.last_message_status <> l.status;
+
+    if exists (select from unnest(reports) as t where t.is_opt_out) then
+        return query
+        select t.ordinality, m.id, m.number_id, m.conversation_id, false,
+               record_consent(t.workspace_id, m.id, 'stop', 'provider', t.error_code), null::uuid
+          from unnest(reports) with ordinality as t
+          join messages m on m.workspace_id = t.workspace_id and m.id = found_messages[t.ordinality] and m.provider_sid = t.provider_sid
+         where t.is_opt_out
+         order by t.ordinality;
+    end if;
+
+    -- The provider canceled it, so it was never sent.
+    if exists (select from unnest(reports) as t where t.status = 'canceled') then
+        return query
+        select t.ordinality, m.id, m.number_id, m.conversation_id, false, false, r.account
+          from unnest(reports) with ordinality as t
+          join messages m on m.workspace_id = t.workspace_id and m.id = found_messages[t.ordinality] and m.provider_sid = t.provider_sid
+         cross join lateral return_credit(t.workspace_id, m.id) r
+         where t.status = 'canceled'
+         order by t.ordinality;
+    end if;
 end $$;
 grant execute on function apply_delivery_reports to messagehub_system;

@@ -2,17 +2,17 @@
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use sqlx::postgres::{PgHasArrayType, PgTypeInfo, Postgres};
 
 use super::Status;
 use super::batch::{BatchSender, Batched, Writer};
 use crate::app::App;
 use crate::db::purpose::SystemPurpose;
 use crate::db::{Db, SystemTx};
-use crate::domain::credits;
 use crate::domain::webhooks::Via;
 use crate::error::Result;
 use crate::events::Event;
-use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
+use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, UserId, WorkspaceId};
 use crate::providers::{self, ErrorClass, StatusReport};
 
 impl From<providers::Status> for Status {
@@ -74,87 +74,120 @@ impl Batched for Report {
     fn write<'a>(db: &'a Db, batch: &'a [&'a Self]) -> BoxFuture<'a, Result<Vec<bool>>> {
         take(db, batch).boxed()
     }
+
+    /// If the commit succeeded, the provider's retry changes nothing and announces nothing, so clients must refetch.
+    fn on_uncertain_commit(&self, db: &Db) {
+        db.bus().publish(Event::Missed {
+            workspace: self.workspace,
+        });
+    }
 }
 
-/// Three round trips for a batch of any size (begin, all reports, commit), and one for each canceled text.
+/// The argument of the SQL function `apply_delivery_reports`.
+#[derive(sqlx::Encode)]
+#[sqlx(type_name = "delivery_report")]
+struct DeliveryReport<'a> {
+    workspace_id: WorkspaceId,
+    integration_id: IntegrationId,
+    provider: &'static str,
+    provider_sid: &'a str,
+    our_id: Option<uuid::Uuid>,
+    status: Option<Status>,
+    raw_status: &'a str,
+    error_code: Option<&'a str>,
+    error_message: Option<String>,
+    is_opt_out: bool,
+    segments: Option<i16>,
+    price: Option<&'a str>,
+    price_unit: Option<&'a str>,
+    via: Via,
+}
+
+impl sqlx::Type<Postgres> for DeliveryReport<'_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("delivery_report")
+    }
+}
+
+impl PgHasArrayType for DeliveryReport<'_> {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::array_of("delivery_report")
+    }
+}
+
+impl<'a> DeliveryReport<'a> {
+    fn new(given: &'a Report) -> Self {
+        let report = &given.report;
+        let (error, price) = (report.error.as_ref(), report.price.as_ref());
+        Self {
+            workspace_id: given.workspace,
+            integration_id: given.integration,
+            provider: given.provider.as_str(),
+            provider_sid: &report.provider_sid,
+            our_id: report.our_id,
+            status: status(report),
+            raw_status: &report.raw_status,
+            error_code: error.map(|refusal| refusal.code.as_str()),
+            error_message: error.map(|refusal| refusal.text.stored()),
+            is_opt_out: error.is_some_and(|refusal| refusal.class == ErrorClass::OptedOut),
+            segments: segments(report),
+            price: price.map(|price| price.amount.as_str()),
+            price_unit: price.map(|price| price.currency.as_str()),
+            via: given.via,
+        }
+    }
+}
+
+/// One round trip for a batch of any size.
 async fn take(db: &Db, reports: &[&Report]) -> Result<Vec<bool>> {
-    let each = || reports.iter();
-    let each_report = || reports.iter().map(|report| &report.report);
-    let refusals = || each_report().map(|report| report.error.as_ref());
-    let mut tx = db.ingest().await?;
+    let given: Vec<_> = reports
+        .iter()
+        .map(|report| DeliveryReport::new(report))
+        .collect();
     let rows = sqlx::query!(
-        r#"select place as "place!", message_id as "message: MessageId", number_id as "number: NumberId",
-                  conversation_id as "conversation: ConversationId", changed as "changed!", canceled as "canceled!",
-                  opted_out as "opted_out!"
-             from apply_delivery_reports($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::text[]::numeric[], $13, $14)"#,
-        &each().map(|report| report.workspace).collect::<Vec<_>>() as _,
-        &each().map(|report| report.integration).collect::<Vec<_>>() as _,
-        &each()
-            .map(|report| report.provider.as_str())
-            .collect::<Vec<_>>() as _,
-        &each_report()
-            .map(|report| report.provider_sid.as_str())
-            .collect::<Vec<_>>() as _,
-        &each_report().map(|report| report.our_id).collect::<Vec<_>>() as _,
-        &each_report().map(status).collect::<Vec<_>>() as _,
-        &each_report()
-            .map(|report| report.raw_status.as_str())
-            .collect::<Vec<_>>() as _,
-        &refusals()
-            .map(|refusal| refusal.map(|refusal| refusal.code.as_str()))
-            .collect::<Vec<_>>() as _,
-        &refusals()
-            .map(|refusal| refusal.map(|refusal| refusal.text.stored()))
-            .collect::<Vec<_>>() as _,
-        &refusals()
-            .map(|refusal| refusal.is_some_and(|refusal| refusal.class == ErrorClass::OptedOut))
-            .collect::<Vec<_>>(),
-        &each_report().map(segments).collect::<Vec<_>>() as _,
-        &each_report()
-            .map(|report| report.price.as_ref().map(|price| price.amount.as_str()))
-            .collect::<Vec<_>>() as _,
-        &each_report()
-            .map(|report| report.price.as_ref().map(|price| price.currency.as_str()))
-            .collect::<Vec<_>>() as _,
-        &each().map(|report| report.via).collect::<Vec<_>>() as _,
+        r#"select place as "place!", message_id as "message!: MessageId", number_id as "number!: NumberId",
+                  conversation_id as "conversation!: ConversationId", changed as "changed!", opted_out as "opted_out!",
+                  credited as "credited: UserId"
+             from apply_delivery_reports($1)"#,
+        &given as _,
     )
-    .fetch_all(tx.conn())
+    .fetch_all(db.ingest_pool())
     .await?;
     let mut found = vec![false; reports.len()];
+    let mut any_changed = false;
     for row in rows {
         let place = usize::try_from(row.place - 1).unwrap_or(usize::MAX);
         let (Some(report), Some(found)) = (reports.get(place), found.get_mut(place)) else {
             continue;
         };
-        let (Some(message), Some(number), Some(conversation)) =
-            (row.message, row.number, row.conversation)
-        else {
-            continue;
-        };
         *found = true;
         let workspace = report.workspace;
-        // The provider canceled it, so it was never sent.
-        if row.canceled
-            && let Some(returned) = credits::return_credit(tx.conn(), workspace, message).await?
-        {
-            tx.announce(returned);
+        if let Some(user) = row.credited {
+            db.bus().publish(Event::CreditsChanged {
+                workspace,
+                user,
+                low: false,
+            });
         }
         if row.opted_out {
-            tx.announce(Event::ConsentChanged {
+            db.bus().publish(Event::ConsentChanged {
                 workspace,
-                conversation,
+                conversation: row.conversation,
             });
         }
         if row.changed {
-            tx.announce(Event::MessageChanged {
+            any_changed = true;
+            db.bus().publish(Event::MessageChanged {
                 workspace,
-                message,
-                number,
+                message: row.message,
+                number: row.number,
             });
-            tx.announce(Event::Queued);
         }
     }
-    tx.commit().await?;
+    if any_changed {
+        // Later texts of the same conversations may be waiting for these.
+        db.bus().publish(Event::Queued);
+    }
     Ok(found)
 }
 
