@@ -208,6 +208,15 @@ impl Message {
         self.direction == Direction::Inbound && reaction::is_reaction(&self.content)
     }
 
+    pub fn is_scheduled(&self) -> bool {
+        self.status == Status::Scheduled
+    }
+
+    /// The first name of who wrote it.
+    pub fn first_name(&self) -> Option<&str> {
+        self.created_by_name.as_deref()?.split_whitespace().next()
+    }
+
     pub fn is_note(&self) -> bool {
         self.direction == Direction::Note
     }
