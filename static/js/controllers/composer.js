@@ -66,7 +66,8 @@ export default class extends Controller {
     if (event.key === "Escape") return document.querySelector(".row[aria-current]")?.focus() ?? event.target.blur()
     if (event.key !== "Enter" || event.shiftKey || matchMedia("(pointer: coarse)").matches) return
     event.preventDefault()
-    this.formTarget.requestSubmit()
+    const done = event.ctrlKey || event.metaKey ? this.formTarget.querySelector("[name=then]") : undefined
+    this.formTarget.requestSubmit(done)
   }
 
   submit(event) {
@@ -84,10 +85,12 @@ export default class extends Controller {
     const entry = {
       ref: store.newRef(), conversation: this.conversationValue, url: this.formTarget.action, content, media,
       seen: this.#seen, at: Date.now(), scheduled,
+      then: submitter?.name === "then" ? submitter.value : undefined,
     }
     store.keep(entry)
     this.#clear()
     this.#show(entry)
+    if (entry.then) this.dispatch("closing", { target: window })
     outbox.send()
     this.focus()
   }
@@ -117,11 +120,14 @@ export default class extends Controller {
     this.focus()
   }
 
-  outboxChanged({ detail: { ref, state } }) {
+  outboxChanged({ detail: { ref, state, then } }) {
     const bubble = document.getElementById(`pending-${ref}`)
     if (!bubble) return
     const { code, reason } = store.find(ref) ?? {}
-    if (state === "accepted") bubble.remove()
+    if (state === "accepted") {
+      bubble.remove()
+      if (then) this.dispatch("closed", { target: window })
+    }
     else if (state === "sending") this.#sending(bubble)
     else this.#fail(bubble, code, reason)
   }
@@ -252,7 +258,7 @@ export default class extends Controller {
     if (content.trim() === "") bubble.querySelector(".bubble").remove()
     bubble.querySelector(".media").append(...media.map(picture))
     this.listTarget.append(bubble)
-    this.listTarget.parentElement.scrollTop = 0
+    this.listTarget.closest(".scroller").scrollTop = 0
     return bubble
   }
 

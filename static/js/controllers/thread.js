@@ -132,11 +132,16 @@ export default class extends Controller {
     return Math.abs(this.scrollerTarget.scrollTop) < 60
   }
 
+  // Without the scheduled ones below.
+  get #messages() {
+    return this.messageTargets.filter((message) => message.parentElement === this.listTarget)
+  }
+
   // Notes the newest message that was in view: a reply is held if a colleague has answered after it.
   #see() {
     if (document.visibilityState !== "visible") return
     const edge = this.scrollerTarget.getBoundingClientRect().bottom
-    const last = this.messageTargets.findLast((message) => message.id.startsWith("message-") && message.getBoundingClientRect().top < edge)
+    const last = this.#messages.findLast((message) => message.id.startsWith("message-") && message.getBoundingClientRect().top < edge)
     const seen = last?.id.slice("message-".length) ?? ""
     if (seen > (this.element.dataset.seen ?? "")) this.element.dataset.seen = seen
   }
@@ -187,7 +192,7 @@ export default class extends Controller {
     const template = this.listTarget.querySelector("template.day-template")
     const stale = new Set(this.dayTargets)
     let today
-    for (const message of this.messageTargets) {
+    for (const message of this.#messages) {
       const label = day(new Date(Number(message.dataset.at)))
       if (label === today) continue
       today = label
@@ -202,7 +207,7 @@ export default class extends Controller {
       }
     }
     stale.forEach((separator) => separator.remove())
-    this.messageTargets.forEach((message, i, all) => {
+    this.#messages.forEach((message, i, all) => {
       const by = message.querySelector(".by")
       if (by?.dataset.user === document.body.dataset.user && by.textContent !== t("You")) by.textContent = t("You")
       for (const mention of message.querySelectorAll(".mention")) mention.classList.toggle("me", mention.dataset.user === document.body.dataset.user)
