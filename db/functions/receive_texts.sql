@@ -95,7 +95,8 @@ begin
         select distinct on (a.workspace_id, a.conversation) a.workspace_id, a.conversation, a.contact, a.number_id,
                (count(*) filter (where not a.is_reaction) over w)::integer, a.at, a.preview, a.message_id,
                (max(case when a.near_stop then a.message_id::text end) over w)::uuid,
-               min(a.at) filter (where not a.is_reaction) over w, 'epoch'
+               -- Nobody waits for an answer that cannot be given.
+               min(a.at) filter (where not a.is_reaction and a.keyword is distinct from 'stop' and a.sender like '+%') over w, 'epoch'
           from added a
         window w as (partition by a.workspace_id, a.conversation)
          order by a.workspace_id, a.conversation, a.at desc, a.ordinality desc

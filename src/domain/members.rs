@@ -172,6 +172,12 @@ pub async fn admit(db: &Db, session: SessionId, place: WorkspaceRef<'_>) -> Resu
     })
 }
 
+/// `Sam` of `Sam Osei`, `Maya` of `Dr. Maya Lin`.
+pub fn first_name(name: &str) -> &str {
+    let mut words = name.split_whitespace();
+    words.find(|word| !word.ends_with('.')).unwrap_or(name)
+}
+
 /// A member as seen by other members.
 #[derive(Clone, Debug, Deserialize, Serialize, utoipa::ToSchema)]
 pub struct Colleague {

@@ -88,6 +88,6 @@ function problemOf(json) {
 }
 
 // `href`: the conversation that a new text has created.
-function publish({ ref, then }, state, href) {
-  dispatchEvent(new CustomEvent("outbox:changed", { detail: { ref, state, href, then } }))
+function publish({ ref, then, conversation }, state, href) {
+  dispatchEvent(new CustomEvent("outbox:changed", { detail: { ref, state, href, then, conversation } }))
 }

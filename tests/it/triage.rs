@@ -78,6 +78,8 @@ async fn wait_ends_with_an_answer_or_done_and_not_by_looking() {
     let reaction = "Liked “Yes, it is yours”";
     let after = harbor.receive_text(MAYA, reaction).await;
     assert_eq!(after["waiting_since"], Value::Null);
+    let stopped = harbor.receive_text(TOM, "STOP").await;
+    assert_eq!(stopped["waiting_since"], Value::Null, "cannot be answered");
     let again = harbor.receive_text(MAYA, "Which room?").await;
     assert_eq!(again["waiting_since"], again["last_message_at"]);
     let done = change(&harbor.admin, &harbor, &maya, json!({"status": "done"})).await;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{Contact, by_ids, search_input};
 use crate::db::WorkspaceTx;
-use crate::domain::members::Member;
+use crate::domain::members::{Member, first_name};
 use crate::domain::string_enum;
 use crate::error::Result;
 use crate::ids::{ContactId, ConversationId, TagId, UserId};
@@ -100,7 +100,7 @@ pub struct LastText {
 impl LastText {
     /// The first name of who wrote it.
     pub fn author(&self) -> Option<&str> {
-        self.by_name.as_deref()?.split_whitespace().next()
+        self.by_name.as_deref().map(first_name)
     }
 }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::contacts::Contact;
+use crate::domain::members::first_name;
 use crate::domain::{messages, string_enum};
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, WorkspaceId};
 use crate::phone;
@@ -78,9 +79,6 @@ impl Conversation {
 
     /// The first name of the member who wrote the last message.
     pub fn last_author(&self) -> Option<&str> {
-        self.last_message_by_name
-            .as_deref()?
-            .split_whitespace()
-            .next()
+        self.last_message_by_name.as_deref().map(first_name)
     }
 }

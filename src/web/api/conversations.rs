@@ -83,8 +83,8 @@ impl ConversationQuery {
 /// Lists the conversations visible to the caller, newest first, or by how long the contact waits for an answer.
 ///
 /// A contact waits (`waiting_since`) from their first text after a member's last answer until the next text that a member
-/// writes, or until the conversation is marked as done. Notes, scheduled texts and automatic replies do not end it; reactions
-/// do not begin it.
+/// writes, or until the conversation is marked as done. Notes, scheduled texts and automatic replies do not end it; reactions,
+/// `STOP` and texts of senders who cannot be answered do not begin it.
 #[utoipa::path(get, path = "/conversations", tag = "Conversations", params(("workspace_id" = WorkspaceId, Path), ConversationQuery),
     responses((status = 200, body = Page<Conversation>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(

@@ -120,14 +120,12 @@ export default class extends Controller {
     this.focus()
   }
 
-  outboxChanged({ detail: { ref, state, then } }) {
+  outboxChanged({ detail: { ref, state, then, conversation } }) {
+    if (state === "accepted" && then && conversation === this.conversationValue) this.dispatch("closed", { target: window })
     const bubble = document.getElementById(`pending-${ref}`)
     if (!bubble) return
     const { code, reason } = store.find(ref) ?? {}
-    if (state === "accepted") {
-      bubble.remove()
-      if (then) this.dispatch("closed", { target: window })
-    }
+    if (state === "accepted") bubble.remove()
     else if (state === "sending") this.#sending(bubble)
     else this.#fail(bubble, code, reason)
   }
