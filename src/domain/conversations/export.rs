@@ -6,12 +6,16 @@ use super::conversation::Conversation;
 use super::find::find_many;
 use crate::db::WorkspaceTx;
 use crate::domain::audit::{self, AuditAction, AuditRecord};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::ConversationId;
+use crate::language::t;
 
-/// Those that the member may see. Audited, because the data leaves the server.
+/// All of them, or nothing if the member does not see one. Audited, because the data leaves the server.
 pub async fn export(tx: &mut WorkspaceTx, ids: &[ConversationId]) -> Result<Vec<Conversation>> {
     let found = find_many(tx, ids).await?;
+    if found.len() < ids.len() {
+        return Err(Error::NotFound(t!("the conversation")));
+    }
     let audit_record = AuditRecord {
         subject: "conversations",
         after: Some(json!({"conversations": found.len()})),

@@ -68,7 +68,9 @@ export default class extends Controller {
   // The actions are one element, which moves to the item under the pointer or with the focus.
   hover({ target }) {
     const item = target.closest?.(".item")
-    if (!item || this.#hovered === item && this.#acts?.isConnected) return
+    if (!item || (this.#hovered === item && this.#acts?.isConnected)) return
+    // A menu that was opened from an item stays with it.
+    if (this.#opener && this.element.querySelector("#bulk-snooze:popover-open")) return
     this.#acts ??= this.actsTarget.content.cloneNode(true).firstElementChild
     this.#hovered = item
     item.append(this.#acts)
