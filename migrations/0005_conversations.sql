@@ -44,10 +44,12 @@ create table conversations (
     created_at    timestamptz not null default now(),
     updated_at    timestamptz not null default now(),
     near_stop_id  uuid,                              -- the newest inbound message that resembles STOP, until a member has decided
+    waiting_since timestamptz,                       -- the contact's first text after a member's last answer; null: answered, or done
     -- Indexes are on these instead of the columns that every message changes: most messages change no index entry (HOT updates).
     -- Lists are ordered by listed_at, then exactly inside its ten seconds.
     listed_at     timestamptz not null generated always as (date_bin('10 seconds', last_message_at, '2000-01-01 00:00:00+00')) stored,
     is_unread     boolean not null generated always as (unread_count > 0) stored,
+    is_failed     boolean not null generated always as (last_message_status in ('failed', 'undelivered')) stored,
     primary key (workspace_id, id),
     foreign key (workspace_id, contact_id) references contacts on delete cascade,
     foreign key (workspace_id, number_id) references numbers on delete cascade,
@@ -67,6 +69,11 @@ create index conversations_of_assignee on conversations (workspace_id, assignee_
     where assignee_id is not null;                                                                 -- "Mine", and its count
 create index conversations_unassigned on conversations (workspace_id, status, number_id, listed_at desc)
     where assignee_id is null;                                                                     -- "Unassigned"
+create index conversations_failed on conversations (workspace_id, status, number_id, listed_at desc)
+    where is_failed;                                                                               -- "Not delivered"
+-- Touched when somebody begins to wait, and when they are answered; not by the texts between.
+create index conversations_waiting on conversations (workspace_id, status, number_id, waiting_since, id)
+    where waiting_since is not null;                                                               -- "Needs answer", its count, and longest first
 create index conversations_contacts_of_number on conversations (workspace_id, number_id, contact_id); -- an agent's contacts
 create index conversations_snoozed on conversations (snoozed_until) where status = 'snoozed';       -- ending snoozes
 

@@ -57,6 +57,8 @@ create index messages_leased on messages (lease_until) where status = 'sending';
 create index messages_expiring on messages (expires_at) where status = 'queued';
 create index messages_scheduled on messages (due_at, id) where status = 'scheduled';                -- due ones
 create index messages_scheduled_of_number on messages (workspace_id, number_id, scheduled_at, id) where status = 'scheduled'; -- the list
+create index messages_scheduled_of_conversation on messages (workspace_id, conversation_id, scheduled_at, id)
+    where status = 'scheduled';                                                                     -- below the thread
 create index messages_unconfirmed on messages (id) where status = 'unconfirmed';                    -- few at any time
 create index messages_sent_later on messages (workspace_id, scheduled_at) where scheduled_at is not null; -- usage: all others by id
 create index messages_failed_by_opt_out on messages (workspace_id, conversation_id)

@@ -11,6 +11,8 @@ create table member_settings (
     single_key_shortcuts  boolean not null default true, -- off for people who dictate: each spoken letter would be a command
     updated_at            timestamptz not null default now(),
     push_preview          boolean not null default false, -- sender and content, on a screen that others may see
+    open_next             boolean not null default true,  -- the next conversation, after one was marked as done
+    assign_when_answering boolean not null default false, -- an unassigned conversation to its answerer
     primary key (workspace_id, user_id),
     foreign key (workspace_id, user_id) references workspace_members on delete cascade,
     foreign key (workspace_id, default_number_id) references numbers on delete set null (default_number_id)

@@ -128,6 +128,13 @@ pub enum Event {
         workspace: WorkspaceId,
         user: UserId,
     },
+    /// Somebody else has assigned the conversation to `user`.
+    Assigned {
+        workspace: WorkspaceId,
+        conversation: ConversationId,
+        number: NumberId,
+        user: UserId,
+    },
     /// A user is typing. Not stored.
     Typing {
         workspace: WorkspaceId,
@@ -162,6 +169,7 @@ impl Event {
             | Self::PushesChanged { workspace }
             | Self::Mentioned { workspace, .. }
             | Self::MentionsSeen { workspace, .. }
+            | Self::Assigned { workspace, .. }
             | Self::Typing { workspace, .. }
             | Self::Missed { workspace } => Some(*workspace),
             Self::SessionEnded { .. } | Self::Queued => None,

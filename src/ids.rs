@@ -61,4 +61,5 @@ ids! {
     FieldId,
     ImportId,
     ActivityId,
+    ViewId,
 }

@@ -97,10 +97,12 @@ begin
         -- The conversation exists: its row is only proposed, to be updated. Were it deleted at this moment, it would come back with
         -- the mark 'epoch', and the batch is refused below.
         insert into conversations as v (workspace_id, id, contact_id, number_id, unread_count, last_message_at, last_message_preview,
-                                        last_message_id, near_stop_id, updated_at)
+                                        last_message_id, near_stop_id, waiting_since, updated_at)
         select distinct on (a.workspace_id, a.conversation) a.workspace_id, a.conversation, a.contact, a.number_id,
                (count(*) filter (where not a.is_reaction) over w)::integer, a.at, a.preview, a.message_id,
-               (max(case when a.near_stop then a.message_id::text end) over w)::uuid, 'epoch'
+               (max(case when a.near_stop then a.message_id::text end) over w)::uuid,
+               -- Nobody waits for an answer that cannot be given.
+               min(a.at) filter (where not a.is_reaction and a.keyword is distinct from 'stop' and a.sender like '+%') over w, 'epoch'
           from added a
         window w as (partition by a.workspace_id, a.conversation)
          order by a.workspace_id, a.conversation, a.at desc, a.ordinality desc
@@ -121,6 +123,7 @@ begin
                last_message_id = case when v.last_message_id is null or excluded.last_message_at >= v.last_message_at
                    then excluded.last_message_id else v.last_message_id end,
                near_stop_id = coalesce(excluded.near_stop_id, v.near_stop_id),
+               waiting_since = coalesce(v.waiting_since, excluded.waiting_since),
                updated_at = now()
         returning v.updated_at = 'epoch' as was_deleted
     ), touched as (

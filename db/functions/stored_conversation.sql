@@ -3,7 +3,15 @@
 create or replace function stored_conversation(workspace uuid, conversation uuid) returns jsonb
     language plpgsql volatile strict
 as $$ begin
-    return (select to_jsonb(v) || jsonb_build_object(
+    return (select to_jsonb(v)
+                   -- A late text may stand before one of ours.
+                   || coalesce((select jsonb_build_object('last_message_by', m.created_by, 'last_message_by_name', u.name)
+                                  from messages m
+                                  left join users u on u.id = m.created_by
+                                 where v.last_message_direction = 'outbound'
+                                   and m.workspace_id = v.workspace_id and m.id = v.last_message_id
+                                 limit 1), '{}')
+                   || jsonb_build_object(
                        'contact', contact_json(c), 'number_name', n.friendly_name, 'number_phone', n.phone_number,
                        'assignee_name', (select u.name from users u where u.id = v.assignee_id),
                        'opted_out', is_opted_out(v.workspace_id, v.contact_id, v.number_id),

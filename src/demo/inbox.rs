@@ -86,6 +86,21 @@ async fn insert_messages(
     .execute(tx.conn())
     .await?;
     sqlx::query!(
+        "update conversations v
+            set waiting_since = (select min(m.created_at) from messages m
+                                  where m.workspace_id = v.workspace_id and m.conversation_id = v.id and m.direction = 'inbound'
+                                    and m.content <> 'STOP'
+                                    and m.created_at > coalesce((select max(o.created_at) from messages o
+                                                                  where o.workspace_id = v.workspace_id and o.conversation_id = v.id
+                                                                    and o.direction = 'outbound' and o.status <> 'scheduled'), '-infinity'))
+          where v.workspace_id = $1 and v.status <> 'done'
+            and exists (select from contacts c
+                         where c.workspace_id = v.workspace_id and c.id = v.contact_id and c.phone_number like '+%')",
+        workspace as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
         "update numbers n
             set last_inbound_at = (select max(m.created_at) from messages m
                                     where m.workspace_id = n.workspace_id and m.number_id = n.id and m.direction = 'inbound')

@@ -7,15 +7,16 @@ use crate::db::WorkspaceTx;
 use crate::domain::contacts::fields::Field;
 use crate::domain::contacts::tags::Tag;
 use crate::domain::conversations::activity::Activity;
+use crate::domain::conversations::views::{self, View};
 use crate::domain::conversations::{Conversation, Counts};
 use crate::domain::credits::Balance;
 use crate::domain::drafts::{self, Draft, DraftPreview};
 use crate::domain::members::{Colleague, Member};
 use crate::domain::numbers::{Number, Viewer};
 use crate::domain::opt_outs::Consent;
-use crate::domain::settings::Notifications;
 use crate::domain::templates::{self, Template};
 use crate::error::{Error, Result};
+use crate::ids::MessageId;
 use crate::language::t;
 
 /// What belongs to the member and the workspace.
@@ -25,11 +26,13 @@ pub struct Surroundings {
     pub colleagues: Vec<Colleague>,
     /// Appended to the member's texts.
     pub signature: String,
-    pub notifications: Notifications,
     /// `None` for an admin, whose use is not limited.
     pub balance: Option<Balance>,
     /// Zero unless asked for.
     pub counts: Counts,
+    /// Saved views and tags, by name; empty unless asked for.
+    pub views: Vec<View>,
+    pub tags: Vec<Tag>,
     /// The beginnings of the member's drafts by conversation, unless asked without counts, or if there are too many.
     pub drafts: Option<Vec<DraftPreview>>,
 }
@@ -53,8 +56,7 @@ pub async fn surroundings(
     around: Around,
 ) -> Result<Surroundings> {
     let row = sqlx::query!(
-        r#"select s.signature as "signature?", s.desktop_notifications as "desktop?", s.sound as "sound?",
-                  s.mail_when_credits_low as "mail_when_credits_low?", s.push_preview as "push_preview?",
+        r#"select s.signature as "signature?",
                   m.role = 'admin' as "unlimited!", coalesce(a.balance, 0) as "balance!",
                   coalesce(a.balance, 0) <= w.low_credits_at as "is_low!",
                   coalesce((select jsonb_agg(number_json(n, i.provider) order by n.is_default desc, n.created_at, n.id)
@@ -71,6 +73,15 @@ pub async fn surroundings(
                         from drafts d
                        where $1 and d.user_id = current_user_id() and d.conversation_id is not null
                        limit $3) t), '[]') as "drafts!: Json<Vec<DraftPreview>>",
+                  coalesce((select json_agg(t) from (
+                      select id, name, owner_id is null as shared, tab, number_id, tag_id, assignee, unread, failed,
+                             list_order as "order", created_by, created_at
+                        from list_views
+                       where $1
+                       order by lower(name), id
+                       limit $4) t), '[]') as "views!: Json<Vec<View>>",
+                  coalesce((select json_agg(t) from (
+                      select id, name, color from tags where $1 order by lower(name), id) t), '[]') as "tags!: Json<Vec<Tag>>",
                   to_jsonb(c) as "counts!: Json<Counts>"
              from workspace_members m
             cross join menu_counts($1) c
@@ -81,11 +92,11 @@ pub async fn surroundings(
         around == Around::List,
         member.user() as _,
         MOST_DRAFTS as i64 + 1,
+        views::COUNT_LIMIT,
     )
     .fetch_optional(tx.conn())
     .await?
     .ok_or(Error::NotFound(t!("the member")))?;
-    let usual = Notifications::default();
     let drafts = row.drafts.0;
     let has_all_drafts = around == Around::List && drafts.len() <= MOST_DRAFTS;
     Ok(Surroundings {
@@ -94,14 +105,8 @@ pub async fn surroundings(
         numbers: row.numbers.0,
         colleagues: row.colleagues.0,
         signature: row.signature.unwrap_or_default(),
-        notifications: Notifications {
-            desktop: row.desktop.unwrap_or(usual.desktop),
-            sound: row.sound.unwrap_or(usual.sound),
-            mail_when_credits_low: row
-                .mail_when_credits_low
-                .unwrap_or(usual.mail_when_credits_low),
-            push_preview: row.push_preview.unwrap_or(usual.push_preview),
-        },
+        views: row.views.0,
+        tags: row.tags.0,
         balance: (!row.unlimited).then_some(Balance {
             left: row.balance,
             is_low: row.is_low,
@@ -125,6 +130,8 @@ pub struct Beside {
     pub templates: Vec<Template>,
     /// The member's draft.
     pub draft: Draft,
+    /// Texts that are not due yet, the first to go first, at most 50.
+    pub scheduled: Vec<MessageId>,
 }
 
 /// With at most `lines` of activity. One round trip; two if the draft has files.
@@ -168,6 +175,10 @@ pub async fn beside(
                         left join users u on u.id = t.created_by
                        order by t.created_at desc, t.id desc
                        limit 200) t), '[]') as "templates!: Json<Vec<templates::Row>>",
+                  array(select id from messages
+                         where conversation_id = $1 and status = 'scheduled'
+                         order by scheduled_at, id
+                         limit 50) as "scheduled!: Vec<MessageId>",
                   (select row_to_json(t) from (
                       select recipient, number_id, content, media_ids, updated_at from drafts
                        where user_id = current_user_id() and conversation_id = $1) t) as "draft: Json<drafts::Row>""#,
@@ -187,6 +198,7 @@ pub async fn beside(
         consents: row.consents.0,
         activity: row.activity.0,
         templates: row.templates.0.into_iter().map(Template::from).collect(),
+        scheduled: row.scheduled,
         draft: drafts::with_files(tx, Some(conversation.id), draft).await?,
     })
 }

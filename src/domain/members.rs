@@ -29,8 +29,29 @@ pub struct Member {
     pub workspace_name: String,
     pub slug: String,
     pub has_two_factor: bool,
-    /// The member's setting: whether single keys are shortcuts on the pages.
+    pub page_settings: PageSettings,
+}
+
+/// The member's settings that every page needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageSettings {
+    /// Whether single keys are shortcuts.
     pub single_key_shortcuts: bool,
+    pub desktop_notifications: bool,
+    pub sound: bool,
+    /// Whether the next conversation opens after one was marked as done.
+    pub open_next: bool,
+}
+
+impl Default for PageSettings {
+    fn default() -> Self {
+        Self {
+            single_key_shortcuts: true,
+            desktop_notifications: false,
+            sound: false,
+            open_next: true,
+        }
+    }
 }
 
 impl Member {
@@ -101,7 +122,9 @@ pub async fn admit(db: &Db, session: SessionId, place: WorkspaceRef<'_>) -> Resu
                   w.id as "workspace?: WorkspaceId", w.name as "workspace_name?", w.slug as "slug?",
                   m.role as "role?: Role", u.two_factor_at is not null as "has_two_factor!",
                   w.require_two_factor and u.two_factor_at is null as "must_set_up?",
-                  coalesce(p.single_key_shortcuts, true) as "single_key_shortcuts!"
+                  coalesce(p.single_key_shortcuts, true) as "single_key_shortcuts!",
+                  coalesce(p.desktop_notifications, false) as "desktop_notifications!", coalesce(p.sound, false) as "sound!",
+                  coalesce(p.open_next, true) as "open_next!"
              from sessions s
              join users u on u.id = s.user_id
              left join workspaces w on w.id = $2 or w.slug = $3
@@ -140,8 +163,19 @@ pub async fn admit(db: &Db, session: SessionId, place: WorkspaceRef<'_>) -> Resu
         workspace_name,
         slug,
         has_two_factor: row.has_two_factor,
-        single_key_shortcuts: row.single_key_shortcuts,
+        page_settings: PageSettings {
+            single_key_shortcuts: row.single_key_shortcuts,
+            desktop_notifications: row.desktop_notifications,
+            sound: row.sound,
+            open_next: row.open_next,
+        },
     })
+}
+
+/// `Sam` of `Sam Osei`, `Maya` of `Dr. Maya Lin`.
+pub fn first_name(name: &str) -> &str {
+    let mut words = name.split_whitespace();
+    words.find(|word| !word.ends_with('.')).unwrap_or(name)
 }
 
 /// A member as seen by other members.
@@ -327,6 +361,6 @@ pub async fn first_admin(tx: &mut SystemTx<Setup>, workspace: &str) -> Result<Ad
         workspace_name: row.workspace_name,
         slug: row.slug,
         has_two_factor: row.has_two_factor,
-        single_key_shortcuts: true,
+        page_settings: PageSettings::default(),
     })
 }

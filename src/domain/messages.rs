@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::db::purpose::Live;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::media::uploads::{Attachment, weight};
+use crate::domain::members::first_name;
 use crate::domain::string_enum;
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, ConversationId, MediaId, MessageId, NumberId, UserId, WorkspaceId};
@@ -206,6 +207,15 @@ impl Message {
     /// A reaction to a text of ours, which arrives as a text.
     pub fn is_reaction(&self) -> bool {
         self.direction == Direction::Inbound && reaction::is_reaction(&self.content)
+    }
+
+    pub fn is_scheduled(&self) -> bool {
+        self.status == Status::Scheduled
+    }
+
+    /// The first name of who wrote it.
+    pub fn first_name(&self) -> Option<&str> {
+        self.created_by_name.as_deref().map(first_name)
     }
 
     pub fn is_note(&self) -> bool {

@@ -22,6 +22,10 @@ pub struct Settings {
     /// Whether single keys such as `e` and `j` are shortcuts on the pages. Off for members who dictate; Ctrl-K and
     /// Ctrl-Enter stay.
     pub single_key_shortcuts: bool,
+    /// Whether the next conversation opens after one was marked as done.
+    pub open_next_after_done: bool,
+    /// Whether a conversation that is assigned to nobody is assigned to the member who answers it.
+    pub assign_when_answering: bool,
 }
 
 impl Default for Settings {
@@ -31,6 +35,8 @@ impl Default for Settings {
             signature: String::new(),
             notifications: Notifications::default(),
             single_key_shortcuts: true,
+            open_next_after_done: true,
+            assign_when_answering: false,
         }
     }
 }
@@ -60,7 +66,7 @@ impl Default for Notifications {
 pub async fn of(tx: &mut WorkspaceTx, member: &Member) -> Result<Settings> {
     let row = sqlx::query!(
         "select default_number_id, signature, desktop_notifications, sound, mail_when_credits_low, push_preview,
-                single_key_shortcuts
+                single_key_shortcuts, open_next, assign_when_answering
            from member_settings where user_id = $1",
         member.user() as _,
     )
@@ -76,6 +82,8 @@ pub async fn of(tx: &mut WorkspaceTx, member: &Member) -> Result<Settings> {
             push_preview: row.push_preview,
         },
         single_key_shortcuts: row.single_key_shortcuts,
+        open_next_after_done: row.open_next,
+        assign_when_answering: row.assign_when_answering,
     }))
 }
 
@@ -91,6 +99,8 @@ pub struct SettingsChange {
     pub signature: Option<String>,
     pub notifications: Option<NotificationsChange>,
     pub single_key_shortcuts: Option<bool>,
+    pub open_next_after_done: Option<bool>,
+    pub assign_when_answering: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -129,13 +139,15 @@ pub async fn update(
     }
     let notifications = change.notifications.unwrap_or_default();
     sqlx::query!(
-        "insert into member_settings as s (user_id, default_number_id, signature, desktop_notifications, sound, mail_when_credits_low, push_preview, single_key_shortcuts)
-         values ($1, $3, coalesce($4, ''), coalesce($5, false), coalesce($6, false), coalesce($7, true), coalesce($8, false), coalesce($9, true))
+        "insert into member_settings as s (user_id, default_number_id, signature, desktop_notifications, sound, mail_when_credits_low, push_preview, single_key_shortcuts,
+                                           open_next, assign_when_answering)
+         values ($1, $3, coalesce($4, ''), coalesce($5, false), coalesce($6, false), coalesce($7, true), coalesce($8, false), coalesce($9, true), coalesce($10, true), coalesce($11, false))
          on conflict (workspace_id, user_id) do update
             set default_number_id = case when $2 then $3 else s.default_number_id end,
                 signature = coalesce($4, s.signature), desktop_notifications = coalesce($5, s.desktop_notifications),
                 sound = coalesce($6, s.sound), mail_when_credits_low = coalesce($7, s.mail_when_credits_low),
                 push_preview = coalesce($8, s.push_preview), single_key_shortcuts = coalesce($9, s.single_key_shortcuts),
+                open_next = coalesce($10, s.open_next), assign_when_answering = coalesce($11, s.assign_when_answering),
                 updated_at = now()",
         member.user() as _,
         change.default_number_id.is_some(),
@@ -146,6 +158,8 @@ pub async fn update(
         notifications.mail_when_credits_low,
         notifications.push_preview,
         change.single_key_shortcuts,
+        change.open_next_after_done,
+        change.assign_when_answering,
     )
     .execute(tx.conn())
     .await?;

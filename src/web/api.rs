@@ -11,6 +11,7 @@ use super::AppState;
 use super::problem::Problem;
 use crate::config::Config;
 use crate::domain::contacts::list::Sort;
+use crate::domain::conversations::Order;
 use crate::domain::media::Size;
 use crate::domain::search::Kind as SearchKind;
 
@@ -38,6 +39,7 @@ pub mod settings;
 pub mod tags;
 pub mod templates;
 pub mod usage;
+pub mod views;
 pub mod webhooks;
 pub mod workspaces;
 
@@ -53,7 +55,7 @@ pub mod workspaces;
             Every error is `application/problem+json` (RFC 9457) with a stable `code` for programs and a `detail` for users.\n\n\
             Send `Authorization: Bearer <access_token>`. A browser's cookie is accepted as well; unsafe methods must then come from the same origin.\n\n\
             `GET /ws`, with the same token, is a WebSocket of JSON text frames. Send `{\"type\": \"join_workspace\", \"workspace_id\"}` to receive \
-            `new_message`, `message_status`, `conversation_updated`, `conversation_event` (an entry of `…/events`), `mentioned` and `mentions_seen` \
+            `new_message`, `message_status`, `conversation_updated`, `conversation_event` (an entry of `…/events`), `mentioned`, `mentions_seen` and `assigned` \
             (only for the caller), `contact_updated`, `number_updated`, `typing` and `presence` of the conversations visible to the caller. `resync` \
             means that frames were lost: reload. A frame may arrive twice. Beyond the limit of connections per member or address, a connection is \
             closed with 1013. More than 200 commands at once, or 20 per second in the long run, are answered with `rate_limited` and not executed.\n\n\
@@ -68,7 +70,7 @@ pub mod workspaces;
         license(name = "MIT", identifier = "MIT")
     ),
     // Schemas that are used in parameters only are not collected automatically.
-    components(schemas(Problem, Size, SearchKind, Sort)),
+    components(schemas(Problem, Size, SearchKind, Sort, Order)),
     tags(
         (name = "Accounts", description = "Accounts, sessions and second factors."),
         (name = "Workspaces", description = "The tenants: every other resource belongs to exactly one."),

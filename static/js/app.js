@@ -18,6 +18,7 @@ import Presence from "controllers/presence"
 import Schedule from "controllers/schedule"
 import Search from "controllers/search"
 import Segments from "controllers/segments"
+import Selection from "controllers/selection"
 import Slash from "controllers/slash"
 import Snooze from "controllers/snooze"
 import Thread from "controllers/thread"
@@ -27,7 +28,7 @@ import Unwrap from "controllers/unwrap"
 export const application = Application.start()
 const controllers = {
   attach: Attach, composer: Composer, dialog: Dialog, hotkeys: Hotkeys, list: List, live: Live, "local-time": LocalTime,
-  note: Note, notify: Notify, outbox: Outbox, presence: Presence, schedule: Schedule, search: Search, segments: Segments, slash: Slash, snooze: Snooze, thread: Thread, title: Title,
+  note: Note, notify: Notify, outbox: Outbox, presence: Presence, schedule: Schedule, search: Search, segments: Segments, selection: Selection, slash: Slash, snooze: Snooze, thread: Thread, title: Title,
   unwrap: Unwrap,
 }
 for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)

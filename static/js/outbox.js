@@ -41,9 +41,10 @@ async function sendAll() {
 }
 
 async function sendOne(entry) {
-  const { ref, url, content, media = [], seen = "", scheduled, who } = entry
+  const { ref, url, content, media = [], seen = "", scheduled, then, who } = entry
   const body = new URLSearchParams({ ...who, content, idempotency_key: ref, seen_message_id: seen, media_ids: media.map(({ id }) => id).join() })
   if (scheduled) body.set("scheduled_at", scheduled)
+  if (then) body.set("then", then)
   let response, html
   try {
     response = await fetch(url, { method: "POST", body, headers: { Accept: "text/vnd.turbo-stream.html" }, signal: AbortSignal.timeout(TIMEOUT) })
@@ -87,6 +88,6 @@ function problemOf(json) {
 }
 
 // `href`: the conversation that a new text has created.
-function publish({ ref }, state, href) {
-  dispatchEvent(new CustomEvent("outbox:changed", { detail: { ref, state, href } }))
+function publish({ ref, then, conversation }, state, href) {
+  dispatchEvent(new CustomEvent("outbox:changed", { detail: { ref, state, href, then, conversation } }))
 }

@@ -25,13 +25,23 @@ StreamActions.swap = function () {
   }
 }
 
+// `news`: a customer's text has arrived.
 StreamActions.row = function () {
   const rows = document.getElementById("rows")
   const row = this.templateContent.querySelector(".row")
-  if (!rows || !row) return
-  const unread = Number(document.getElementById(row.id)?.dataset.unread ?? 0)
-  if (Number(row.dataset.unread) > unread) rows.dispatchEvent(new CustomEvent("rows:news", { bubbles: true, detail: { row: row.cloneNode(true) } }))
-  placeRow(rows, row)
+  if (!row) return
+  if (this.hasAttribute("news")) dispatchEvent(new CustomEvent("row:news", { detail: { row: row.cloneNode(true) } }))
+  if (rows) placeRow(rows, row)
+  else noteCounted(row)
+}
+
+// Pages without the list know the state of the conversations that have changed since, and ask for the count if it may differ.
+const counted = new Map()
+function noteCounted({ id, dataset: { status, unread } }) {
+  const state = `${status} ${unread > 0}`
+  if (counted.get(id) === state) return
+  counted.set(id, state)
+  dispatchEvent(new CustomEvent("counts:stale"))
 }
 
 StreamActions.rows = function () {
@@ -46,10 +56,21 @@ StreamActions.message = function () {
   const gap = thread.querySelector(":scope > .newer")
   if (this.hasAttribute("page") && !gap && isGapped(thread, this.templateContent)) return visit(location.href, { action: "replace" })
   for (const message of this.templateContent.querySelectorAll(".message, .event")) {
-    const old = document.getElementById(message.id)
+    let old = document.getElementById(message.id)
     const isEvent = message.matches(".event")
     if (old && isEvent) continue
     if (old && Number(old.dataset.version) >= Number(message.dataset.version)) continue
+    const scheduled = document.getElementById(thread.id.replace("thread-", "scheduled-"))
+    if (message.matches(".scheduled")) {
+      old?.remove()
+      const later = [...scheduled.children].find(({ dataset }) => Number(dataset.due) > Number(message.dataset.due))
+      scheduled.insertBefore(message, later ?? null)
+      continue
+    }
+    if (scheduled?.contains(old)) {
+      old.remove()
+      old = undefined
+    }
     if (old) {
       message.classList.toggle("joined", old.classList.contains("joined"))
       old.replaceWith(message)
@@ -96,12 +117,26 @@ StreamActions.mentioned = function () {
   const message = this.getAttribute("message")
   if (!message) return
   const id = this.getAttribute("target")
-  const thread = document.getElementById(`thread-${id}`)
-  const detail = { message, text: this.templateContent.textContent.trim(), conversation: id }
-  rows?.dispatchEvent(new CustomEvent("mentions:news", { bubbles: true, detail }))
-  if (thread) thread.dispatchEvent(new CustomEvent("thread:mentioned", { bubbles: true }))
-  else toast(this.templateContent, { id: `mention-${message}`, href: `${rows?.dataset.base}/${id}` })
+  document.getElementById(`thread-${id}`)?.dispatchEvent(new CustomEvent("thread:mentioned", { bubbles: true }))
+  call(this, message)
 }
+
+// A colleague has assigned the conversation to the user.
+StreamActions.assigned = function () {
+  call(this, this.getAttribute("event"))
+}
+
+// Each mention or assignment is shown once: a page applies recent streams again after it has loaded a frame.
+const called = new Set()
+function call(stream, key) {
+  if (called.has(key)) return
+  called.add(key)
+  const conversation = stream.getAttribute("target")
+  dispatchEvent(new CustomEvent("member:called", { detail: { key, conversation, text: stream.templateContent.textContent.trim() } }))
+  if (!document.getElementById(`thread-${conversation}`)) toast(stream.templateContent, { id: `call-${key}`, href: `${inbox()}/${conversation}` })
+}
+
+const inbox = () => document.querySelector("[data-inbox]").dataset.inbox
 
 StreamActions.toast = function () {
   toast(this.templateContent)
@@ -118,7 +153,7 @@ StreamActions.gone = async function () {
 // Returns to the list and shows the reason.
 export function leave(reason) {
   addEventListener("turbo:load", () => toast(document.createTextNode(reason)), { once: true })
-  visit(document.getElementById("rows")?.dataset.base ?? location.href)
+  visit(inbox())
 }
 
 async function refreshConsents(conversation) {

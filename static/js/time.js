@@ -1,5 +1,7 @@
 // Formats times in the viewer's zone and region, in the page's language.
 
+import { t } from "i18n"
+
 const page = document.documentElement.lang
 const own = (tag) => tag.split("-")[0] === page
 // A browser in the page's language keeps its regional format, such as a 24-hour clock.
@@ -18,6 +20,14 @@ export const clock = (at) => clockFormat.format(at)
 export const long = (at) => longFormat.format(at)
 export const on = (at) => onFormat.format(at)
 export const stamp = (at) => stampFormat.format(at)
+
+// How long somebody has waited.
+export function wait(at, now = new Date()) {
+  const minutes = Math.max(0, Math.floor((now - at) / 60_000))
+  const [n, unit] = minutes < 60 ? [minutes, "minute"] : minutes < 1440 ? [Math.floor(minutes / 60), "hour"] : [Math.floor(minutes / 1440), "day"]
+  const time = new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "short" }).format(n)
+  return t("waiting {time}", { time })
+}
 
 // Past: time today, weekday within a week, else date.
 export function list(at, now = new Date()) {

@@ -31,6 +31,7 @@ mod service_worker;
 mod sign_out;
 mod small_screen;
 mod thread;
+mod triage;
 mod without_scripts;
 mod workspaces;
 mod writing;

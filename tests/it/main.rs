@@ -72,6 +72,7 @@ mod tables;
 mod telnyx;
 mod templates;
 mod throughput;
+mod triage;
 mod twilio;
 mod usage;
 mod webhooks;

@@ -114,6 +114,7 @@ fn expectation(route: &str) -> (Who, Value) {
         | "GET ~/drafts"
         | "GET ~/drafts/new"
         | "DELETE ~/drafts/new"
+        | "GET ~/views"
         | "GET ~/templates"
         | "GET ~/templates/{template_id}" => (Member, nothing),
         "POST ~/pushes" => (
@@ -125,6 +126,7 @@ fn expectation(route: &str) -> (Who, Value) {
             Member,
             json!({"name": "Mine now", "content": "Hi {{name}}", "shared": true}),
         ),
+        "POST ~/views" => (Member, json!({"name": "Mine now", "tab": "waiting"})),
         "PATCH ~/settings" => (Member, json!({"signature": ""})),
         "POST ~/tags" => (Member, json!({"name": "VIP"})),
         "POST ~/contacts" => (
@@ -166,7 +168,12 @@ fn expectation(route: &str) -> (Who, Value) {
         "POST ~/conversations/{conversation_id}/notes" => {
             (WithNumber, json!({"content": "Mine now"}))
         }
-        "POST ~/conversations/{conversation_id}/read" => (WithNumber, json!({})),
+        "POST ~/conversations/{conversation_id}/read"
+        | "POST ~/conversations/{conversation_id}/unread" => (WithNumber, json!({})),
+        "POST ~/conversations/batch" => (
+            WithNumber,
+            json!({"conversation_ids": ["{conversation_id}"], "change": {"status": "pending"}}),
+        ),
         "POST ~/messages" => (
             WithNumber,
             json!({"conversation_id": "{conversation_id}", "content": "Mine now"}),
@@ -211,7 +218,8 @@ fn expectation(route: &str) -> (Who, Value) {
         "GET ~/credits/{user_id}" | "GET ~/credits/{user_id}/ledger" => (Admin, nothing),
         // Shared by an admin: an agent is neither its author nor an admin.
         "PATCH ~/templates/{template_id}" => (Admin, json!({"name": "Mine now"})),
-        "DELETE ~/templates/{template_id}" => (Admin, nothing),
+        "DELETE ~/templates/{template_id}" | "DELETE ~/views/{view_id}" => (Admin, nothing),
+        "PATCH ~/views/{view_id}" => (Admin, json!({"name": "Mine now"})),
         "PATCH ~" => (Admin, json!({"name": "Harbor Dental"})),
         "DELETE ~" => (Admin, json!({"name": "not its name"})),
         "POST ~/members" => (Admin, json!({"email": "eve@harbor.test", "role": "admin"})),
@@ -260,6 +268,7 @@ impl Route {
     fn deletes_shared_resource(&self) -> bool {
         let last = [
             "/templates/{template_id}",
+            "/views/{view_id}",
             "{workspace_id}/tags/{tag_id}",
             "/contact-fields/{field_id}",
             "/contacts/{contact_id}",
@@ -350,6 +359,12 @@ pub async fn fixture<'a>(hub: &'a Hub, name: &str) -> Fixture<'a> {
         .post(&templates, template)
         .await
         .expect_status(201);
+    let view = json!({"name": "Mornings", "shared": true, "tab": "unassigned"});
+    let view = workspace
+        .admin
+        .post(&workspace.path("/views"), view)
+        .await
+        .expect_status(201);
     let tag = workspace.tag("Recall").await;
     let field = json!({"name": "Gate", "kind": "text"});
     let field = workspace
@@ -379,6 +394,7 @@ pub async fn fixture<'a>(hub: &'a Hub, name: &str) -> Fixture<'a> {
         ("media_id", picture),
         ("session_id", uuid::Uuid::now_v7().to_string()),
         ("template_id", text(&template["id"])),
+        ("view_id", text(&view["id"])),
         ("token", "made-up".into()),
     ];
     Fixture {

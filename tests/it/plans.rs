@@ -140,7 +140,16 @@ async fn pages_read_a_bounded_number_of_rows() {
             "status=open&unread=true",
             "status=open&assignee=me",
             "status=open&assignee=none",
+            "waiting=true",
+            "failed=true",
+            "order=waiting",
+            "status=open&waiting=true",
+            "status=open&failed=true",
+            "status=open&order=waiting",
+            "status=open&order=waiting&assignee=me",
+            "status=open&order=waiting&unread=true",
             "mentioned=true",
+            "mentioned=true&order=waiting",
             "q=50123",
         ] {
             paths.push((harbor.path(&format!("/conversations?{filter}")), FEW));
@@ -414,6 +423,8 @@ const MORE: &str = "
       from archive.plan p, archive.talks t join numbers n on n.id = t.number_id where t.place <= 6000;
     update messages m set status = 'failed' from archive.talks t
      where m.conversation_id = t.id and t.place <= 2 and m.direction = 'outbound' and m.status not in ('scheduled', 'failed');
+    update conversations v set last_message_status = 'failed' from archive.talks t where v.id = t.id and t.place % 500 = 0;
+    update conversations v set waiting_since = v.last_message_at from archive.talks t where v.id = t.id and v.status <> 'done' and t.place % 7 = 0;
     insert into webhooks (workspace_id, integration_id, number_id, provider, kind, via, outcome, provider_sid)
     select p.workspace, n.integration_id, n.id, 'twilio', 'inbound', 'webhook', 'stored', 'SM' || nth
       from archive.plan p join numbers n on n.workspace_id = p.workspace and n.phone_number = '+16285550100', generate_series(1, 60000) nth;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{Contact, by_ids, search_input};
 use crate::db::WorkspaceTx;
-use crate::domain::members::Member;
+use crate::domain::members::{Member, first_name};
 use crate::domain::string_enum;
 use crate::error::Result;
 use crate::ids::{ContactId, ConversationId, TagId, UserId};
@@ -92,6 +92,16 @@ pub struct LastText {
     pub at: DateTime<Utc>,
     pub preview: String,
     pub is_ours: bool,
+    /// The member who wrote it; `null` for an inbound one.
+    pub by: Option<UserId>,
+    pub by_name: Option<String>,
+}
+
+impl LastText {
+    /// The first name of who wrote it.
+    pub fn author(&self) -> Option<&str> {
+        self.by_name.as_deref().map(first_name)
+    }
 }
 
 /// Three round trips; one more with a search, and for an agent.
@@ -448,13 +458,19 @@ pub async fn shown(tx: &mut WorkspaceTx, ids: &[ContactId]) -> Result<Vec<Listed
     let mut details = sqlx::query!(
         r#"select k.id as "id!: ContactId", v.id as "conversation?: ConversationId", v.last_message_at as "at?",
                   v.last_message_preview as "preview?", v.last_message_direction = 'outbound' as "is_ours?",
+                  a.created_by as "by?: UserId", a.name as "by_name?",
                   exists (select from opt_outs o where o.workspace_id = $2 and o.contact_id = k.id) as "opted_out!"
              from unnest($1::uuid[]) as k (id)
              left join lateral (
                   select v.* from conversations v
                    where v.workspace_id = $2 and v.contact_id = k.id
                    order by v.last_message_at desc, v.id desc
-                   limit 1) v on true"#,
+                   limit 1) v on true
+             left join lateral (select m.created_by, u.name
+                                  from messages m
+                                  left join users u on u.id = m.created_by
+                                 where v.last_message_direction = 'outbound' and m.workspace_id = $2 and m.id = v.last_message_id
+                                 limit 1) a on true"#,
         ids as _,
         workspace as _,
     )
@@ -472,6 +488,8 @@ pub async fn shown(tx: &mut WorkspaceTx, ids: &[ContactId]) -> Result<Vec<Listed
                     at: row.at?,
                     preview: row.preview?,
                     is_ours: row.is_ours?,
+                    by: row.by,
+                    by_name: row.by_name,
                 })
             });
             Listed {

@@ -11,7 +11,7 @@ use crate::domain::members::Admin;
 use crate::domain::{contacts, string_enum};
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
-use crate::ids::{ContactId, TagId};
+use crate::ids::{ContactId, ConversationId, TagId};
 use crate::language::{Message, t};
 
 string_enum!(#[schema(as = TagColor)]
@@ -273,6 +273,33 @@ pub async fn assign(tx: &mut WorkspaceTx, contact: ContactId, tag: TagId) -> Res
     .execute(tx.conn())
     .await?;
     contacts::announce(tx, contact);
+    Ok(())
+}
+
+/// Adds a tag to the contacts of these conversations, of which the member sees all. Two round trips.
+pub async fn assign_all(
+    tx: &mut WorkspaceTx,
+    conversations: &[ConversationId],
+    tag: TagId,
+) -> Result<()> {
+    find(tx, tag).await?;
+    let tagged = sqlx::query_scalar!(
+        r#"insert into contact_tags (contact_id, tag_id)
+           select distinct v.contact_id, $2::uuid
+             from conversations v
+            where v.id = any($1)
+              and (select count(*) from contact_tags o where o.contact_id = v.contact_id) < $3
+           on conflict do nothing
+           returning contact_id as "contact: ContactId""#,
+        conversations as _,
+        tag as _,
+        MAX_TAGS_PER_CONTACT,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    for contact in tagged {
+        contacts::announce(tx, contact);
+    }
     Ok(())
 }
 

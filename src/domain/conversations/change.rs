@@ -1,11 +1,13 @@
 //! Changes the status, the snooze and the assignee of a conversation, and marks it as read.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::activity::{self, Kind};
 use super::conversation::{Conversation, Status};
-use super::find::find;
+use super::find::{find, find_many};
 use super::snooze;
 use crate::clock;
 use crate::db::WorkspaceTx;
@@ -14,7 +16,7 @@ use crate::events::Event;
 use crate::ids::{ConversationId, NumberId, UserId};
 use crate::language::t;
 
-#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ConversationChange)]
 pub struct ConversationChange {
@@ -45,18 +47,73 @@ pub async fn update(
     change: ConversationChange,
 ) -> Result<Conversation> {
     check_snooze(&change)?;
+    let changed = apply(tx, &[id], &change).await?;
+    let conversation = find(tx, id).await?;
+    if changed == 0 {
+        let expected = change.expected_assignee_id;
+        if expected.is_some_and(|expected| expected != conversation.assignee_id) {
+            return Err(taken_error(tx, &conversation).await?);
+        }
+        return Err(not_a_viewer());
+    }
+    Ok(conversation)
+}
+
+/// Changes all of them, or none if one is unknown or its number is not seen by the assignee. Four round trips, however many.
+pub async fn update_all(
+    tx: &mut WorkspaceTx,
+    ids: &[ConversationId],
+    change: &ConversationChange,
+) -> Result<Vec<Conversation>> {
+    check_snooze(change)?;
+    let changed = apply(tx, ids, change).await?;
+    let found = find_many(tx, ids).await?;
+    let distinct: HashSet<_> = ids.iter().collect();
+    if found.len() < distinct.len() {
+        return Err(Error::NotFound(t!("the conversation")));
+    }
+    match changed == found.len() {
+        true => Ok(found),
+        false => Err(not_a_viewer()),
+    }
+}
+
+fn not_a_viewer() -> Error {
+    Error::field(
+        "assignee_id",
+        t!(
+            "This person doesn’t have access to the number. Ask an admin to give them access first."
+        ),
+    )
+}
+
+/// Returns how many were changed. They are locked in the order of their ids, as everywhere.
+async fn apply(
+    tx: &mut WorkspaceTx,
+    ids: &[ConversationId],
+    change: &ConversationChange,
+) -> Result<usize> {
     let changed = sqlx::query!(
-        "update conversations
-            set status = coalesce($2, status),
-                snoozed_until = case when $2::text is null then snoozed_until else $3 end,
-                assignee_id = case when $4 then $5 else assignee_id end,
-                updated_at = now()
-          where id = $1
-            and (not $4 or $5::uuid is null
-                 or exists (select from number_viewers(workspace_id, number_id) v where v.user_id = $5))
-            -- Of two who take it at once, the second one waits here for the first, and then finds it taken.
-            and (not $6 or assignee_id is not distinct from $7 or ($4 and assignee_id is not distinct from $5))",
-        id as _,
+        r#"with was as materialized (
+               select c.id, c.assignee_id from conversations c where c.id = any($1) order by c.id for update
+           )
+           update conversations v
+              set status = coalesce($2, v.status),
+                  snoozed_until = case when $2::text is null then v.snoozed_until else $3 end,
+                  assignee_id = case when $4 then $5 else v.assignee_id end,
+                  -- Nobody waits for an answer where the matter is closed.
+                  waiting_since = case when $2 = 'done' then null else v.waiting_since end,
+                  updated_at = now()
+             from was w
+            where v.id = w.id
+              and (not $4 or $5::uuid is null
+                   or exists (select from number_viewers(v.workspace_id, v.number_id) s where s.user_id = $5))
+              -- Of two who take it at once, the second one waits above for the first, and then finds it taken.
+              and (not $6 or v.assignee_id is not distinct from $7 or ($4 and v.assignee_id is not distinct from $5))
+           returning v.id as "id: ConversationId", v.number_id as "number: NumberId",
+                     case when v.assignee_id is distinct from w.assignee_id and v.assignee_id is distinct from current_user_id()
+                          then v.assignee_id end as "assigned_to: UserId""#,
+        ids as _,
         change.status as _,
         change.snoozed_until,
         change.assignee_id.is_some(),
@@ -64,23 +121,25 @@ pub async fn update(
         change.expected_assignee_id.is_some(),
         change.expected_assignee_id.flatten() as _,
     )
-    .execute(tx.conn())
+    .fetch_all(tx.conn())
     .await?;
-    let conversation = find(tx, id).await?;
-    if changed.rows_affected() == 0 {
-        let expected = change.expected_assignee_id;
-        if expected.is_some_and(|expected| expected != conversation.assignee_id) {
-            return Err(taken_error(tx, &conversation).await?);
+    let workspace = tx.workspace();
+    for row in &changed {
+        tx.announce(Event::ConversationChanged {
+            workspace,
+            conversation: row.id,
+            number: row.number,
+        });
+        if let Some(user) = row.assigned_to {
+            tx.announce(Event::Assigned {
+                workspace,
+                conversation: row.id,
+                number: row.number,
+                user,
+            });
         }
-        return Err(Error::field(
-            "assignee_id",
-            t!(
-                "This person doesn’t have access to the number. Ask an admin to give them access first."
-            ),
-        ));
     }
-    announce(tx, &conversation);
-    Ok(conversation)
+    Ok(changed.len())
 }
 
 /// A snooze needs a time, and a time needs a snooze.
@@ -102,15 +161,6 @@ fn check_snooze(change: &ConversationChange) -> Result<()> {
     }
 }
 
-fn announce(tx: &mut WorkspaceTx, conversation: &Conversation) {
-    let workspace = tx.workspace();
-    tx.announce(Event::ConversationChanged {
-        workspace,
-        conversation: conversation.id,
-        number: conversation.number_id,
-    });
-}
-
 /// The refusal that says who changed the assignment, and when.
 async fn taken_error(tx: &mut WorkspaceTx, conversation: &Conversation) -> Result<Error> {
     let lines = activity::between(tx, conversation.id, None, None, 20).await?;
@@ -128,6 +178,31 @@ async fn taken_error(tx: &mut WorkspaceTx, conversation: &Conversation) -> Resul
     Ok(Error::ConversationTaken(
         sentence.unwrap_or_else(current_assignee),
     ))
+}
+
+/// Marks it as unread for everybody: as one unread text, unless there are unread ones.
+pub async fn mark_unread(tx: &mut WorkspaceTx, id: ConversationId) -> Result<()> {
+    mark_all_unread(tx, &[id]).await
+}
+
+pub async fn mark_all_unread(tx: &mut WorkspaceTx, ids: &[ConversationId]) -> Result<()> {
+    let marked = sqlx::query!(
+        r#"update conversations set unread_count = 1, updated_at = now()
+            where id = any($1) and unread_count = 0
+           returning id as "id: ConversationId", number_id as "number: NumberId""#,
+        ids as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let workspace = tx.workspace();
+    for row in marked {
+        tx.announce(Event::ConversationChanged {
+            workspace,
+            conversation: row.id,
+            number: row.number,
+        });
+    }
+    Ok(())
 }
 
 pub async fn mark_read(tx: &mut WorkspaceTx, id: ConversationId) -> Result<()> {

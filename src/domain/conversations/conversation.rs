@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::contacts::Contact;
+use crate::domain::members::first_name;
 use crate::domain::{messages, string_enum};
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, WorkspaceId};
 use crate::phone;
@@ -31,6 +32,13 @@ pub struct Conversation {
     pub last_message_direction: messages::Direction,
     pub last_message_status: messages::Status,
     pub last_message_id: Option<MessageId>,
+    /// The member who wrote the last message; `null` for an inbound one.
+    #[serde(default)]
+    pub last_message_by: Option<UserId>,
+    #[serde(default)]
+    pub last_message_by_name: Option<String>,
+    /// When the contact wrote first after a member's last answer. `null`: it was answered since, or marked as done.
+    pub waiting_since: Option<DateTime<Utc>>,
     /// The contact opted out from this number, or from any number of a workspace where one opt-out holds for all.
     /// Nothing can be sent.
     pub opted_out: bool,
@@ -67,5 +75,10 @@ impl Conversation {
 
     pub fn last_is_ours(&self) -> bool {
         self.last_message_direction == messages::Direction::Outbound
+    }
+
+    /// The first name of the member who wrote the last message.
+    pub fn last_author(&self) -> Option<&str> {
+        self.last_message_by_name.as_deref().map(first_name)
     }
 }

@@ -11,6 +11,8 @@ use crate::error::Result;
 pub struct Counts {
     pub open: i64,
     pub mine: i64,
+    pub unassigned: i64,
+    pub waiting: i64,
     pub pending: i64,
     pub snoozed: i64,
     pub unread: i64,

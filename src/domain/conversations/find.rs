@@ -25,12 +25,19 @@ macro_rules! conversations_of {
                       v.last_message_preview as "last_message_preview!",
                       v.last_message_direction as "last_message_direction!: messages::Direction",
                       v.last_message_status as "last_message_status!: messages::Status",
-                      v.last_message_id as "last_message_id?: MessageId", v.near_stop_id as "near_stop_id?: MessageId",
+                      v.last_message_id as "last_message_id?: MessageId", a.created_by as "last_message_by?: UserId",
+                      a.name as "last_message_by_name?", v.waiting_since as "waiting_since?", v.near_stop_id as "near_stop_id?: MessageId",
                       is_opted_out(v.workspace_id, v.contact_id, v.number_id) as "opted_out!",
                       v.created_at as "created_at!", v.updated_at as "updated_at!"
                  from "# + $rows + r#"
                  join contacts c on c.workspace_id = v.workspace_id and c.id = v.contact_id
-                 join numbers n on n.workspace_id = v.workspace_id and n.id = v.number_id"# + $order,
+                 join numbers n on n.workspace_id = v.workspace_id and n.id = v.number_id
+                 left join lateral (select m.created_by, u.name
+                                      from messages m
+                                      left join users u on u.id = m.created_by
+                                     where v.last_message_direction = 'outbound'
+                                       and m.workspace_id = v.workspace_id and m.id = v.last_message_id
+                                     limit 1) a on true"# + $order,
             $($arguments)*
         )
     };

@@ -6,7 +6,7 @@ use super::conversation::{Conversation, Status};
 use super::find::{by_ids, conversations_of};
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::{self, Contact};
-use crate::domain::messages;
+use crate::domain::{messages, string_enum};
 use crate::error::Result;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, TagId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page};
@@ -27,6 +27,19 @@ impl Assignee {
     }
 }
 
+string_enum!(
+    /// The order of a list.
+    #[derive(Default)]
+    #[schema(as = ConversationOrder)]
+    Order {
+        /// By the last message, newest first.
+        #[default]
+        Newest = "newest",
+        /// Only conversations whose contact waits for an answer, the longest wait first.
+        Waiting = "waiting",
+    }
+);
+
 /// Filter of the list. The web layer has resolved `me` to a user.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -35,13 +48,18 @@ pub struct Filter {
     pub assignee: Option<Assignee>,
     pub contact: Option<ContactId>,
     pub unread: bool,
+    /// The contact waits for an answer.
+    pub waiting: bool,
+    /// The last message is a text of ours that was not delivered.
+    pub failed: bool,
+    pub order: Order,
     pub tag: Option<TagId>,
     /// Conversations with notes that mention the member.
     pub mentioned: bool,
     pub q: Option<String>,
 }
 
-/// Newest first. The page is found by short scans of the index that fits the filter (`list_conversations`); only its
+/// In the order of the filter. The page is found by short scans of the index that fits the filter (`list_conversations`); only its
 /// own rows are then joined. One round trip; two with a tag or a search.
 pub async fn list(
     tx: &mut WorkspaceTx,
@@ -61,7 +79,7 @@ pub async fn list(
     };
     let are_few = contact_ids.is_some();
     let rows = conversations_of!(
-        "list_conversations($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) k
+        "list_conversations($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) k
          join conversations v on v.workspace_id = current_workspace() and v.id = k.id",
         " order by k.place",
         filter.status as _,
@@ -70,6 +88,9 @@ pub async fn list(
         filter.assignee.and_then(Assignee::user) as _,
         contact_ids as _,
         filter.unread,
+        filter.waiting,
+        filter.failed,
+        filter.order == Order::Waiting,
         filter.tag as _,
         // If there are few matches, they were found by the search text already.
         search
@@ -83,7 +104,7 @@ pub async fn list(
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(page(rows, limit, cursor_of))
+    Ok(page(rows, limit, |row| cursor_of(row, filter.order)))
 }
 
 async fn search(tx: &mut WorkspaceTx, filter: &Filter) -> Result<Option<SearchInput>> {
@@ -113,8 +134,13 @@ async fn list_mentioning(
               and ($5::uuid is null or v.contact_id = $5)
               and (not $6 or v.is_unread)
               and ($7::text is null or contact_matches(v.workspace_id, v.contact_id, (select people_query($7, $11::text[]))))
-              and ($8::timestamptz is null or (v.last_message_at, v.id) < ($8, $9::uuid))
-            order by v.last_message_at desc, v.id desc
+              and (not $12 or v.waiting_since is not null)
+              and (not $13 or v.is_failed)
+              and ($14::uuid is null or has_tag(v.workspace_id, v.contact_id, $14))
+              and ($8::timestamptz is null
+                   or case when $15 then (v.waiting_since, v.id) > ($8, $9::uuid)
+                           else (v.last_message_at, v.id) < ($8, $9::uuid) end)
+            order by case when $15 then v.waiting_since end, case when $15 then v.id end, v.last_message_at desc, v.id desc
             limit $10"#,
         filter.status as _,
         filter.number as _,
@@ -127,18 +153,32 @@ async fn list_mentioning(
         cursor.map(|cursor| cursor.id),
         limit + 1,
         &search.as_ref().map(SearchInput::terms).unwrap_or_default(),
+        filter.waiting || filter.order == Order::Waiting,
+        filter.failed,
+        filter.tag as _,
+        filter.order == Order::Waiting,
     )
     .fetch_all(tx.conn())
     .await?;
     let workspaces = vec![tx.workspace(); ids.len()];
     let mut found = by_ids(tx.conn(), &workspaces, &ids).await?;
-    found.sort_unstable_by_key(|one| std::cmp::Reverse((one.last_message_at, one.id)));
-    Ok(page(found, limit, cursor_of))
+    match filter.order {
+        Order::Newest => {
+            found.sort_unstable_by_key(|one| std::cmp::Reverse((one.last_message_at, one.id)));
+        }
+        Order::Waiting => found.sort_unstable_by_key(|one| (one.waiting_since, one.id)),
+    }
+    Ok(page(found, limit, |row| cursor_of(row, filter.order)))
 }
 
-fn cursor_of(conversation: &Conversation) -> Cursor {
+fn cursor_of(conversation: &Conversation, order: Order) -> Cursor {
+    let newest = conversation.last_message_at;
     Cursor {
-        at: conversation.last_message_at,
+        at: match order {
+            Order::Newest => newest,
+            // Listed in this order, so it waits.
+            Order::Waiting => conversation.waiting_since.unwrap_or(newest),
+        },
         id: conversation.id.0,
     }
 }

@@ -210,6 +210,14 @@ fn announce(tx: &mut WorkspaceTx, member: &Member, target: &SendTarget, sent: &Q
         row: Carried::default(),
     });
     tx.announce(Event::Queued);
+    if target.assign_when_answering {
+        // Its assignee may have changed.
+        tx.announce(Event::ConversationChanged {
+            workspace,
+            conversation: sent.message.conversation_id,
+            number: target.number,
+        });
+    }
     if let Some(left) = sent.credits_remaining {
         tx.announce(Event::CreditsChanged {
             workspace,
@@ -359,6 +367,8 @@ struct SendTarget {
     /// Another member who answered since `seen_message_id`, and how long ago.
     moved: Option<(String, Duration)>,
     signature: String,
+    /// The author's setting.
+    assign_when_answering: bool,
     low_credits_at: i32,
     text_validity_minutes: i32,
     /// The message and request hash that used this key before.
@@ -379,7 +389,7 @@ async fn find_target(
                   m.id is not null as "moved!", coalesce(u.name, 'Somebody') as "moved_by!",
                   extract(epoch from now() - m.created_at)::double precision as moved_since,
                   k.id as "first?: MessageId", k.request_hash as "request?",
-                  coalesce(s.signature, '') as "signature!", w.low_credits_at, w.text_validity_minutes
+                  coalesce(s.signature, '') as "signature!", coalesce(s.assign_when_answering, false) as "assign_when_answering!", w.low_credits_at, w.text_validity_minutes
              from conversations v
              join workspaces w on w.id = v.workspace_id
              left join member_settings s on s.workspace_id = v.workspace_id and s.user_id = $3
@@ -416,6 +426,7 @@ async fn find_target(
             (row.moved_by, Duration::from_secs_f64(since))
         }),
         signature: row.signature,
+        assign_when_answering: row.assign_when_answering,
         low_credits_at: row.low_credits_at,
         text_validity_minutes: row.text_validity_minutes,
         answered: row.first.zip(row.request),
@@ -482,7 +493,8 @@ async fn queue(
            ), touched as (
                update conversations v
                   set last_message_at = q.created_at, last_message_preview = $13, last_message_direction = 'outbound',
-                      last_message_status = 'queued', last_message_id = q.id, unread_count = 0, updated_at = q.created_at
+                      last_message_status = 'queued', last_message_id = q.id, unread_count = 0, updated_at = q.created_at,
+                      waiting_since = null, assignee_id = case when $18 then coalesce(v.assignee_id, $9) else v.assignee_id end
                  from queued q
                 where v.id = q.conversation_id and $14::timestamptz is null
                returning v.id
@@ -506,6 +518,7 @@ async fn queue(
         status as _,
         bulk,
         target.text_validity_minutes,
+        target.assign_when_answering,
     )
     .fetch_optional(tx.conn())
     .await

@@ -3,19 +3,20 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::db::Load;
+use crate::domain::contacts::tags;
 use crate::domain::conversations::activity::{self, Activity};
 use crate::domain::conversations::{
-    self, Assignee, Conversation, ConversationChange, Filter, Status,
+    self, Assignee, Conversation, ConversationChange, Filter, Order, Status,
 };
 use crate::domain::members::Member;
 use crate::domain::messages::note::{self, Draft};
 use crate::domain::messages::{self, Message};
 use crate::domain::opt_outs;
-use crate::error::{Error, Result};
+use crate::error::{Check, Error, Result};
 use crate::ids::{ContactId, ConversationId, NumberId, TagId, WorkspaceId};
 use crate::language::t;
 use crate::listing::{Page, Span};
@@ -34,6 +35,12 @@ pub struct ConversationQuery {
     assignee: Option<String>,
     /// `true`: only conversations with unread texts.
     unread: Option<bool>,
+    /// `true`: only conversations whose contact waits for an answer (`waiting_since`).
+    waiting: Option<bool>,
+    /// `true`: only conversations whose last message is a text of ours that was not delivered.
+    failed: Option<bool>,
+    /// `newest` (the default), or `waiting`: only those whose contact waits for an answer, the longest wait first.
+    order: Option<Order>,
     /// Only conversations with contacts that have this tag.
     tag: Option<TagId>,
     /// `true`: only conversations with notes that mention the caller.
@@ -63,6 +70,9 @@ impl ConversationQuery {
                 }
             },
             unread: self.unread == Some(true),
+            waiting: self.waiting == Some(true),
+            failed: self.failed == Some(true),
+            order: self.order.unwrap_or_default(),
             tag: self.tag,
             mentioned: self.mentioned == Some(true),
             q: self.q.clone().filter(|q| !q.trim().is_empty()),
@@ -70,7 +80,11 @@ impl ConversationQuery {
     }
 }
 
-/// Lists the conversations visible to the caller, newest first.
+/// Lists the conversations visible to the caller, newest first, or by how long the contact waits for an answer.
+///
+/// A contact waits (`waiting_since`) from their first text after a member's last answer until the next text that a member
+/// writes, or until the conversation is marked as done. Notes, scheduled texts and automatic replies do not end it; reactions,
+/// `STOP` and texts of senders who cannot be answered do not begin it.
 #[utoipa::path(get, path = "/conversations", tag = "Conversations", params(("workspace_id" = WorkspaceId, Path), ConversationQuery),
     responses((status = 200, body = Page<Conversation>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
@@ -145,6 +159,83 @@ pub async fn read(
     conversations::mark_read(&mut tx, id).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Marks a conversation as unread for all members, as if it had one unread text. No change if it has unread texts.
+#[utoipa::path(post, path = "/conversations/{conversation_id}/unread", tag = "Conversations",
+    params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)),
+    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn unread(
+    State(app): State<App>,
+    member: Member,
+    Path((_, id)): Path<(WorkspaceId, ConversationId)>,
+) -> Result<StatusCode, Problem> {
+    let mut tx = app.db.workspace(member.tenant()).await?;
+    conversations::find(&mut tx, id).await?;
+    conversations::mark_unread(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ConversationBatch)]
+pub struct Batch {
+    /// 1 to 200; one named twice counts once.
+    #[schema(min_items = 1, max_items = 200)]
+    conversation_ids: Vec<ConversationId>,
+    /// What to change in each of them. `expected_assignee_id` is not allowed here.
+    #[serde(default)]
+    change: ConversationChange,
+    /// A tag to add to their contacts.
+    add_tag_id: Option<TagId>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ConversationBatchResult)]
+pub struct BatchResult {
+    /// The conversations as they are now, in the order of their ids.
+    data: Vec<Conversation>,
+}
+
+/// Changes several conversations at once: all of them, or none if one is unknown (404) or its number is not seen by the new
+/// assignee (422).
+#[utoipa::path(post, path = "/conversations/batch", tag = "Conversations",
+    params(("workspace_id" = WorkspaceId, Path)), request_body = Batch,
+    responses((status = 200, body = BatchResult), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn batch(
+    State(app): State<App>,
+    member: Member,
+    Json(batch): Json<Batch>,
+) -> Result<Json<BatchResult>, Problem> {
+    let Batch {
+        conversation_ids: mut ids,
+        change,
+        add_tag_id,
+    } = batch;
+    ids.sort_unstable();
+    ids.dedup();
+    Check::default()
+        .require(
+            (1..=200).contains(&ids.len()),
+            "conversation_ids",
+            t!("1 to 200 conversations"),
+        )
+        .require(
+            change.expected_assignee_id.is_none(),
+            "change",
+            t!("expected_assignee_id goes only with one conversation"),
+        )
+        .finish()?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
+    let mut data = conversations::update_all(&mut tx, &ids, &change).await?;
+    if let Some(tag) = add_tag_id {
+        tags::assign_all(&mut tx, &ids, tag).await?;
+        data = conversations::find_many(&mut tx, &ids).await?;
+    }
+    tx.commit().await?;
+    data.sort_unstable_by_key(|one| one.id);
+    Ok(Json(BatchResult { data }))
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]

@@ -9,6 +9,7 @@ use super::rooms::Rooms;
 use super::subjects::Subjects;
 use crate::db::Db;
 use crate::domain::contacts::{self, fields};
+use crate::domain::conversations::activity::{Activity, Kind};
 use crate::domain::credits;
 use crate::domain::numbers;
 use crate::domain::opt_outs::stop_events::consent_events;
@@ -95,6 +96,12 @@ impl Delivery {
                 user,
                 ..
             } => self.mentioned(subjects, message, number, user),
+            Event::Assigned {
+                conversation,
+                number,
+                user,
+                ..
+            } => self.assigned(subjects, conversation, number, user),
             Event::MentionsSeen { workspace, user } => self.mentions_seen(workspace, user),
             Event::ContactChanged { workspace, contact } => {
                 self.contact_changed(workspace, contact).await?;
@@ -210,6 +217,40 @@ impl Delivery {
             });
         push(&subscribers, &frame, || {
             fragments::mentioned(message, conversation)
+        });
+    }
+
+    /// An assignment is sent to the new assignee only.
+    fn assigned(
+        &self,
+        subjects: &Subjects,
+        conversation: ConversationId,
+        number: NumberId,
+        user: UserId,
+    ) {
+        let is_this = |one: &Activity| {
+            one.conversation_id == conversation
+                && one.kind == Kind::Assigned
+                && one.assignee_id == Some(user)
+        };
+        let Some((event, conversation)) =
+            subjects.activity().filter(|(one, _)| is_this(one)).last()
+        else {
+            return;
+        };
+        let frame = Frame::Assigned {
+            workspace_id: conversation.workspace_id,
+            user_id: user,
+            event,
+            conversation,
+        };
+        let subscribers = self
+            .rooms
+            .subscribers(conversation.workspace_id, |subscription| {
+                subscription.connection.user == user && subscription.sees(number)
+            });
+        push(&subscribers, &frame, || {
+            fragments::assigned(event, conversation)
         });
     }
 

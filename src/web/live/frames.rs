@@ -41,6 +41,13 @@ pub enum Frame<'a> {
         message: &'a Message,
         conversation: &'a Conversation,
     },
+    /// Another member has assigned the conversation to `user_id`; sent to that user only.
+    Assigned {
+        workspace_id: WorkspaceId,
+        user_id: UserId,
+        event: &'a Activity,
+        conversation: &'a Conversation,
+    },
     /// The user has read the mentions, perhaps in another window.
     MentionsSeen {
         workspace_id: WorkspaceId,

@@ -161,6 +161,11 @@ fn keys(events: &[Event], rows: &HashMap<MessageId, &Written>) -> (MessageKeys, 
                 workspace,
                 conversation,
                 ..
+            }
+            | Event::Assigned {
+                workspace,
+                conversation,
+                ..
             } => conversations.push((workspace, conversation)),
             _ => {}
         }

@@ -23,7 +23,7 @@ use crate::domain::contacts::{self, fields};
 use crate::domain::conversations;
 use crate::domain::members::Member;
 use crate::error::Result;
-use crate::ids::TagId;
+use crate::ids::{TagId, UserId};
 use crate::language::{t, t_context};
 use crate::listing::Span;
 use crate::web::api::contacts::table;
@@ -53,6 +53,7 @@ struct Page {
 #[template(path = "contacts/_table.html")]
 struct Table {
     slug: String,
+    me: UserId,
     list_query: ListQuery,
     rows: Vec<Listed>,
     next: Option<String>,
@@ -192,6 +193,7 @@ async fn found(tx: &mut WorkspaceTx, member: &Member, list_query: ListQuery) -> 
     let found = list::list(tx, member, &list_query.filter(), list_query.order(), &span).await?;
     Ok(Table {
         slug: member.slug.clone(),
+        me: member.user(),
         next: found
             .next_cursor
             .map(|cursor| list_query.query(&list_query.sort, Some(&cursor))),

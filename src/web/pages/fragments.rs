@@ -10,7 +10,7 @@ use crate::domain::contacts::fields::Field;
 use crate::domain::conversations::Conversation;
 use crate::domain::conversations::activity::Activity;
 use crate::domain::credits::Balance;
-use crate::domain::messages::Message;
+use crate::domain::messages::{Direction, Message};
 use crate::domain::numbers::Number;
 use crate::ids::{ContactId, ConversationId, UserId};
 use crate::language::t;
@@ -24,16 +24,23 @@ use crate::web::pages::inbox::state_parts::{Blocked, Consent, StatusControl};
 use crate::web::pages::inbox::texts::{ActivityLine, Bubble};
 
 pub fn message_added(message: &Message, conversation: &Conversation) -> Result<String, Error> {
-    Ok(bubble(message)? + &row(conversation)?)
+    let is_theirs = message.direction == Direction::Inbound && !message.is_reaction();
+    let news = if is_theirs { " news" } else { "" };
+    Ok(bubble(message)? + &row(conversation, news)?)
 }
 
 pub fn message_changed(message: &Message, conversation: &Conversation) -> Result<String, Error> {
-    message_added(message, conversation)
+    Ok(bubble(message)? + &row(conversation, "")?)
 }
 
 /// Its row in the list, and its state in the open thread.
 pub fn conversation_changed(conversation: &Conversation) -> Result<String, Error> {
-    Ok(row(conversation)? + &state_parts(conversation)?)
+    Ok(row(conversation, "")? + &state_parts(conversation)?)
+}
+
+/// Its row alone: of many conversations, at most one is open.
+pub fn row_changed(conversation: &Conversation) -> Result<String, Error> {
+    row(conversation, "")
 }
 
 /// Every element with the contact's name, number, email address or tags, and the contact card.
@@ -73,7 +80,7 @@ pub fn contact_removed(contact: ContactId) -> String {
 /// Removes the row, and notifies a page that has the thread open.
 pub fn conversation_removed(conversation: ConversationId) -> String {
     format!(
-        r#"<turbo-stream action="remove" target="row-{conversation}"></turbo-stream><turbo-stream action="gone" target="thread-{conversation}"></turbo-stream>"#
+        r#"<turbo-stream action="remove" target="item-{conversation}"></turbo-stream><turbo-stream action="gone" target="thread-{conversation}"></turbo-stream>"#
     )
 }
 
@@ -170,6 +177,30 @@ pub fn mentioned(message: &Message, conversation: &Conversation) -> Result<Strin
     ))
 }
 
+/// Another member has assigned the conversation to the user.
+pub fn assigned(event: &Activity, conversation: &Conversation) -> Result<String, Error> {
+    let (by, title) = (
+        Escaped {
+            text: &event.actor_name,
+        }
+        .render()?,
+        Escaped {
+            text: &conversation.title(),
+        }
+        .render()?,
+    );
+    let sentence = t!(
+        "<b>{by}</b> assigned a conversation to you: {whom}",
+        by = by,
+        whom = title,
+    )
+    .translated();
+    Ok(format!(
+        r#"<turbo-stream action="assigned" target="{}" event="{}"><template>{sentence}</template></turbo-stream>"#,
+        conversation.id, event.id
+    ))
+}
+
 /// The mentions were read: the page reloads its counts.
 pub fn mentions_seen() -> Result<String, Error> {
     Ok(r#"<turbo-stream action="mentioned"><template></template></turbo-stream>"#.into())
@@ -232,10 +263,11 @@ fn bubble(message: &Message) -> Result<String, Error> {
     ))
 }
 
-fn row(conversation: &Conversation) -> Result<String, Error> {
+/// `news`: an attribute for a text of the contact that has just arrived.
+fn row(conversation: &Conversation, news: &str) -> Result<String, Error> {
     let html = bare_row(conversation)?;
     Ok(format!(
-        r#"<turbo-stream action="row" target="rows"><template>{html}</template></turbo-stream>"#
+        r#"<turbo-stream action="row" target="rows"{news}><template>{html}</template></turbo-stream>"#
     ))
 }
 
@@ -244,6 +276,7 @@ fn bare_row(conversation: &Conversation) -> Result<String, Error> {
         conversation,
         location: &ListLocation::default(),
         current: false,
+        me: None,
         draft: "",
     }
     .render()
@@ -279,7 +312,7 @@ mod tests {
 
     use super::*;
     use crate::domain::conversations;
-    use crate::domain::messages::{Direction, Kind, Status};
+    use crate::domain::messages::{Kind, Status};
     use crate::ids::{ContactId, MessageId, NumberId, WorkspaceId};
     use crate::providers;
 
@@ -315,6 +348,9 @@ mod tests {
             last_message_direction: Direction::Inbound,
             last_message_status: Status::Received,
             last_message_id: None,
+            last_message_by: None,
+            last_message_by_name: None,
+            waiting_since: None,
             opted_out: false,
             near_stop_id: None,
             created_at: DateTime::UNIX_EPOCH,

@@ -1,6 +1,7 @@
 //! The inbox: the list of conversations and the open thread.
 //! One URL serves the page, its Turbo Frames, and the Turbo Streams that catch up after a reconnect.
 
+mod bulk;
 mod changes;
 mod choices;
 mod contact;
@@ -19,8 +20,10 @@ pub mod state_parts;
 pub mod texts;
 mod thread;
 mod thread_part;
+mod views;
 
-pub use changes::{assign, read, snooze, status, undo};
+pub use bulk::{change as change_all, export as export_selected, undo as undo_all};
+pub use changes::{assign, read, snooze, status, undo, unread};
 pub use contact::{change as change_contact, change_consent, resolve_near_stop, show as contact};
 pub use list::{list, to_inbox};
 pub use note::note;
@@ -29,3 +32,4 @@ pub use reply::{Reply, reply, switch_number};
 pub use scheduled_text::{ScheduledChange, change_scheduled, correctable, reason, retry_message};
 pub use texts::ScheduledForm;
 pub use thread::show;
+pub use views::{create as save_view, remove as remove_view};

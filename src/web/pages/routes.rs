@@ -43,6 +43,11 @@ fn inbox_routes() -> Routes {
         .get("/w/{slug}", inbox::to_inbox)
         .get("/w/{slug}/", inbox::to_inbox)
         .get("/w/{slug}/inbox", inbox::list)
+        .post("/w/{slug}/inbox/bulk", inbox::change_all)
+        .post("/w/{slug}/inbox/undo", inbox::undo_all)
+        .post("/w/{slug}/inbox/export.csv", inbox::export_selected)
+        .post("/w/{slug}/inbox/views", inbox::save_view)
+        .post("/w/{slug}/inbox/views/{view_id}/remove", inbox::remove_view)
         .get("/w/{slug}/inbox/{conversation_id}", inbox::show)
         .upload(
             "/w/{slug}/inbox/{conversation_id}/messages",
@@ -50,6 +55,7 @@ fn inbox_routes() -> Routes {
             inbox::reply,
         )
         .post("/w/{slug}/inbox/{conversation_id}/read", inbox::read)
+        .post("/w/{slug}/inbox/{conversation_id}/unread", inbox::unread)
         .post("/w/{slug}/inbox/{conversation_id}/notes", inbox::note)
         .post("/w/{slug}/inbox/{conversation_id}/status", inbox::status)
         .post("/w/{slug}/inbox/{conversation_id}/assign", inbox::assign)

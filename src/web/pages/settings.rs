@@ -54,6 +54,8 @@ fn filled(settings: Settings) -> Form {
         .with("mail", on(settings.notifications.mail_when_credits_low))
         .with("preview", on(settings.notifications.push_preview))
         .with("shortcuts", on(settings.single_key_shortcuts))
+        .with("open_next", on(settings.open_next_after_done))
+        .with("assign", on(settings.assign_when_answering))
 }
 
 async fn settings_page(
@@ -92,6 +94,10 @@ pub struct PostedForm {
     preview: String,
     #[serde(default)]
     shortcuts: String,
+    #[serde(default)]
+    open_next: String,
+    #[serde(default)]
+    assign: String,
 }
 
 /// `POST /w/{slug}/settings`
@@ -109,7 +115,9 @@ pub async fn update(
         .with("sound", &typed.sound)
         .with("mail", &typed.mail)
         .with("preview", &typed.preview)
-        .with("shortcuts", &typed.shortcuts);
+        .with("shortcuts", &typed.shortcuts)
+        .with("open_next", &typed.open_next)
+        .with("assign", &typed.assign);
     let change = SettingsChange {
         default_number_id: Some(typed.default_number_id.parse().ok()),
         signature: Some(signature),
@@ -120,6 +128,8 @@ pub async fn update(
             push_preview: Some(typed.preview == "on"),
         }),
         single_key_shortcuts: Some(typed.shortcuts == "on"),
+        open_next_after_done: Some(typed.open_next == "on"),
+        assign_when_answering: Some(typed.assign == "on"),
     };
     let mut tx = app.db.workspace(member.tenant()).await?;
     match settings::update(&mut tx, &member, change).await {

@@ -2,7 +2,7 @@
 
 use super::Notice;
 use crate::domain::conversations::Counts;
-use crate::domain::members::Member;
+use crate::domain::members::{Member, PageSettings};
 use crate::ids::{UserId, WorkspaceId};
 use crate::language::{Message, t};
 
@@ -14,7 +14,7 @@ pub struct Shell {
     pub workspace_name: String,
     pub slug: String,
     pub is_admin: bool,
-    pub single_key_shortcuts: bool,
+    pub settings: PageSettings,
     pub unread: i64,
     /// Quarantined webhooks; zero for agents.
     pub quarantined: i64,
@@ -47,7 +47,7 @@ impl Shell {
             workspace_name: member.workspace_name.clone(),
             slug: member.slug.clone(),
             is_admin: member.is_admin(),
-            single_key_shortcuts: member.single_key_shortcuts,
+            settings: member.page_settings,
             unread: counts.unread,
             quarantined: counts.quarantined,
             at,

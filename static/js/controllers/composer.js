@@ -14,6 +14,9 @@ export default class extends Controller {
   #typedAt = 0
   #other
   #behind
+  // The newest message that was there when the user began to write.
+  #began
+  #filling = false
 
   connect() {
     if (!this.hasFormTarget) return
@@ -40,8 +43,12 @@ export default class extends Controller {
   }
 
   write() {
-    this.growTarget.dataset.text = this.textTarget.value
-    if (this.#isReady) drafts.write(this.conversationValue, this.draftUrlValue, { text: this.textTarget.value, media: this.#files })
+    const text = this.textTarget.value
+    this.growTarget.dataset.text = text
+    if (!this.#isReady) return
+    if (text === "") this.#began = undefined
+    else if (!this.#filling) this.#began ??= this.#newest
+    drafts.write(this.conversationValue, this.draftUrlValue, { text, media: this.#files, began: this.#began })
   }
 
   leave() {
@@ -59,7 +66,8 @@ export default class extends Controller {
     if (event.key === "Escape") return document.querySelector(".row[aria-current]")?.focus() ?? event.target.blur()
     if (event.key !== "Enter" || event.shiftKey || matchMedia("(pointer: coarse)").matches) return
     event.preventDefault()
-    this.formTarget.requestSubmit()
+    const done = event.ctrlKey || event.metaKey ? this.formTarget.querySelector("[name=then]") : undefined
+    this.formTarget.requestSubmit(done)
   }
 
   submit(event) {
@@ -76,11 +84,13 @@ export default class extends Controller {
     const scheduled = submitter?.name === "later" ? this.formTarget.elements.scheduled_at.value : undefined
     const entry = {
       ref: store.newRef(), conversation: this.conversationValue, url: this.formTarget.action, content, media,
-      seen: this.#newest, at: Date.now(), scheduled,
+      seen: this.#seen, at: Date.now(), scheduled,
+      then: submitter?.name === "then" ? submitter.value : undefined,
     }
     store.keep(entry)
     this.#clear()
     this.#show(entry)
+    if (entry.then) this.dispatch("closing", { target: window })
     outbox.send()
     this.focus()
   }
@@ -88,8 +98,8 @@ export default class extends Controller {
   retry({ target }) {
     const { ref } = this.#entryOf(target)
     const { code, reason, ...entry } = store.find(ref)
-    // "Send anyway" confirms the newer messages.
-    if (code === "conversation_moved") entry.seen = this.#newest
+    // "Send anyway": asked once.
+    if (code === "conversation_moved") entry.seen = ""
     store.keep(entry)
     outbox.send()
   }
@@ -110,7 +120,8 @@ export default class extends Controller {
     this.focus()
   }
 
-  outboxChanged({ detail: { ref, state } }) {
+  outboxChanged({ detail: { ref, state, then, conversation } }) {
+    if (state === "accepted" && then && conversation === this.conversationValue) this.dispatch("closed", { target: window })
     const bubble = document.getElementById(`pending-${ref}`)
     if (!bubble) return
     const { code, reason } = store.find(ref) ?? {}
@@ -161,6 +172,7 @@ export default class extends Controller {
 
   #restore() {
     const shown = { text: composed(this.textTarget.value), media: this.#files, base: this.draftAtValue }
+    this.#began = store.draft(this.conversationValue)?.began
     this.#reconcile(shown, shown)
     this.formTarget.dataset.ready = ""
   }
@@ -181,7 +193,9 @@ export default class extends Controller {
     this.textTarget.value = text
     if (this.hasFilesTarget) this.filesTarget.replaceChildren()
     if (media.length) this.dispatch("files", { target: this.formTarget, detail: media })
+    this.#filling = true
     this.#changed()
+    this.#filling = false
   }
 
   #offer(other) {
@@ -203,8 +217,18 @@ export default class extends Controller {
     this.textTarget.dispatchEvent(new Event("input", { bubbles: true }))
   }
 
+  // Ids sort by time. Messages below a gap are not loaded; the page names the newest of them.
   get #newest() {
-    return [...this.element.querySelectorAll(".message[id^=message-]")].at(-1)?.id.slice("message-".length) ?? ""
+    const ids = [...this.element.querySelectorAll(".message[id^=message-]")].map(({ id }) => id.slice("message-".length))
+    return [this.formTarget.elements.seen_message_id.value, ...ids].reduce((one, other) => (other > one ? other : one))
+  }
+
+  // What the user knew: the messages that were there when they began to write, and those that have been in view since. Before the
+  // first message of a conversation that is the least id.
+  get #seen() {
+    const began = this.#began ?? ""
+    const seen = this.element.dataset.seen ?? ""
+    return (seen > began ? seen : began) || "00000000-0000-0000-0000-000000000000"
   }
 
   get #files() {
@@ -232,7 +256,7 @@ export default class extends Controller {
     if (content.trim() === "") bubble.querySelector(".bubble").remove()
     bubble.querySelector(".media").append(...media.map(picture))
     this.listTarget.append(bubble)
-    this.listTarget.parentElement.scrollTop = 0
+    this.listTarget.closest(".scroller").scrollTop = 0
     return bubble
   }
 

@@ -1,11 +1,16 @@
 import { Controller } from "@hotwired/stimulus"
 import { isComposing } from "keys"
+import { undoLast } from "toasts"
 
 const SHORTCUTS = "shortcuts"
-const CONVERSATION_KEYS = new Set(["a", "e", "n", "s"])
+const CONVERSATION_KEYS = new Set(["a", "e", "n", "s", "u"])
+// A second press within this time is taken for an accident.
+const REPEAT = 500
 
-// A single key activates the control with that data-hotkey; j and k move through the rows.
+// A single key activates the control with that data-hotkey; j and k move through the rows, x selects one.
 export default class extends Controller {
+  #closedAt = -REPEAT
+
   connect() {
     this.remember()
   }
@@ -39,7 +44,9 @@ export default class extends Controller {
     const menu = document.querySelector(".menu:popover-open")
     if (menu) return this.#walkIn(menu, event)
     if (isTyping(event.target) || document.body.dataset.shortcuts === "off") return
-    const acted = event.key === "j" ? this.#walk(1) : event.key === "k" ? this.#walk(-1) : this.#use(event.key)
+    if (event.repeat && event.key !== "j" && event.key !== "k") return
+    const acts = { j: () => this.#walk(1), k: () => this.#walk(-1), x: () => this.#select(), z: () => undoLast() }
+    const acted = acts[event.key]?.() ?? this.#use(event.key)
     if (acted) event.preventDefault()
   }
 
@@ -54,9 +61,25 @@ export default class extends Controller {
     open()
   }
 
+  // Another conversation is shown: a key that was meant for the one before does not act on it.
+  shown({ target }) {
+    if (target.id === "conversation" && performance.now() - this.#closedAt < 2 * REPEAT) this.#closedAt = performance.now()
+  }
+
   #use(key) {
-    const row = CONVERSATION_KEYS.has(key) && document.activeElement.closest?.(".row:not([aria-current])")
-    if (row) return this.#open(row, () => this.#use(key))
+    if (key === "e") {
+      const now = performance.now()
+      if (now - this.#closedAt < REPEAT) return true
+      this.#closedAt = now
+    }
+    const bulk = document.querySelector(`.bulk:not([hidden]) [data-bulk-hotkey="${CSS.escape(key)}"]`)
+    if (bulk) {
+      bulk.click()
+      return true
+    }
+    // Keys act on the conversation that is shown. Without one they show that of the row first, and close none unseen.
+    const row = CONVERSATION_KEYS.has(key) && !document.querySelector(".thread-head") && document.activeElement.closest?.(".row")
+    if (row) return this.#open(row, () => "ans".includes(key) && this.#use(key))
     const control = key.length === 1 && document.querySelector(`[data-hotkey="${CSS.escape(key)}"]`)
     if (!control || control.closest("[inert]")) return false
     if (control.matches("input, textarea")) control.focus()
@@ -64,7 +87,12 @@ export default class extends Controller {
     return true
   }
 
-  // Keys act on the focused row, which is opened first.
+  #select() {
+    const item = document.activeElement.closest?.(".item") ?? document.querySelector(".item:has(.row[aria-current])")
+    item?.querySelector(".tick").click()
+    return Boolean(item)
+  }
+
   #open(row, then) {
     const conversation = document.getElementById("conversation")
     conversation.dataset.keyed = ""

@@ -7,9 +7,63 @@ export default class extends Controller {
   static targets = ["frame", "counts"]
   #stale
   #left
+  // The id of a row; null: there is none.
+  #next
 
   disconnect() {
     clearTimeout(this.#stale)
+  }
+
+  countsTargetConnected({ dataset }) {
+    for (const place of this.element.querySelectorAll("[data-count-of]")) place.textContent = dataset[place.dataset.countOf]
+  }
+
+  // Done: notes the conversation after the one that is closed, before it leaves the list.
+  closing({ target, detail: { formSubmission } }) {
+    if (target.matches(".thread-head .status") && formSubmission.submitter?.value === "done") this.#noteNext()
+  }
+
+  // Sent and done.
+  sending() {
+    this.#noteNext()
+  }
+
+  closed({ detail: { success, formSubmission: { formElement, submitter } } }) {
+    if (!formElement.matches("[id^=status-]") || submitter?.value !== "done") return
+    if (success) this.advance()
+    else this.#next = undefined
+  }
+
+  // Opens the conversation that followed, the member's setting permitting.
+  advance() {
+    const next = this.#next
+    this.#next = undefined
+    if (next === undefined || document.querySelector("[data-open-next]").dataset.openNext !== "true") return
+    const row = next && document.getElementById(next)
+    if (!row) return this.#close()
+    this.#conversation.dataset.keyed = ""
+    row.click()
+    row.focus({ preventScroll: true })
+    row.scrollIntoView({ block: "nearest" })
+  }
+
+  // Marked as unread: opening it would mark it as read again.
+  left({ detail: { success, formSubmission: { formElement } } }) {
+    if (success && formElement.matches("[data-leaves]")) this.#close()
+  }
+
+  #noteNext() {
+    const row = this.element.querySelector(".row[aria-current]")
+    const items = [...this.element.querySelectorAll(".rows > .item")]
+    const at = items.indexOf(row?.closest(".item"))
+    // A conversation that is not in the list has none that follows.
+    this.#next = at < 0 ? undefined : ((items[at + 1] ?? items[at - 1])?.querySelector(".row").id ?? null)
+  }
+
+  #close() {
+    const { base, query } = document.getElementById("rows").dataset
+    this.#mark()
+    this.#conversation.src = new URL(base + query, location).href
   }
 
   open({ currentTarget: row, ctrlKey, metaKey, shiftKey }) {

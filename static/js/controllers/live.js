@@ -96,8 +96,11 @@ export default class extends Controller {
     if (isLost && document.getElementById("rows")) return leave(t("You can no longer see this conversation."))
     if (isLost || response?.redirected || [401, 403].includes(response?.status)) return location.reload()
     if (response?.ok && response.headers.get("content-type")?.startsWith("text/vnd.turbo-stream")) {
-      show(await response.text())
+      return show(await response.text())
     }
+    // A page that is not updated by streams still shows the unread count.
+    const unread = response?.ok && (await response.text()).match(/data-title-unread-value="(\d+)"/)?.[1]
+    if (unread) this.dispatch("unread", { target: window, detail: { unread: Number(unread) } })
   }
 
   #open() {

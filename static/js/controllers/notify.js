@@ -4,9 +4,10 @@ import { visit } from "@hotwired/turbo"
 const FOCUS_LOCK = "notify:looking"
 const SHOWN = "notify:shown"
 
-// Notifies of new texts while no tab has the focus, as set in the member's settings: once for all tabs.
+// Notifies of new texts, mentions and assignments while no tab shows the inbox to somebody, as set in the member's settings: once
+// for all tabs.
 export default class extends Controller {
-  static values = { desktop: Boolean, sound: Boolean }
+  static values = { desktop: Boolean, sound: Boolean, url: String }
   #shown = new Map()
   #away
   #focusLock
@@ -19,9 +20,9 @@ export default class extends Controller {
     this.leave()
   }
 
-  // A shared lock tells the other tabs that this one has the focus.
+  // A shared lock tells the other tabs that this one shows the inbox and has the focus.
   look() {
-    if (this.#away || !document.hasFocus()) return
+    if (this.#away || !isLooking()) return
     const away = new Promise((leave) => (this.#away = leave))
     this.#focusLock = navigator.locks?.request(FOCUS_LOCK, { mode: "shared" }, () => away)
   }
@@ -33,22 +34,23 @@ export default class extends Controller {
   }
 
   async arrived({ detail: { row } }) {
-    if (document.hasFocus() || this.#shown.get(row.id) === row.dataset.version) return
+    if (isLooking() || this.#shown.get(row.id) === row.dataset.version) return
     this.#shown.set(row.id, row.dataset.version)
     const title = row.querySelector(".name").textContent
     const body = row.querySelector(".preview:not(.own)").textContent.trim()
     await this.#notify(`${row.id} ${row.dataset.version}`, title, { body, tag: row.id }, row.id.slice("row-".length))
   }
 
-  async mentioned({ detail: { message, text, conversation } }) {
-    if (document.hasFocus() || this.#shown.has(message)) return
-    this.#shown.set(message, "")
-    await this.#notify(message, text, { tag: message }, conversation)
+  // A mention or an assignment.
+  async called({ detail: { key, text, conversation } }) {
+    if (isLooking() || this.#shown.has(key)) return
+    this.#shown.set(key, "")
+    await this.#notify(key, text, { tag: key }, conversation)
   }
 
   async #notify(key, title, options, conversation) {
     await this.leave()
-    const href = `${document.getElementById("rows").dataset.base}/${conversation}`
+    const href = `${this.urlValue}/${conversation}`
     await once(key, async () => {
       const isEnabled = this.desktopValue && globalThis.Notification?.permission === "granted"
       const shown = !isEnabled || (await show(title, options, href))
@@ -58,7 +60,9 @@ export default class extends Controller {
   }
 }
 
-// Calls `notify` unless another tab has notified or has the focus. A key is stored only after a notification was
+const isLooking = () => document.hasFocus() && document.querySelector(".panes") !== null
+
+// Calls `notify` unless another tab has notified or shows the inbox. A key is stored only after a notification was
 // shown. Without Web Locks (insecure context) each tab notifies.
 async function once(key, notify) {
   if (!navigator.locks) return notify()

@@ -9,6 +9,7 @@ export default class extends Controller {
   #opened = false
   #arranging = false
   #news = 0
+  #answered = ""
   #reading
   #savedPosition
   #shown
@@ -24,6 +25,7 @@ export default class extends Controller {
     }
     this.listTarget.dataset.ready = ""
     this.#opened = true
+    this.#see()
     this.read()
   }
 
@@ -106,8 +108,10 @@ export default class extends Controller {
   }
 
   scrolled() {
-    if (this.#news && this.#atBottom) {
+    this.#see()
+    if (!this.newsTarget.hidden && this.#atBottom) {
       this.#news = 0
+      this.#answered = ""
       this.newsTarget.hidden = true
       this.read()
     }
@@ -115,6 +119,7 @@ export default class extends Controller {
 
   // Marks the conversation as read while the window is visible.
   read() {
+    this.#see()
     if (this.hasGapTarget || !this.unreadValue || document.visibilityState !== "visible" || !this.readUrlValue) return
     clearTimeout(this.#reading)
     this.#reading = setTimeout(async () => {
@@ -127,22 +132,40 @@ export default class extends Controller {
     return Math.abs(this.scrollerTarget.scrollTop) < 60
   }
 
+  // Without the scheduled ones below.
+  get #messages() {
+    return this.messageTargets.filter((message) => message.parentElement === this.listTarget)
+  }
+
+  // Notes the newest message that was in view: a reply is held if a colleague has answered after it.
+  #see() {
+    if (document.visibilityState !== "visible") return
+    const edge = this.scrollerTarget.getBoundingClientRect().bottom
+    const last = this.#messages.findLast((message) => message.id.startsWith("message-") && message.getBoundingClientRect().top < edge)
+    const seen = last?.id.slice("message-".length) ?? ""
+    if (seen > (this.element.dataset.seen ?? "")) this.element.dataset.seen = seen
+  }
+
   #arrived(message) {
-    const theirs = message.dataset.direction === "inbound"
     if (this.#atBottom) {
-      if (theirs) this.#announce(message)
+      if (message.dataset.direction === "inbound") this.#announce(message)
       return this.read()
     }
-    if (!theirs) return
     this.#count(message)
+    if (!this.#news && !this.#answered) return
     this.newsCountTarget.textContent = this.#newsLabel
     this.newsTarget.hidden = false
   }
 
   #count(message) {
-    if (message.dataset.direction !== "inbound") return
-    this.#announce(message)
-    this.#news += 1
+    const { direction, user } = message.dataset
+    if (direction === "inbound") {
+      this.#announce(message)
+      this.#news += 1
+    } else if (direction === "outbound" && user && user !== document.body.dataset.user) {
+      this.#answered = t("{name} answered", { name: message.querySelector(".by")?.textContent ?? t("Someone") })
+      announce(this.#answered)
+    }
   }
 
   #announce(message) {
@@ -151,8 +174,8 @@ export default class extends Controller {
   }
 
   get #newsLabel() {
-    if (!this.#news) return t("Jump to latest")
-    return count(this.#news, "{n} new message", "{n} new messages")
+    const news = this.#news ? count(this.#news, "{n} new message", "{n} new messages") : ""
+    return [this.#answered, news].filter(Boolean).join(" · ") || t("Jump to latest")
   }
 
   #arrangeSoon() {
@@ -169,7 +192,7 @@ export default class extends Controller {
     const template = this.listTarget.querySelector("template.day-template")
     const stale = new Set(this.dayTargets)
     let today
-    for (const message of this.messageTargets) {
+    for (const message of this.#messages) {
       const label = day(new Date(Number(message.dataset.at)))
       if (label === today) continue
       today = label
@@ -184,7 +207,7 @@ export default class extends Controller {
       }
     }
     stale.forEach((separator) => separator.remove())
-    this.messageTargets.forEach((message, i, all) => {
+    this.#messages.forEach((message, i, all) => {
       const by = message.querySelector(".by")
       if (by?.dataset.user === document.body.dataset.user && by.textContent !== t("You")) by.textContent = t("You")
       for (const mention of message.querySelectorAll(".mention")) mention.classList.toggle("me", mention.dataset.user === document.body.dataset.user)

@@ -52,6 +52,7 @@ async fn changes_by_one_agent_appear_to_the_other_at_once() {
     for one in [&jo, &sam] {
         one.sees_no(".rows", "Maya Okafor").await;
     }
+    sam.clicks("Views").await;
     sam.follows("Done").await;
     sam.sees_in(".rows .row", "Maya Okafor").await;
     hub.twilio.text(MAYA, FRONT_DESK, "One more thing").await;

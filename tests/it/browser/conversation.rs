@@ -202,6 +202,7 @@ async fn snoozed_conversation_waits_and_returns() {
         "in the viewer's zone: {}",
         snoozed["snoozed_until"]
     );
+    sam.clicks("Views").await;
     sam.follows("Snoozed").await;
     sam.sees_in(".rows .row", "Maya Okafor").await;
 

@@ -48,7 +48,7 @@ async fn actions_on_a_slow_connection_apply_to_the_right_conversation() {
 }
 
 #[tokio::test]
-async fn shortcut_applies_to_the_focused_row() {
+async fn shortcut_shows_a_conversation_before_it_closes_it() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for (number, body) in [(ANN, "One"), (TOM, "Two"), (MAYA, "Three")] {
@@ -57,14 +57,19 @@ async fn shortcut_applies_to_the_focused_row() {
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
-    jo.follows("(415) 555-0192").await;
-    jo.sees_in(".message", "Three").await;
-    jo.has_focus_on("Message to (415) 555-0192").await;
-    jo.presses(Key::Escape).await;
+    let later = "new Promise((go) => setTimeout(go, 600, true))";
 
-    jo.types("j").await;
+    jo.types("jj").await;
+    jo.types("e").await;
+    jo.sees_in(".message", "Two").await;
+    assert_eq!(harbor.conversation_with(TOM).await["status"], "open");
+    jo.evaluates(later).await;
     jo.types("e").await;
     jo.sees_no(".rows", "Two").await;
+    // The next one is shown. The key acts on it, wherever the focus is.
+    jo.sees_in(".message", "One").await;
+    jo.evaluates(later).await;
+    jo.types("k").await;
     jo.types("e").await;
     jo.sees_no(".rows", "One").await;
     jo.sees_in(".rows", "Three").await;
@@ -85,6 +90,9 @@ async fn failed_request_is_reported_and_changes_nothing() {
     jo.expects_console("net::ERR_")
         .expects_console("Failed to fetch")
         .expects_console("WebSocket connection to");
+    let stay = serde_json::json!({"open_next_after_done": false});
+    let settings = harbor.path("/settings");
+    harbor.admin.patch(&settings, stay).await.expect_status(200);
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
     jo.follows("Maya Okafor").await;
@@ -107,13 +115,14 @@ async fn failed_request_is_reported_and_changes_nothing() {
     jo.sees_in(".thread-head", "Reopen").await;
 
     // A shortcut whose request failed has no later effect.
-    jo.presses(Key::Escape).await;
+    jo.opens(&harbor.inbox(None)).await;
+    jo.sees_in(".list .live", "Live").await;
     jo.evaluates(
         "[...document.querySelectorAll('.row')].find((it) => it.innerText.includes('Tom')).focus()",
     )
     .await;
     jo.is_offline(true).await;
-    jo.types("e").await;
+    jo.types("a").await;
     jo.sees_in(".toast", "couldn’t be opened").await;
     jo.is_offline(false).await;
     jo.sees_in(".list .live", "Live").await;

@@ -112,7 +112,7 @@ async fn list_of_10000_conversations_keeps_its_order_and_the_reading_position() 
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
     jo.sees_in(".tabs", "999+").await;
-    let rows = "document.querySelectorAll('.rows > .row').length";
+    let rows = "document.querySelectorAll('.rows > .item > .row').length";
     let since = Instant::now();
     while jo.evaluates(rows).await.as_u64() < Some(1000) {
         let shown = jo.evaluates(rows).await;
@@ -122,16 +122,16 @@ async fn list_of_10000_conversations_keeps_its_order_and_the_reading_position() 
             .await;
     }
     let scrolled = since.elapsed();
-    let order = "[...document.querySelectorAll('.rows > .row')].every((row, i, all) => !i || Number(all[i - 1].dataset.at) >= Number(row.dataset.at))";
+    let order = "[...document.querySelectorAll('.rows > .item > .row')].every((row, i, all) => !i || Number(all[i - 1].dataset.at) >= Number(row.dataset.at))";
     assert_eq!(jo.evaluates(order).await, true);
     // content-visibility makes off-screen rows cheap to lay out.
     let layout = "(() => { const list = document.querySelector('.rows'); const since = performance.now(); \
         for (let i = 0; i < 20; i++) { list.style.setProperty('inline-size', `${280 + i}px`); list.getBoundingClientRect(); list.scrollTop; } \
         list.style.removeProperty('inline-size'); return (performance.now() - since) / 20 })()";
     let cost = jo.evaluates(layout).await.as_f64().unwrap();
-    jo.evaluates("document.querySelectorAll('.rows > .row').forEach((row) => row.style.setProperty('content-visibility', 'visible'))").await;
+    jo.evaluates("document.querySelectorAll('.rows > .item > .row').forEach((row) => row.style.setProperty('content-visibility', 'visible'))").await;
     let cost_of_all = jo.evaluates(layout).await.as_f64().unwrap();
-    jo.evaluates("document.querySelectorAll('.rows > .row').forEach((row) => row.style.removeProperty('content-visibility'))").await;
+    jo.evaluates("document.querySelectorAll('.rows > .item > .row').forEach((row) => row.style.removeProperty('content-visibility'))").await;
     assert!(
         cost < cost_of_all / 2.0,
         "{cost} ms a layout, {cost_of_all} ms of all"
@@ -149,7 +149,7 @@ async fn list_of_10000_conversations_keeps_its_order_and_the_reading_position() 
         .await;
     jo.waits_until(
         "its row is first",
-        "document.querySelector('.rows > .row').textContent.includes('It is me again')",
+        "document.querySelector('.rows > .item > .row').textContent.includes('It is me again')",
     )
     .await;
     let after = jo.evaluates(TOP_AFTER_LAYOUT).await;

@@ -220,6 +220,12 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
     let sam = harbor.agent("Sam").await;
     harbor.assign_number(FRONT_DESK, &sam).await;
     let jo = Browser::start(&hub.url("")).await;
+    let stay = serde_json::json!({"open_next_after_done": false});
+    harbor
+        .admin
+        .patch(&harbor.path("/settings"), stay)
+        .await
+        .expect_status(200);
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
     let palette = async || {

@@ -67,7 +67,14 @@ const EXPECTATIONS: &[(&str, Who, &str)] = &[
     ("POST ~/inbox/{conversation_id}/messages/{message_id}", WithNumber, "do=save&content=Mine+now"),
     ("POST ~/inbox/{conversation_id}/messages/{message_id}/retry", WithNumber, ""),
     ("POST ~/inbox/{conversation_id}/notes", WithNumber, "content=Mine+now&idempotency_key={key}"),
+    ("POST ~/inbox/bulk", WithNumber, "ids={conversation_id}&status=done"),
+    ("POST ~/inbox/undo", WithNumber, "states={conversation_id}*open~~*done~~"),
+    ("POST ~/inbox/export.csv", WithNumber, "ids={conversation_id}"),
+    ("POST ~/inbox/views", Member, "name=Mine+now"),
+    // Shared by an admin: an agent is neither its maker nor an admin.
+    ("POST ~/inbox/views/{view_id}/remove", Admin, ""),
     ("POST ~/inbox/{conversation_id}/read", WithNumber, ""),
+    ("POST ~/inbox/{conversation_id}/unread", WithNumber, ""),
     ("POST ~/inbox/{conversation_id}/status", WithNumber, "status=done"),
     ("POST ~/inbox/{conversation_id}/assign", WithNumber, "assignee_id=me"),
     ("POST ~/inbox/{conversation_id}/snooze", WithNumber, "until={tomorrow}"),
@@ -165,6 +172,7 @@ const EXPECTATIONS: &[(&str, Who, &str)] = &[
 
 /// These end what other routes need: called last, in this order.
 const LAST: &[&str] = &[
+    "POST ~/inbox/views/{view_id}/remove",
     "POST ~/inbox/{conversation_id}/consent",
     "POST ~/contacts/{contact_id}/consent",
     "POST ~/templates/{template_id}/remove",

@@ -193,6 +193,7 @@ impl Join {
                                          else least(s.snoozed_until, g.snoozed_until) end,
                     assignee_id = coalesce(s.assignee_id, g.assignee_id),
                     near_stop_id = greatest(s.near_stop_id, g.near_stop_id),
+                    waiting_since = least(s.waiting_since, g.waiting_since),
                     (last_message_at, last_message_preview, last_message_direction, last_message_status, last_message_id)
                         = (select n.last_message_at, n.last_message_preview, n.last_message_direction, n.last_message_status,
                                   n.last_message_id

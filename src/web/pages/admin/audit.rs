@@ -144,6 +144,10 @@ const ACTIONS: &[(Message, &[(AuditAction, Message)])] = &[
             (AuditAction::ContactDeleted, t!("Contact deleted")),
             (AuditAction::ContactsImported, t!("Contacts imported")),
             (AuditAction::ContactsExported, t!("Contacts exported")),
+            (
+                AuditAction::ConversationsExported,
+                t!("Conversations exported"),
+            ),
             (AuditAction::TagChanged, t!("Tag changed")),
             (
                 AuditAction::ContactFieldChanged,

@@ -41,6 +41,28 @@ pub async fn read(
     Ok(back(&member, conversation_id))
 }
 
+/// `POST …/unread`
+pub async fn unread(
+    member: Member,
+    State(app): State<App>,
+    Path(ConversationPath { conversation_id }): Path<ConversationPath>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.tenant()).await?;
+    conversations::find(&mut tx, conversation_id).await?;
+    conversations::mark_unread(&mut tx, conversation_id).await?;
+    let conversation = conversations::find(&mut tx, conversation_id).await?;
+    tx.commit().await?;
+    if wants_streams(&headers) {
+        let sentence = t!("Marked as unread").translated();
+        let toast = fragments::toast(&Toast::info(&sentence)).map_err(internal)?;
+        let shown = fragments::row_changed(&conversation).map_err(internal)?;
+        return Ok(streams(shown + &toast));
+    }
+    // Opening it would mark it as read.
+    Ok(Redirect::to(&format!("/w/{}/inbox", member.slug)).into_response())
+}
+
 #[derive(Deserialize)]
 pub struct NewStatus {
     status: Status,
@@ -192,13 +214,10 @@ async fn update(
             tx.commit().await?;
             let is = ConversationState::of(&conversation);
             if wants_streams(&headers) {
-                let base = format!("/w/{}/inbox", member.slug);
                 let shown = fragments::conversation_changed(&conversation).map_err(internal)?;
-                let toast = Undo::new(&conversation, &base, is, was)
-                    .map(|undo| fragments::toast(&undo))
-                    .transpose()
-                    .map_err(internal)?;
-                return Ok(streams(shown + &toast.unwrap_or_default()));
+                return Ok(streams(
+                    shown + &undo_toast(&member, &conversation, is, was)?,
+                ));
             }
             Ok(toast_response(&member, conversation_id, is, was))
         }
@@ -207,6 +226,18 @@ async fn update(
             refuse(&member, &app, conversation_id, &headers, error).await
         }
     }
+}
+
+/// Nothing if nothing has changed.
+pub fn undo_toast(
+    member: &Member,
+    conversation: &Conversation,
+    is: ConversationState,
+    was: ConversationState,
+) -> Result<String, Problem> {
+    let base = format!("/w/{}/inbox", member.slug);
+    let toast = Undo::new(conversation, &base, is, was).map(|undo| fragments::toast(&undo));
+    Ok(toast.transpose().map_err(internal)?.unwrap_or_default())
 }
 
 /// Redirects to the thread, which shows what changed and an undo button.
@@ -269,23 +300,24 @@ async fn refuse(
     Ok((problem.status, page).into_response())
 }
 
-/// A `ConversationState` as a form field or query parameter: `snoozed~2026-11-23T09:00:00Z~user`.
+/// A `ConversationState` as a form field or query parameter: `snoozed~2026-11-23T09:00:00Z~user~2026-11-23T08:00:00Z`. The last part
+/// may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StateToken(pub ConversationState);
 
 impl fmt::Display for StateToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let until = self
-            .0
-            .snoozed_until
-            .map(|until| until.to_rfc3339_opts(SecondsFormat::Micros, true));
+        let written = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
+        let until = self.0.snoozed_until.map(written);
+        let waiting = self.0.waiting_since.map(written);
         let assignee = self.0.assignee.map(|user| user.to_string());
         write!(
             f,
-            "{}~{}~{}",
+            "{}~{}~{}~{}",
             self.0.status,
             until.unwrap_or_default(),
-            assignee.unwrap_or_default()
+            assignee.unwrap_or_default(),
+            waiting.unwrap_or_default()
         )
     }
 }
@@ -299,12 +331,14 @@ impl FromStr for StateToken {
             let status = parts.next()?.parse().ok()?;
             let until = parts.next()?;
             let assignee = parts.next()?;
+            let time = |text: &str| match text {
+                "" => Some(None),
+                text => Some(Some(DateTime::parse_from_rfc3339(text).ok()?.to_utc())),
+            };
             Some(Self(ConversationState {
                 status,
-                snoozed_until: match until {
-                    "" => None,
-                    until => Some(DateTime::parse_from_rfc3339(until).ok()?.to_utc()),
-                },
+                snoozed_until: time(until)?,
+                waiting_since: time(parts.next().unwrap_or_default())?,
                 assignee: match assignee {
                     "" => None,
                     id => Some(id.parse().ok()?),
@@ -341,7 +375,7 @@ impl Undo {
         is: ConversationState,
         was: ConversationState,
     ) -> Option<Self> {
-        if is == was {
+        if is.is_same(&was) {
             return None;
         }
         let text = match is.status {
@@ -377,7 +411,15 @@ pub struct Toast<'a> {
 }
 
 impl<'a> Toast<'a> {
-    fn info(text: &'a str) -> Self {
+    pub fn refused(text: &'a str) -> Self {
+        Self {
+            text,
+            is_bad: true,
+            take_over_url: None,
+        }
+    }
+
+    pub fn info(text: &'a str) -> Self {
         Self {
             text,
             is_bad: false,
@@ -396,11 +438,13 @@ mod tests {
             status: Status::Snoozed,
             snoozed_until: DateTime::from_timestamp_micros(1_800_000_000_123_456),
             assignee: Some(UserId::new()),
+            waiting_since: DateTime::from_timestamp_micros(1_700_000_000_123_456),
         };
         let open = ConversationState {
             status: Status::Open,
             snoozed_until: None,
             assignee: None,
+            waiting_since: None,
         };
         for state in [snoozed, open] {
             assert_eq!(StateToken(state).to_string().parse(), Ok(StateToken(state)));

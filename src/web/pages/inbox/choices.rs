@@ -1,6 +1,8 @@
 //! The filter menu of the inbox's list.
 
 use super::filter::{AssigneeFilter, InboxFilter};
+use crate::domain::contacts::tags::Tag;
+use crate::domain::conversations::Order;
 use crate::domain::members::Colleague;
 use crate::domain::numbers::Number;
 use crate::ids::UserId;
@@ -10,6 +12,9 @@ pub struct Filters {
     pub numbers: Vec<Choice>,
     pub people: Vec<Choice>,
     pub unread: Vec<Choice>,
+    pub tags: Vec<Choice>,
+    pub failed: Vec<Choice>,
+    pub order: Vec<Choice>,
     /// Such as `Front desk · Unread`.
     pub label: String,
     pub clear: Option<String>,
@@ -27,6 +32,7 @@ impl Filters {
         inbox_filter: &InboxFilter,
         numbers: &[Number],
         colleagues: &[Colleague],
+        tags: &[Tag],
         me: UserId,
     ) -> Self {
         let choice = |label: &str, to: InboxFilter, current: bool| Choice {
@@ -74,7 +80,36 @@ impl Filters {
             let to = choice_of(inbox_filter, |to| to.unread = unread);
             choice(&label.translated(), to, is_unread == unread.is_some())
         });
+        let mut tagged = vec![choice(
+            &t!("Any tag").translated(),
+            choice_of(inbox_filter, |to| to.tag = None),
+            inbox_filter.tag.is_none(),
+        )];
+        tagged.extend(tags.iter().map(|tag| {
+            let to = choice_of(inbox_filter, |to| to.tag = Some(tag.id));
+            choice(&tag.name, to, inbox_filter.tag == Some(tag.id))
+        }));
+        let has_failed = inbox_filter.failed == Some(true);
+        let failed = [
+            (t!("Any delivery status"), None),
+            (t!("Not delivered"), Some(true)),
+        ]
+        .map(|(label, failed)| {
+            let to = choice_of(inbox_filter, |to| to.failed = failed);
+            choice(&label.translated(), to, has_failed == failed.is_some())
+        });
+        let order = [
+            (t!("Newest first"), Order::Newest),
+            (t!("Waiting longest"), Order::Waiting),
+        ]
+        .map(|(label, order)| {
+            let to = choice_of(inbox_filter, |to| to.order = Some(order));
+            choice(&label.translated(), to, inbox_filter.order() == order)
+        });
         let mut filters = Self {
+            tags: tagged,
+            failed: failed.into(),
+            order: order.into(),
             numbers: lines,
             people,
             unread: unread.into(),
@@ -84,7 +119,14 @@ impl Filters {
                 format!("{base}{}", to.query(to.tab, None))
             }),
         };
-        let groups = [&filters.numbers, &filters.people, &filters.unread];
+        let groups = [
+            &filters.numbers,
+            &filters.people,
+            &filters.unread,
+            &filters.tags,
+            &filters.failed,
+            &filters.order,
+        ];
         let labels: Vec<_> = groups
             .into_iter()
             .filter_map(|group| group.iter().skip(1).find(|choice| choice.current))

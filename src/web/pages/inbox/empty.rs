@@ -70,6 +70,16 @@ pub fn empty(
             t!("Nothing assigned to you"),
             t!("Conversations assigned to you appear here."),
         ),
+        Tab::Unassigned => message(
+            "user-round",
+            t!("Everything is assigned"),
+            t!("Open conversations that are assigned to nobody are listed here."),
+        ),
+        Tab::Waiting => message(
+            "check-check",
+            t!("Everyone has an answer"),
+            t!("Conversations stay here until somebody answers them or marks them as done."),
+        ),
         Tab::Pending => message(
             "clock",
             t!("Nothing pending"),

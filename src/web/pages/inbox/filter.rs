@@ -6,11 +6,13 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use crate::db::Load;
-use crate::domain::conversations::{Assignee, Filter, Status};
+pub use crate::domain::conversations::views::Tab;
+use crate::domain::conversations::views::{Draft, View};
+use crate::domain::conversations::{Assignee, Filter, Order, Status};
 use crate::domain::members::Member;
 use crate::domain::search::Kind;
 use crate::error::Result;
-use crate::ids::{NumberId, UserId};
+use crate::ids::{NumberId, TagId, UserId};
 use crate::language::{Message, t};
 use crate::listing::{Span, unless_empty};
 
@@ -18,7 +20,8 @@ pub const ROWS: i64 = 40;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct InboxFilter {
-    #[serde(default)]
+    /// Unknown values mean the default.
+    #[serde(default, deserialize_with = "known_tab")]
     pub tab: Tab,
     #[serde(default)]
     pub q: String,
@@ -32,6 +35,13 @@ pub struct InboxFilter {
     pub assignee: Option<AssigneeFilter>,
     #[serde(default, deserialize_with = "unless_empty")]
     pub unread: Option<bool>,
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub tag: Option<TagId>,
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub failed: Option<bool>,
+    /// The tab's own unless set.
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub order: Option<Order>,
     pub cursor: Option<String>,
 }
 
@@ -71,45 +81,24 @@ fn known<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Kin
     Ok(String::deserialize(deserializer)?.parse().ok())
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Tab {
-    Mine,
-    Pending,
-    Done,
-    Snoozed,
-    /// Conversations with notes that mention the member.
-    Mentions,
-    #[default]
-    #[serde(other)]
-    Open,
+fn known_tab<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Tab, D::Error> {
+    Ok(String::deserialize(deserializer)?
+        .parse()
+        .unwrap_or_default())
 }
 
 impl Tab {
-    pub const ALL: [Self; 6] = [
-        Self::Open,
-        Self::Mine,
-        Self::Pending,
-        Self::Done,
-        Self::Snoozed,
-        Self::Mentions,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Mine => "mine",
-            Self::Pending => "pending",
-            Self::Done => "done",
-            Self::Snoozed => "snoozed",
-            Self::Mentions => "mentions",
-        }
-    }
+    /// Always in sight.
+    pub const FIRST: [Self; 4] = [Self::Open, Self::Mine, Self::Unassigned, Self::Waiting];
+    /// In the menu beside them.
+    pub const MORE: [Self; 4] = [Self::Pending, Self::Snoozed, Self::Done, Self::Mentions];
 
     pub fn label(self) -> Message {
         match self {
             Self::Open => t!("Open"),
             Self::Mine => t!("Mine"),
+            Self::Unassigned => t!("Unassigned"),
+            Self::Waiting => t!("Needs answer"),
             Self::Pending => t!("Pending"),
             Self::Done => t!("Done"),
             Self::Snoozed => t!("Snoozed"),
@@ -117,11 +106,21 @@ impl Tab {
         }
     }
 
-    pub fn icon(self) -> Option<&'static str> {
+    pub fn icon(self) -> &'static str {
         match self {
-            Self::Snoozed => Some("alarm-clock"),
-            Self::Mentions => Some("at-sign"),
-            _ => None,
+            Self::Snoozed => "alarm-clock",
+            Self::Mentions => "at-sign",
+            Self::Pending => "clock",
+            Self::Done => "check-check",
+            _ => "inbox",
+        }
+    }
+
+    /// Its order unless another is chosen.
+    fn order(self) -> Order {
+        match self {
+            Self::Waiting => Order::Waiting,
+            _ => Order::Newest,
         }
     }
 }
@@ -142,11 +141,12 @@ impl InboxFilter {
     pub fn filter(&self, member: &Member) -> Filter {
         let who = match self.tab {
             Tab::Mine => Some(AssigneeFilter::Me),
+            Tab::Unassigned => Some(AssigneeFilter::Nobody),
             _ => self.assignee,
         };
         Filter {
             status: match self.tab {
-                Tab::Open | Tab::Mine => Some(Status::Open),
+                Tab::Open | Tab::Mine | Tab::Unassigned | Tab::Waiting => Some(Status::Open),
                 Tab::Pending => Some(Status::Pending),
                 Tab::Done => Some(Status::Done),
                 Tab::Snoozed => Some(Status::Snoozed),
@@ -159,14 +159,55 @@ impl InboxFilter {
             }),
             number: self.number,
             unread: self.unread == Some(true),
+            waiting: self.tab == Tab::Waiting,
+            failed: self.failed == Some(true),
+            tag: self.tag,
+            order: self.order(),
             mentioned: self.tab == Tab::Mentions,
             ..Filter::default()
         }
     }
 
-    /// Whether a filter besides tab and search is set.
+    pub fn order(&self) -> Order {
+        self.order.unwrap_or(self.tab.order())
+    }
+
+    /// Whether a filter besides tab and search is set, or another order.
     pub fn is_filtered(&self) -> bool {
-        self.number.is_some() || self.assignee.is_some() || self.unread == Some(true)
+        self.number.is_some()
+            || self.assignee.is_some()
+            || self.unread == Some(true)
+            || self.tag.is_some()
+            || self.failed == Some(true)
+            || self.order() != self.tab.order()
+    }
+
+    /// As a view without a name.
+    pub fn view(&self) -> Draft {
+        Draft {
+            name: String::new(),
+            shared: false,
+            tab: self.tab,
+            number_id: self.number,
+            tag_id: self.tag,
+            assignee: self.assignee.map(|who| who.to_string()),
+            unread: self.unread == Some(true),
+            failed: self.failed == Some(true),
+            order: self.order(),
+        }
+    }
+
+    pub fn of_view(view: &View) -> Self {
+        Self {
+            tab: view.tab,
+            number: view.number_id,
+            tag: view.tag_id,
+            assignee: view.assignee.as_deref().and_then(|who| who.parse().ok()),
+            unread: view.unread.then_some(true),
+            failed: view.failed.then_some(true),
+            order: Some(view.order),
+            ..Self::default()
+        }
     }
 
     /// The same tab and search without other filters.
@@ -202,6 +243,15 @@ impl InboxFilter {
         }
         if self.unread == Some(true) {
             query.append_pair("unread", "true");
+        }
+        if let Some(tag) = self.tag {
+            query.append_pair("tag", &tag.to_string());
+        }
+        if self.failed == Some(true) {
+            query.append_pair("failed", "true");
+        }
+        if let Some(order) = self.order.filter(|order| *order != tab.order()) {
+            query.append_pair("order", order.as_str());
         }
         if let Some(kind) = self.kind {
             query.append_pair("kind", kind.as_str());
@@ -247,11 +297,18 @@ mod tests {
             q: " Maya & co ".into(),
             assignee: Some(AssigneeFilter::Nobody),
             unread: Some(true),
+            failed: Some(true),
+            order: Some(Order::Waiting),
             ..InboxFilter::default()
         };
         assert_eq!(
             inbox_filter.query(Tab::Pending, None),
-            "?tab=pending&q=Maya+%26+co&assignee=none&unread=true"
+            "?tab=pending&q=Maya+%26+co&assignee=none&unread=true&failed=true&order=waiting"
+        );
+        assert_eq!(
+            inbox_filter.query(Tab::Waiting, None),
+            "?tab=waiting&q=Maya+%26+co&assignee=none&unread=true&failed=true",
+            "the tab's own order"
         );
         assert_eq!(
             inbox_filter.widened().query(Tab::Pending, None),

@@ -10,7 +10,9 @@ use crate::domain::search::{
     self, FoundConversation, FoundMessage, FoundPerson, Kind, Piece, Query,
 };
 use crate::error::Result;
+use crate::ids::UserId;
 use crate::listing::{Page, Span};
+use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::{self, Partial, partial};
 
@@ -34,6 +36,7 @@ struct Section {
 #[template(path = "inbox/_hits.html")]
 struct Hits<'a> {
     location: &'a ListLocation,
+    me: UserId,
     found: search::Found,
     older: Option<(String, String)>,
 }
@@ -84,6 +87,7 @@ pub async fn found(
     inbox_filter: &InboxFilter,
 ) -> Result<(Partial, bool)> {
     let location = ListLocation::new(member, inbox_filter);
+    let me = member.user();
     let Ok(query) = Query::parse(inbox_filter.q()) else {
         return Ok((
             partial(&Found {
@@ -95,7 +99,7 @@ pub async fn found(
     if let Some(kind) = inbox_filter.kind {
         let span = inbox_filter.span();
         let found = search::search(tx, &query, Some(kind), &span).await?;
-        let hits = hits(&location, inbox_filter, kind, found)?;
+        let hits = hits(&location, me, inbox_filter, kind, found)?;
         if span.cursor.is_some() {
             return Ok((hits.0, false));
         }
@@ -128,7 +132,7 @@ pub async fn found(
             Kind::Conversations => found.conversations.next_cursor.take().is_some(),
             Kind::Messages => false,
         };
-        let (hits, nothing) = hits(&location, inbox_filter, kind, found)?;
+        let (hits, nothing) = hits(&location, me, inbox_filter, kind, found)?;
         if nothing {
             continue;
         }
@@ -150,6 +154,7 @@ fn kind_query(inbox_filter: &InboxFilter, kind: Kind, cursor: Option<&str>) -> S
 
 fn hits(
     location: &ListLocation,
+    me: UserId,
     inbox_filter: &InboxFilter,
     kind: Kind,
     found: search::Found,
@@ -173,6 +178,7 @@ fn hits(
     Ok((
         partial(&Hits {
             location,
+            me,
             found,
             older,
         })?,

@@ -14,14 +14,15 @@ use super::found;
 use super::row::ConversationRow;
 use crate::app::App;
 use crate::db::WorkspaceTx;
-use crate::domain::conversations::{self, Conversation, Counts};
+use crate::domain::contacts::tags::Tag;
+use crate::domain::conversations::views::View;
+use crate::domain::conversations::{self, Conversation, Counts, Order};
 use crate::domain::drafts::{self, DraftPreview};
 use crate::domain::inbox::{self, Around, Surroundings};
-use crate::domain::members::Member;
+use crate::domain::members::{Colleague, Member};
 use crate::domain::numbers;
-use crate::domain::settings::Notifications;
 use crate::error::{Error, Result};
-use crate::ids::ConversationId;
+use crate::ids::{ConversationId, UserId, ViewId};
 use crate::language::{Message, t};
 use crate::web::assets;
 use crate::web::language::filters;
@@ -40,7 +41,6 @@ pub struct Index {
     pub list: List,
     pub open: Option<OpenThread>,
     pub nothing: Nothing,
-    pub notifications: Notifications,
 }
 
 pub struct OpenThread {
@@ -56,7 +56,14 @@ pub struct List {
     number: String,
     assignee: String,
     unread: bool,
+    tag: String,
+    failed: bool,
+    order: Order,
+    /// Whether rows name their number.
+    has_numbers: bool,
     filters: Filters,
+    menu: ViewsMenu,
+    bulk: Partial,
     location: ListLocation,
     tabs: Partial,
     page: Partial,
@@ -64,12 +71,23 @@ pub struct List {
 }
 
 impl List {
-    fn groups(&self) -> [(Message, &[Choice]); 3] {
-        [
+    /// Those with a choice.
+    fn groups(&self) -> Vec<(Message, &[Choice])> {
+        let groups: [(_, &[Choice]); 6] = [
+            (t!("Order"), &self.filters.order),
             (t!("Number"), &self.filters.numbers),
             (t!("Assigned to"), &self.filters.people),
             (t!("Read status"), &self.filters.unread),
-        ]
+            (t!("Delivery"), &self.filters.failed),
+            (t!("Tag"), &self.filters.tags),
+        ];
+        // With one number, all are the same.
+        let fewest = |at: usize| if at == 1 { 3 } else { 2 };
+        let groups = groups.into_iter().enumerate();
+        groups
+            .filter(|(at, (_, group))| group.len() >= fewest(*at))
+            .map(|(_, group)| group)
+            .collect()
     }
 }
 
@@ -77,15 +95,57 @@ impl List {
 #[template(path = "inbox/_tabs.html")]
 struct Tabs {
     tabs: Vec<TabLink>,
+    /// The current one of those in the menu, and "Mentions" while there are unseen ones.
+    more: Option<TabLink>,
+    mentions: Option<TabLink>,
     unread: i64,
+    pending: String,
+    snoozed: String,
 }
 
 struct TabLink {
+    tab: Tab,
     href: String,
     label: Message,
-    icon: Option<&'static str>,
+    icon: &'static str,
     count: Option<String>,
     current: bool,
+}
+
+/// The tabs that are not always in sight, and the saved views.
+struct ViewsMenu {
+    tabs: Vec<TabLink>,
+    mine: Vec<ViewLink>,
+    shared: Vec<ViewLink>,
+    /// Whether the present list differs from the tabs and from every view.
+    can_save: bool,
+}
+
+impl ViewsMenu {
+    fn saved(&self) -> [(Message, &[ViewLink]); 2] {
+        [
+            (t!("My views"), &self.mine),
+            (t!("Shared views"), &self.shared),
+        ]
+    }
+}
+
+struct ViewLink {
+    id: ViewId,
+    name: String,
+    href: String,
+    current: bool,
+    can_remove: bool,
+}
+
+/// What is done with the selected conversations.
+#[derive(Template)]
+#[template(path = "inbox/_bulk.html")]
+struct Bulk {
+    base: String,
+    me: UserId,
+    colleagues: Vec<Colleague>,
+    tags: Vec<Tag>,
 }
 
 /// A page of rows, with the frame id and URL of the next page.
@@ -158,7 +218,6 @@ pub async fn list(
         list,
         open: None,
         nothing: Nothing::new(&member, !surroundings.numbers.is_empty()),
-        notifications: surroundings.notifications,
     })?
     .into_response())
 }
@@ -193,8 +252,23 @@ pub async fn shell_and_list(
             inbox_filter,
             &surroundings.numbers,
             &surroundings.colleagues,
+            &surroundings.tags,
             member.user(),
         ),
+        tag: inbox_filter
+            .tag
+            .map(|tag| tag.to_string())
+            .unwrap_or_default(),
+        failed: inbox_filter.failed == Some(true),
+        order: inbox_filter.order(),
+        has_numbers: surroundings.numbers.len() > 1,
+        menu: views_menu(member, inbox_filter, surroundings),
+        bulk: partial(&Bulk {
+            base: location.base.clone(),
+            me: member.user(),
+            colleagues: surroundings.colleagues.clone(),
+            tags: surroundings.tags.clone(),
+        })?,
         location,
         tabs: partial(&tabs(member, inbox_filter, counts))?,
         page,
@@ -233,6 +307,7 @@ async fn rows(
             conversation,
             location: &location,
             current,
+            me: Some(member.user()),
             draft: &draft,
         })
     };
@@ -268,14 +343,35 @@ fn frame_id(inbox_filter: &InboxFilter) -> String {
 }
 
 fn tabs(member: &Member, inbox_filter: &InboxFilter, counts: &Counts) -> Tabs {
-    // Selecting a tab ends a search, so `q` is dropped.
+    let link = |tab| tab_link(member, inbox_filter, counts, tab);
+    let is_current = |tab: &Tab| *tab == inbox_filter.tab && inbox_filter.q().is_empty();
+    let more = Tab::MORE.into_iter().find(is_current);
+    Tabs {
+        tabs: Tab::FIRST.map(link).into(),
+        more: more.map(link),
+        mentions: (counts.mentions > 0 && more != Some(Tab::Mentions)).then(|| link(Tab::Mentions)),
+        unread: counts.unread,
+        pending: shown(counts.pending).unwrap_or_default(),
+        snoozed: shown(counts.snoozed).unwrap_or_default(),
+    }
+}
+
+fn tab_link(member: &Member, inbox_filter: &InboxFilter, counts: &Counts, tab: Tab) -> TabLink {
+    // Selecting a tab ends a search, so `q` is dropped; so is an assignee that the tab names itself.
     let without_search = InboxFilter {
         number: inbox_filter.number,
-        assignee: inbox_filter.assignee,
+        assignee: match tab {
+            Tab::Mine | Tab::Unassigned => None,
+            _ => inbox_filter.assignee,
+        },
         unread: inbox_filter.unread,
+        tag: inbox_filter.tag,
+        failed: inbox_filter.failed,
+        order: inbox_filter.order,
         ..InboxFilter::default()
     };
-    let link = |tab: Tab| TabLink {
+    TabLink {
+        tab,
         href: format!(
             "/w/{}/inbox{}",
             member.slug,
@@ -288,14 +384,48 @@ fn tabs(member: &Member, inbox_filter: &InboxFilter, counts: &Counts) -> Tabs {
             Tab::Mentions => shown(counts.mentions),
             Tab::Open => shown(counts.open),
             Tab::Mine => shown(counts.mine),
+            Tab::Unassigned => shown(counts.unassigned),
+            Tab::Waiting => shown(counts.waiting),
             Tab::Pending => shown(counts.pending),
             Tab::Done => None,
         },
         current: tab == inbox_filter.tab && inbox_filter.q().is_empty(),
+    }
+}
+
+fn views_menu(
+    member: &Member,
+    inbox_filter: &InboxFilter,
+    surroundings: &Surroundings,
+) -> ViewsMenu {
+    let base = format!("/w/{}/inbox", member.slug);
+    let shown = inbox_filter.query(inbox_filter.tab, None);
+    let link = |view: &View| {
+        let to = InboxFilter::of_view(view);
+        let query = to.query(to.tab, None);
+        ViewLink {
+            id: view.id,
+            name: view.name.clone(),
+            current: query == shown,
+            href: format!("{base}{query}"),
+            can_remove: view.is_editable_by(member),
+        }
     };
-    Tabs {
-        tabs: Tab::ALL.map(link).into(),
-        unread: counts.unread,
+    let of = |shared| {
+        let views = surroundings.views.iter();
+        views
+            .filter(|view| view.shared == shared)
+            .map(link)
+            .collect::<Vec<_>>()
+    };
+    let (mine, shared) = (of(false), of(true));
+    let is_saved = mine.iter().chain(&shared).any(|view| view.current);
+    let tab = |tab| tab_link(member, inbox_filter, &surroundings.counts, tab);
+    ViewsMenu {
+        tabs: Tab::MORE.map(tab).into(),
+        can_save: inbox_filter.is_filtered() && inbox_filter.q().is_empty() && !is_saved,
+        mine,
+        shared,
     }
 }
 

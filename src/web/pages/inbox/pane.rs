@@ -9,6 +9,7 @@ use super::contact::{self, Details};
 use super::filter::{InboxFilter, ListLocation};
 use super::list::{Index, Nothing, OpenThread, shell_and_list};
 use super::state_parts::{Blocked, StatusControl};
+use super::texts::Bubble;
 use super::thread_part::{self, ThreadPart};
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::Conversation;
@@ -17,7 +18,7 @@ use crate::domain::drafts::Draft;
 use crate::domain::inbox::{self, Around, Surroundings};
 use crate::domain::media::uploads;
 use crate::domain::members::Member;
-use crate::domain::messages::Media;
+use crate::domain::messages::{self, Media};
 use crate::domain::numbers::{self, Number, Viewer};
 use crate::domain::templates::Template as Saved;
 use crate::error::Result;
@@ -43,6 +44,7 @@ pub struct Pane {
     /// The number or its integration is disabled.
     unusable: bool,
     texts: Partial,
+    scheduled: Vec<Partial>,
     newest: Option<MessageId>,
     key: Uuid,
     draft: String,
@@ -153,7 +155,6 @@ pub async fn thread_page(
     let surroundings = inbox::surroundings(tx, member, Around::List).await?;
     let current = Some(conversation.id);
     let (shell, list) = shell_and_list(tx, member, inbox_filter, &surroundings, current).await?;
-    let notifications = surroundings.notifications;
     let opened = Opened {
         conversation,
         others,
@@ -170,7 +171,6 @@ pub async fn thread_page(
             pane: partial(&pane)?,
         }),
         nothing: Nothing::new(member, true),
-        notifications,
     })?
     .into_response())
 }
@@ -205,6 +205,7 @@ pub async fn open(
     let mut beside = inbox::beside(tx, &conversation, lines).await?;
     let latest = Some(beside.activity.as_slice());
     let shown = thread_part::texts(tx, &conversation, &location, part, latest).await?;
+    let scheduled = scheduled(tx, &beside.scheduled).await?;
     let details = Details::new(&conversation, other_conversations, &location, &mut beside)?;
     let (own, mut others): (Vec<_>, Vec<_>) = surroundings
         .numbers
@@ -228,6 +229,7 @@ pub async fn open(
         unusable: !number.is_some_and(can_send),
         mms: number.is_some_and(|number| number.capabilities.mms),
         texts: shown.texts,
+        scheduled,
         newest: shown.newest,
         at: shown.at,
         has_newer: shown.has_newer,
@@ -252,6 +254,22 @@ pub async fn open(
         location,
         conversation,
     })
+}
+
+/// One round trip if there are any.
+async fn scheduled(tx: &mut WorkspaceTx, ids: &[MessageId]) -> Result<Vec<Partial>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut messages = messages::find_many(tx, ids).await?;
+    messages.sort_unstable_by_key(|message| (message.scheduled_at, message.id));
+    let bubble = |message| {
+        partial(&Bubble {
+            message,
+            joined: false,
+        })
+    };
+    messages.iter().map(bubble).collect()
 }
 
 pub async fn balance(tx: &mut WorkspaceTx, member: &Member) -> Result<Option<Balance>> {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
+use super::changes::undo_toast;
 use super::filter::InboxFilter;
 use super::pane::{Answer, thread_page};
 use super::paths::{ConversationPath, back};
@@ -15,7 +16,7 @@ use super::thread_part::ThreadPart;
 use crate::app::App;
 use crate::clock;
 use crate::db::WorkspaceTx;
-use crate::domain::conversations;
+use crate::domain::conversations::{self, ConversationChange, ConversationState, Status};
 use crate::domain::drafts::{self, DraftChange};
 use crate::domain::media::uploads;
 use crate::domain::members::Member;
@@ -59,6 +60,9 @@ pub struct Reply {
     /// The draft to remove after sending: `new`, or a conversation's id.
     #[serde(default)]
     pub draft_of: String,
+    /// `done`: marks the conversation as done after sending.
+    #[serde(default)]
+    then: String,
     #[serde(skip)]
     files: Vec<(Bytes, String)>,
 }
@@ -95,6 +99,7 @@ impl<S: Send + Sync> FromRequest<S> for Reply {
             to: all("to"),
             contact_id: all("contact_id"),
             draft_of: all("draft_of"),
+            then: all("then"),
             files: form.files.into_iter().zip(form.names).collect(),
         })
     }
@@ -192,12 +197,28 @@ pub async fn reply(
     let mut tx = app.db.workspace(member.tenant()).await?;
     match send::send(&mut tx, &member, draft, Some(&reply.idempotency_key)).await {
         Ok(sent) => {
+            let was = match reply.then == "done" {
+                true => Some(conversations::lock(&mut tx, conversation_id).await?),
+                false => None,
+            };
+            if was.is_some() {
+                let change = ConversationChange {
+                    status: Some(Status::Done),
+                    ..ConversationChange::default()
+                };
+                conversations::update(&mut tx, conversation_id, change).await?;
+            }
             if wants_streams(&headers) {
                 let conversation = conversations::find(&mut tx, conversation_id).await?;
                 tx.commit().await?;
-                return Ok(streams(
-                    fragments::message_added(&sent.message, &conversation).map_err(internal)?,
-                ));
+                let mut html =
+                    fragments::message_added(&sent.message, &conversation).map_err(internal)?;
+                if let Some(was) = was {
+                    let is = ConversationState::of(&conversation);
+                    html += &fragments::conversation_changed(&conversation).map_err(internal)?;
+                    html += &undo_toast(&member, &conversation, is, was)?;
+                }
+                return Ok(streams(html));
             }
             // With scripts the page removes the draft by itself.
             drafts::remove(&mut tx, Some(conversation_id)).await?;

@@ -154,7 +154,7 @@ pub struct ScheduledForm<'a> {
 
 impl Bubble<'_> {
     fn is_scheduled(&self) -> bool {
-        self.message.status == Status::Scheduled
+        self.message.is_scheduled()
     }
 
     fn scheduled_form(&self) -> HtmlSafeOutput<ScheduledForm<'_>> {

@@ -45,7 +45,7 @@ impl ThreadQuery {
     fn undo(&self, conversation: &Conversation, location: &ListLocation) -> Option<Undo> {
         let (is, was): (StateToken, StateToken) = (self.is.parse().ok()?, self.was.parse().ok()?);
         Undo::new(conversation, &location.base, is.0, was.0)
-            .filter(|_| is.0 == ConversationState::of(conversation))
+            .filter(|_| is.0.is_same(&ConversationState::of(conversation)))
     }
 
     fn answer(&self) -> Answer {

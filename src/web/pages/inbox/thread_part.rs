@@ -92,8 +92,10 @@ pub async fn texts(
             .collect(),
         _ => activity::between(tx, conversation.id, from, to, LINES).await?,
     };
+    // Scheduled texts are shown below the thread.
+    let (_, sent): (Vec<_>, Vec<_>) = shown.into_iter().partition(Message::is_scheduled);
     Ok(ShownThread {
-        texts: partial(&Texts::new(&shown, &happened, unread, older)?.with_newer(newer))?,
+        texts: partial(&Texts::new(&sent, &happened, unread, older)?.with_newer(newer))?,
         newest,
         has_newer: loaded.has_newer,
         at: match part {

@@ -106,6 +106,14 @@ async fn states_of_the_inbox_pass_axe_and_fit() {
     }
     jo.clicks("Filter").await;
     jo.is_accessible("inbox, filter menu").await;
+    jo.opens(&format!("{}?tab=waiting&failed=true", harbor.inbox(None)))
+        .await;
+    jo.clicks("Views").await;
+    jo.is_accessible("inbox, views").await;
+    jo.opens(&harbor.inbox(None)).await;
+    jo.evaluates("document.querySelector('.item .tick').click()")
+        .await;
+    jo.is_accessible("inbox, selection").await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".event", "Jo Park assigned this to themselves")
         .await;
