@@ -25,7 +25,7 @@ use shares::{Share, Shares};
 
 /// Connections reserved for storing webhooks, so that nothing else delays a provider: one per writer of texts and of
 /// status reports, and a spare.
-const INGEST_CONNECTIONS: u32 = 4;
+const INGEST_CONNECTIONS: u32 = 7;
 
 /// How long a request waits for a connection. Providers time out within seconds and retry.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(10);

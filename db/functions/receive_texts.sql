@@ -188,6 +188,9 @@ begin
           cross join lateral (select m.contact_id, m.number_id from messages m
                                where m.workspace_id = t.workspace_id and m.id = t.message_id limit 1) m
           where t.keyword is not null
+            -- Most people who write YES answer a question.
+            and (t.keyword <> 'yes'
+                 or exists (select from opt_outs o where o.workspace_id = t.workspace_id and o.contact_id = m.contact_id))
             -- A late keyword does not undo a newer one.
             and (t.provider_time is null
                  or not exists (select from consents c

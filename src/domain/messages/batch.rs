@@ -1,12 +1,14 @@
 //! Groups single writes into batches.
 //!
 //! A writer takes everything that is queued and writes it in one transaction. There is no timer: under load many writes
-//! share a commit, and a single one is written at once.
+//! share a commit, and a single one is written at once. A transaction has fixed costs, so a second one begins beside
+//! another only when it has half as many items, or the other one ends.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::db::Db;
@@ -16,8 +18,8 @@ use crate::error::{Error, Result};
 const QUEUE_LENGTH: usize = 4_096;
 /// Items of one transaction. With more, the flush gains nothing and the statement's joins grow quadratically.
 const BATCH_SIZE: usize = 64;
-/// Two transactions at once: while one waits for the disk, the other one works.
-const WRITERS: usize = 2;
+/// Transactions at once: while one waits for the disk and one for its answers to be taken, the third one works.
+const WRITERS: usize = 3;
 
 pub trait Batched: Send + Sync + Sized + 'static {
     type Written: Send;
@@ -105,23 +107,72 @@ impl<T: Batched> Writer<T> {
     pub async fn run(self) {
         let mut queue = self.queue.lock().await;
         let writers = Arc::clone(&self.writers);
+        let in_progress = Arc::new(InProgress::default());
         let mut batch = Vec::with_capacity(BATCH_SIZE);
         loop {
             let permit = Arc::clone(&writers)
                 .acquire_owned()
                 .await
                 .expect("the semaphore is never closed");
-            if queue.recv_many(&mut batch, BATCH_SIZE).await == 0 {
+            while batch.is_empty() || (batch.len() < BATCH_SIZE && batch.len() < in_progress.half())
+            {
+                let room = BATCH_SIZE - batch.len();
+                tokio::select! {
+                    received = queue.recv_many(&mut batch, room) => if received == 0 {
+                        break; // no more senders
+                    },
+                    () = in_progress.ended.notified(), if !batch.is_empty() => {}
+                }
+            }
+            if batch.is_empty() {
                 break;
             }
             let (db, batch) = (self.db.clone(), std::mem::take(&mut batch));
+            let transaction = in_progress.begin(batch.len(), permit);
             self.tasks.spawn(async move {
                 write(&db, batch).await;
-                drop(permit);
+                drop(transaction);
             });
         }
         let all = u32::try_from(WRITERS).expect("the number of writers fits u32");
         let _every_batch_is_written = writers.acquire_many(all).await;
+    }
+}
+
+/// The transactions that are being written.
+#[derive(Default)]
+struct InProgress {
+    items: AtomicUsize,
+    ended: Notify,
+}
+
+impl InProgress {
+    fn half(&self) -> usize {
+        self.items.load(Ordering::Relaxed) / 2
+    }
+
+    fn begin(self: &Arc<Self>, size: usize, permit: OwnedSemaphorePermit) -> Transaction {
+        self.items.fetch_add(size, Ordering::Relaxed);
+        Transaction {
+            in_progress: Arc::clone(self),
+            size,
+            _permit: permit,
+        }
+    }
+}
+
+struct Transaction {
+    in_progress: Arc<InProgress>,
+    size: usize,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.in_progress
+            .items
+            .fetch_sub(self.size, Ordering::Relaxed);
+        self.in_progress.ended.notify_one();
     }
 }
 
