@@ -113,7 +113,7 @@ fn check_name(name: &str) -> Result<String> {
         .require(
             (1..=60).contains(&name.chars().count()) && !name.chars().any(char::is_control),
             "name",
-            t!("a name of 1 to 60 characters"),
+            t!("Enter a name of 1 to 60 characters"),
         )
         .finish()?;
     Ok(name)
@@ -128,12 +128,12 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<View> {
                 .as_deref()
                 .is_none_or(|who| matches!(who, "me" | "none") || who.parse::<UserId>().is_ok()),
             "assignee",
-            t!("me, none or a user's id"),
+            t!("Use me, none or a user ID"),
         )
         .require(
             list(tx).await?.len() < COUNT_LIMIT as usize,
             "name",
-            t!("at most 100 views: delete one that is not used any more"),
+            t!("You can save at most 100 views. Delete one you don’t need."),
         )
         .finish()?;
     let id = ViewId::new();
@@ -156,10 +156,10 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<View> {
     .execute(tx.conn())
     .await
     .on_constraint("list_views_workspace_id_tag_id_fkey", || {
-        Error::field("tag_id", t!("not a tag of this workspace"))
+        Error::field("tag_id", t!("This tag isn’t part of this workspace"))
     })?;
     find(tx, id).await.map_err(|error| match error {
-        Error::NotFound(_) => Error::field("number_id", t!("not a number that you see")),
+        Error::NotFound(_) => Error::field("number_id", t!("You don’t have access to this number")),
         error => error,
     })
 }

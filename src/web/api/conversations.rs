@@ -219,12 +219,12 @@ pub async fn batch(
         .require(
             (1..=200).contains(&ids.len()),
             "conversation_ids",
-            t!("1 to 200 conversations"),
+            t!("Select 1 to 200 conversations"),
         )
         .require(
             change.expected_assignee_id.is_none(),
             "change",
-            t!("expected_assignee_id goes only with one conversation"),
+            t!("Send expected_assignee_id only with a single conversation"),
         )
         .finish()?;
     let mut tx = app.db.workspace(member.tenant()).await?;

@@ -163,7 +163,7 @@ export default class extends Controller {
       this.#announce(message)
       this.#news += 1
     } else if (direction === "outbound" && user && user !== document.body.dataset.user) {
-      this.#answered = t("{name} answered", { name: message.querySelector(".by")?.textContent ?? t("Someone") })
+      this.#answered = t("{name} replied", { name: message.querySelector(".by")?.textContent ?? t("Someone") })
       announce(this.#answered)
     }
   }

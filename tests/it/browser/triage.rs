@@ -80,12 +80,12 @@ async fn answer_below_the_fold_shows_and_holds_a_reply_begun_before_it() {
         .reply(&harbor.admin, &maya, "Sorry, 3:30 is taken")
         .await;
 
-    browser.sees_in(".news", "Jo Park answered").await;
+    browser.sees_in(".news", "Jo Park replied").await;
     browser
         .evaluates("void document.querySelector('.composer textarea').focus()")
         .await;
     browser.presses(Key::Enter).await;
-    browser.sees_in(".message.unsent", "Jo Park answered").await;
+    browser.sees_in(".message.unsent", "Jo Park replied").await;
     let sent = "select count(*) from messages where direction = 'outbound'";
     assert_eq!(hub.count(sent).await, 1, "the reply is held");
     browser.clicks("Send anyway").await;
@@ -222,7 +222,7 @@ async fn marked_as_unread_leaves_the_conversation_and_looking_does_not_answer() 
     jo.presses(Key::Escape).await;
     jo.types("u").await;
     jo.sees_in(".toast", "Marked as unread").await;
-    jo.sees_in(".thread.nothing", "Pick a conversation").await;
+    jo.sees_in(".thread.nothing", "Choose a conversation").await;
     jo.sees_in(&format!("{row} .badge"), "1").await;
     jo.has_title("(3) Inbox · Harbor Dental").await;
 
@@ -365,7 +365,7 @@ async fn rows_name_their_number_and_views_keep_a_filter() {
     browser.sees_no(".row", "Recall line").await;
     browser.clicks("Views").await;
     browser.follows("Cleanings").await;
-    browser.sees("Nothing like that here").await;
+    browser.sees("No matches").await;
 }
 
 #[tokio::test]

@@ -59,21 +59,23 @@ impl BulkForm {
         match ids.len() {
             0 => Err(none_selected()),
             1..=LIMIT => Ok(ids),
-            _ => Err(Error::field("ids", t!("at most 200 at a time"))),
+            _ => Err(Error::field("ids", t!("Select at most 200 at a time"))),
         }
     }
 
     fn change(&self, member: &Member) -> Result<ConversationChange> {
         let until = self.until.as_deref().filter(|until| !until.is_empty());
         let until = until.map(DateTime::parse_from_rfc3339).transpose();
-        let until =
-            until.map_err(|_| Error::field("until", t!("say until when: a date and a time")))?;
+        let until = until.map_err(|_| Error::field("until", t!("Choose a date and time")))?;
         let assignee_id = match self.assignee_id.as_deref() {
             None => None,
             Some("") => Some(None),
             Some("me") => Some(Some(member.user())),
             Some(id) => Some(Some(id.parse().map_err(|_| {
-                Error::field("assignee_id", t!("not a member of this workspace"))
+                Error::field(
+                    "assignee_id",
+                    t!("This person isn’t a member of this workspace"),
+                )
             })?)),
         };
         Ok(ConversationChange {
@@ -86,7 +88,7 @@ impl BulkForm {
 }
 
 fn none_selected() -> Error {
-    Error::field("ids", t!("select at least one conversation"))
+    Error::field("ids", t!("Select at least one conversation"))
 }
 
 /// `POST /w/{slug}/inbox/bulk`
@@ -278,7 +280,7 @@ pub async fn undo(
 ) -> Result<Response, Problem> {
     let changes = form.changes().filter(|changes| changes.len() <= LIMIT);
     let changes =
-        changes.ok_or_else(|| Error::field("states", t!("not states of conversations")))?;
+        changes.ok_or_else(|| Error::field("states", t!("These aren’t conversation states")))?;
     let mut tx = app.db.workspace(member.tenant()).await?;
     let undone = conversations::undo_all(&mut tx, &changes).await?;
     let kept = (changes.len() - undone.len()) as i64;

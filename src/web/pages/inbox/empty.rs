@@ -73,12 +73,12 @@ pub fn empty(
         Tab::Unassigned => message(
             "user-round",
             t!("Everything is assigned"),
-            t!("Open conversations that are assigned to nobody are listed here."),
+            t!("Open conversations without an assignee appear here."),
         ),
         Tab::Waiting => message(
             "check-check",
-            t!("Everyone has an answer"),
-            t!("Conversations stay here until somebody answers them or marks them as done."),
+            t!("Everyone has a reply"),
+            t!("Conversations stay here until someone replies or marks them as done."),
         ),
         Tab::Pending => message(
             "clock",
