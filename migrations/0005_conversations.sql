@@ -71,6 +71,8 @@ create index conversations_unassigned on conversations (workspace_id, status, nu
     where assignee_id is null;                                                                     -- "Unassigned"
 create index conversations_failed on conversations (workspace_id, status, number_id, listed_at desc)
     where is_failed;                                                                               -- "Not delivered"
+create index conversations_newest_waiting on conversations (workspace_id, status, number_id, listed_at desc)
+    where waiting_since is not null;                                                               -- those who wait, newest first
 -- Touched when somebody begins to wait, and when they are answered; not by the texts between.
 create index conversations_waiting on conversations (workspace_id, status, number_id, waiting_since, id)
     where waiting_since is not null;                                                               -- "Needs answer", its count, and longest first

@@ -12,15 +12,13 @@ create or replace function list_conversations(asked_status text, asked_number uu
 as $$
 #variable_conflict use_column
 declare
-    most_waiting constant integer := 1000;
     workspace constant uuid := my_workspace();
     numbers constant uuid[] := array(select n from unnest(my_numbers()) as n where asked_number is null or n = asked_number);
     statuses constant text[] := case when asked_status is null then array['open', 'pending', 'snoozed', 'done'] else array[asked_status] end;
-    of_all constant boolean := asked_number is null and not nobodys and asked_assignee is null and not only_unread and not only_failed
-                               and not by_wait and with_contacts is null and i_am_admin();
+    of_all constant boolean := asked_number is null and not nobodys and asked_assignee is null and not only_unread and not only_waiting
+                               and not only_failed and not by_wait and with_contacts is null and i_am_admin();
     at constant text := case when by_wait then 'waiting_since' else 'last_message_at' end;
     in_order constant text := case when by_wait then 'v.waiting_since, v.id' else 'v.listed_at desc, v.last_message_at desc, v.id desc' end;
-    waiting uuid[];
     conditions text := '';
     found text;
 begin
@@ -29,20 +27,6 @@ begin
     end if;
     if only_waiting or by_wait then
         conditions := conditions || ' and v.waiting_since is not null';
-    end if;
-    -- No index has the newest of those who wait, because each text would change it: few are sorted, and many soon fill a page.
-    if only_waiting and not by_wait and with_contacts is null then
-        waiting := array(
-            select w.id
-              from unnest(numbers) as n (number) cross join unnest(statuses) as s (status)
-             cross join lateral (select v.id from conversations v
-                                  where v.workspace_id = workspace and v.status = s.status and v.number_id = n.number
-                                    and v.waiting_since is not null
-                                  limit most_waiting + 1) w
-             limit most_waiting + 1);
-        if cardinality(waiting) > most_waiting then
-            waiting := null;
-        end if;
     end if;
     if nobodys then
         conditions := conditions || ' and v.assignee_id is null';
@@ -74,10 +58,6 @@ begin
               cross join lateral (select v.* from conversations v
                                    where v.workspace_id = $1 and v.contact_id = k.contact offset 0) v
               where v.status = any ($3) and v.number_id = any ($2)' || conditions
-        when waiting is not null then
-            'select v.id, v.last_message_at as at from unnest($11) as k (id)
-              cross join lateral (select v.* from conversations v where v.workspace_id = $1 and v.id = k.id offset 0) v
-              where true' || conditions
         when of_all then
             'select t.id, t.at from unnest($3) as s (status)
               cross join lateral (select v.id, v.last_message_at as at from conversations v
@@ -92,8 +72,7 @@ begin
     return query execute
         'select f.id, row_number() over (order by ' || case when by_wait then 'f.at, f.id' else 'f.at desc, f.id desc' end || ') as place
            from (' || found || ') as f order by place limit $10'
-        using workspace, numbers, statuses, asked_assignee, with_contacts, asked_tag, people_query(q, q_numbers), before_at, before_id, many,
-              waiting;
+        using workspace, numbers, statuses, asked_assignee, with_contacts, asked_tag, people_query(q, q_numbers), before_at, before_id, many;
 end $$;
 alter function list_conversations owner to messagehub_system;
 grant execute on function list_conversations to messagehub_people;
