@@ -190,7 +190,7 @@ impl Layout {
     }
 
     /// Whether a line inside of a cell is a row. If the record has the usual width, only a line of the same width
-    /// counts.
+    /// counts. Empty cells alone are no row.
     fn is_row(&self, line: &str, has_width: bool) -> bool {
         let cells = scan(line, 0, self.delimiter, Reach::Line).cells;
         let is_whole = cells.len() == self.width;
@@ -199,7 +199,7 @@ impl Layout {
             .iter()
             .any(|place| cells.get(*place).is_some_and(|cell| is_phone_like(cell)));
         match self.phones.is_empty() {
-            true => is_whole && self.width > 2,
+            true => is_whole && self.width > 2 && cells.iter().any(|cell| !cell.is_empty()),
             false => has_phone && (is_whole || (!has_width && cells.len() > 1)),
         }
     }
