@@ -26,7 +26,7 @@ use crate::emulator::telnyx::Telnyx;
 pub use clients::{Answer, Person, SocketClient};
 pub use database::{bare_database, empty_database};
 pub use mail_server::MailServer;
-pub use waiting::{INDEX_MESSAGES, until, until_some, until_within};
+pub use waiting::{index_messages, until, until_some, until_within};
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";

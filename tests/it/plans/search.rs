@@ -4,7 +4,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::log::Log;
 use super::{SEARCHED, run};
-use crate::hub::{FRONT_DESK, Hub, INDEX_MESSAGES, MAYA, TOKEN, empty_database, superuser};
+use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, empty_database, index_messages, superuser};
 
 /// Old texts have these words, and many do; newer texts have none of them.
 const ZEPPELINS: &str = "
@@ -44,7 +44,7 @@ async fn search_for_a_frequent_old_word_is_bounded() {
     }
     run(&mut root, ZEPPELINS).await;
     // Without the log, which would take most of the time.
-    run(&mut root, INDEX_MESSAGES).await;
+    index_messages(&mut root).await;
 
     for (label, who) in [("an admin", &harbor.admin), ("an agent", &sam)] {
         for (q, found) in [
