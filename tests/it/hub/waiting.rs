@@ -61,7 +61,7 @@ pub async fn index_messages(connection: &mut PgConnection) {
 impl super::Hub {
     /// Indexes everything for search, together with the worker.
     pub async fn index_search(&self) {
-        index_messages(&mut *self.superuser_pool.acquire().await.unwrap()).await;
+        index_messages(&mut self.superuser_pool.acquire().await.unwrap()).await;
         self.wait_for_count("select count(*) from contacts_to_index", 0)
             .await;
     }
