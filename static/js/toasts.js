@@ -62,8 +62,11 @@ addEventListener("turbo:submit-end", ({ detail: { fetchResponse, formSubmission:
 function reopen({ action }) {
   const conversation = action.match(/\/inbox\/([0-9a-f-]{36})\/undo$/)?.[1]
   const rows = document.getElementById("rows")
-  if (!conversation || !rows || document.querySelector(".thread-head")) return
-  document.getElementById("conversation").src = new URL(`${rows.dataset.base}/${conversation}${rows.dataset.query}`, location).href
+  const pane = document.getElementById("conversation")
+  if (!conversation || !rows) return
+  // The list may still be on its way into the pane.
+  const isClosed = pane.src ? new URL(pane.src).pathname === rows.dataset.base : !pane.querySelector(".thread-head")
+  if (isClosed) pane.src = new URL(`${rows.dataset.base}/${conversation}${rows.dataset.query}`, location).href
 }
 
 const undoOf = (element) => element.querySelector("[data-hotkey=z]")?.form ?? undefined
