@@ -18,9 +18,10 @@ export function toast(content, { id = "toast", href, bad = false } = {}) {
   }
   element.className = `toast ${bad || element.classList.contains("bad") ? "bad" : ""}`
   element.id = id
+  document.body.append(element)
+  // Of this document: the content of a template belongs to one without an address.
   const undo = undoOf(element)
   if (undo) undos.push(undo.cloneNode(true))
-  document.body.append(element)
   const region = document.getElementById("announcer")
   if (region) region.textContent = element.textContent.replace(/\s+/g, " ").trim()
   dismissLater(element)

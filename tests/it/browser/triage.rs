@@ -192,7 +192,16 @@ async fn done_opens_the_next_and_a_second_press_closes_nothing_unseen() {
         (&json!("open"), true)
     );
 
-    // After the last one the list is shown; with the setting off the conversation stays.
+    // Undone by a click, it is not undone once more by the key.
+    jo.clicks("Done").await;
+    jo.sees_in(".toast", "Done").await;
+    jo.clicks("Undo").await;
+    jo.sees_in(".toast", "Undone").await;
+    jo.evaluates("document.activeElement.blur()").await;
+    jo.types("z").await;
+    jo.sees_in(".toast", "Nothing to undo").await;
+
+    // With the setting off the conversation stays.
     let off = json!({"open_next_after_done": false});
     harbor
         .admin
