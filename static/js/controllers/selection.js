@@ -76,6 +76,18 @@ export default class extends Controller {
     item.append(this.#acts)
   }
 
+  // Assigns the item to the user, unless a colleague has been faster.
+  take({ currentTarget }) {
+    const row = currentTarget.closest(".item").querySelector(".row")
+    const form = Object.assign(document.createElement("form"), { method: "post", action: `${new URL(row.href).pathname}/assign`, hidden: true })
+    for (const [name, value] of Object.entries({ assignee_id: "me", expected_assignee_id: row.dataset.assignee })) {
+      form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }))
+    }
+    document.body.append(form)
+    form.requestSubmit()
+    form.remove()
+  }
+
   // A menu was opened from the bar, or from the actions of an item.
   opened({ target }) {
     const button = target.closest?.("[popovertarget]")
