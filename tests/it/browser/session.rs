@@ -316,7 +316,10 @@ impl Browser {
         Box::pin(async move {
             let script = visible("
                 const all = [...document.querySelectorAll(arguments[0])].filter(isVisible)
-                return all.find((it) => nameOf(it) === arguments[1]) ?? all.find((it) => named(it, arguments[1])) ?? null");
+                // A row under the pointer has actions of the same names.
+                const others = all.filter((it) => !it.closest('.row-acts'))
+                const among = (them) => them.find((it) => nameOf(it) === arguments[1]) ?? them.find((it) => named(it, arguments[1]))
+                return among(others) ?? among(all) ?? null");
             let since = Instant::now();
             loop {
                 let found = self.ask(&script, json!([kind, name])).await;
