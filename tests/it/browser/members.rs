@@ -114,7 +114,7 @@ async fn invitations_work_without_scripts() {
     jo.sees_in(".fresh", "sam@harbor.test was invited").await;
     let link = hub.mail_server.mail_to("sam@harbor.test").await.link();
     jo.clicks("Revoke").await;
-    jo.sees_in(".toast", "withdrawn").await;
+    jo.sees_in(".toast", "revoked").await;
     jo.sees_no("body", "sam@harbor.test").await;
     let sam = Browser::start(&hub.url("")).await;
     sam.expects_console("status of 404");
