@@ -26,7 +26,7 @@ async fn sandbox_number_is_one_click_and_its_handset_exchanges_texts() {
     jo.sees_in(".handset .message", "Is 3:30 still free?").await;
 
     jo.switches_to_window(0).await;
-    jo.sees_in(".proof.good", "Texts arrive").await;
+    jo.sees_in(".proof.good", "Receiving texts").await;
     jo.follows("Inbox").await;
     jo.sees_in(".row.unread", "Is 3:30 still free?").await;
     jo.follows("Is 3:30 still free?").await;

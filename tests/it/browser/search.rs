@@ -268,9 +268,9 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
     jo.presses(Key::Enter).await;
     jo.sees_in(".thread-head", "Unsnooze").await;
     palette().await;
-    jo.types("wake").await;
+    jo.types("unsnooze").await;
     jo.presses(Key::Enter).await;
-    jo.finds_no(".thread-head [data-command=Wake]").await;
+    jo.finds_no(".thread-head [data-command=Unsnooze]").await;
     palette().await;
     jo.types("write a note").await;
     jo.presses(Key::Enter).await;
