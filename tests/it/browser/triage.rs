@@ -270,7 +270,7 @@ async fn assignment_notifies_and_words_carry_the_name_of_their_writer() {
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".list .live", "Live").await;
 
-    jo.clicks("Assign").await;
+    jo.clicks("Assign, unassigned").await;
     jo.clicks("Sam").await;
 
     sam.sees_in(

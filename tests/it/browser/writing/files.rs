@@ -84,7 +84,7 @@ async fn failed_upload_is_retried_and_drop_target_is_shown() {
     jo.evaluates(&drag("dragover")).await;
     jo.waits_until(
         "the thread says what happens",
-        "getComputedStyle(document.querySelector('.thread.dropping'), '::after').content.includes('Drop it here')",
+        "getComputedStyle(document.querySelector('.thread.dropping'), '::after').content.includes('Drop files')",
     )
     .await;
     jo.is_offline(true).await;
