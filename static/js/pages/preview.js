@@ -4,6 +4,11 @@ import { Controller } from "@hotwired/stimulus"
 export default class extends Controller {
   static targets = ["source", "shown"]
 
+  // It may have been typed before this script was there.
+  connect() {
+    this.show()
+  }
+
   show() {
     const text = this.sourceTarget.value.trimEnd()
     this.shownTarget.textContent = text && `\n${text}`

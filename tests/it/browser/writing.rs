@@ -270,7 +270,7 @@ async fn segment_count_matches_the_server_and_offers_replacement() {
     )
     .await;
     jo.fills("Message to", "See you – “soon”…").await;
-    jo.sees_in(".replacement", "“–” is a special character of texts")
+    jo.sees_in(".replacement", "“–” is a special character: this text")
         .await;
     jo.clicks("Use “-”").await;
     jo.waits_until(
