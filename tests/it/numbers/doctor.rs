@@ -38,7 +38,7 @@ async fn doctor_reports_and_repairs_the_webhook() {
     let fresh = harbor.diagnosis().await;
     assert_finding(&fresh, "account", "good", "accepts texts");
     assert_finding(&fresh, "webhook", "good", "sent to MessageHub");
-    assert_finding(&fresh, "override", "good", "Nothing");
+    assert_finding(&fresh, "override", "good", "No other app");
     assert_finding(
         &fresh,
         "membership",
@@ -138,7 +138,7 @@ async fn failed_checks_are_reported_beside_the_others() {
     hub.twilio.answers(500);
     let unknown = harbor.diagnosis().await;
     assert_finding(&unknown, "webhook", "attention", "busy");
-    assert_finding(&unknown, "inbound", "good", "last text");
+    assert_finding(&unknown, "inbound", "good", "Last text");
 
     hub.twilio.console(&harbor.account).release(FRONT_DESK);
     assert_finding(
