@@ -55,7 +55,7 @@ async fn settings_are_per_member_and_workspace() {
     let untouched = json!({
         "default_number_id": null, "signature": "",
         "notifications": {"desktop": false, "sound": false, "push_preview": false, "mail_when_credits_low": true},
-        "single_key_shortcuts": true,
+        "single_key_shortcuts": true, "open_next_after_done": true, "assign_when_answering": false,
     });
     assert_eq!(
         sam.get(&harbor.path("/settings")).await.expect_status(200),
@@ -67,6 +67,8 @@ async fn settings_are_per_member_and_workspace() {
     change_settings(&sam, &harbor, json!({"notifications": {"sound": true}})).await;
     change_settings(&sam, &harbor, json!({"default_number_id": recall})).await;
     change_settings(&sam, &harbor, json!({"single_key_shortcuts": false})).await;
+    change_settings(&sam, &harbor, json!({"open_next_after_done": false})).await;
+    change_settings(&sam, &harbor, json!({"assign_when_answering": true})).await;
     let after = change_settings(
         &sam,
         &harbor,
@@ -78,7 +80,7 @@ async fn settings_are_per_member_and_workspace() {
         json!({
             "default_number_id": recall, "signature": "Sam",
             "notifications": {"desktop": false, "sound": true, "push_preview": false, "mail_when_credits_low": false},
-            "single_key_shortcuts": false,
+            "single_key_shortcuts": false, "open_next_after_done": false, "assign_when_answering": true,
         })
     );
     assert_eq!(

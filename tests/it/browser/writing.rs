@@ -118,7 +118,8 @@ async fn templates_are_created_found_changed_shared_and_deleted() {
         .await;
     jo.fills("Name", &"x".repeat(81)).await;
     jo.clicks("Save").await;
-    jo.sees_in(".error", "Enter a name of 1 to 80 characters").await;
+    jo.sees_in(".error", "Enter a name of 1 to 80 characters")
+        .await;
     jo.waits_until(
         "what was typed is kept",
         &holds("Hi {{first_name}}, park on the left."),
