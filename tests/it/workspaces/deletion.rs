@@ -89,6 +89,11 @@ async fn populated<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>
         .post(&harbor.path("/templates"), template)
         .await
         .expect_status(201);
+    let view = json!({"name": "Not delivered", "failed": true});
+    agent
+        .post(&harbor.path("/views"), view)
+        .await
+        .expect_status(201);
     let draft = harbor.path("/drafts/new");
     let draft = agent.request(Method::PUT, &draft);
     agent
