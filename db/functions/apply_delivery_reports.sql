@@ -42,7 +42,7 @@ begin
     for this_turn in 1 .. coalesce(last_turn, 0) loop
         return query
         with known as materialized (
-            select t.*, m.id, m.number_id, m.conversation_id, m.status as status_before
+            select t.*, m.id, m.number_id, m.conversation_id
               from unnest(reports) with ordinality as t
              cross join lateral (select o.* from messages o
                                   where o.workspace_id = t.workspace_id and o.id = found_messages[t.ordinality] limit 1) m
