@@ -43,9 +43,12 @@ create table messages (
     primary key (workspace_id, id),
     foreign key (workspace_id, conversation_id, contact_id, number_id)
         references conversations (workspace_id, id, contact_id, number_id) on update cascade on delete cascade,
-    constraint messages_provider_sid_key unique (workspace_id, integration_id, provider_sid),
     constraint messages_valid check (is_valid_message(direction, message_type, status, provider_sid, segments, sentiment, idempotency_key))
 );
+-- Partial, and so no key that a foreign key may refer to: otherwise storing the id of a message that was sent would wait for
+-- transactions that refer to it.
+create unique index messages_provider_sid on messages (workspace_id, integration_id, provider_sid)
+    where provider_sid is not null;
 create index messages_of_conversation on messages (workspace_id, conversation_id, id desc);         -- thread
 create index messages_by_transaction on messages (inserted_by, workspace_id, id);                   -- those not yet indexed for search
 create unique index messages_idempotency on messages (workspace_id, created_by, idempotency_key)

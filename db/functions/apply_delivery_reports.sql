@@ -36,7 +36,7 @@ begin
     perform from (select distinct t.workspace_id, found_messages[t.ordinality] as id from unnest(reports) with ordinality as t) k
       join messages m on m.workspace_id = k.workspace_id and m.id = k.id
      order by m.workspace_id, m.id
-       for update of m;
+       for no key update of m;
 
     -- A statement can update a row only once: the second report of a message comes in the next turn.
     for this_turn in 1 .. coalesce(last_turn, 0) loop

@@ -59,7 +59,7 @@ begin
     perform from number_buckets p
       where (p.workspace_id, p.number_id) in (select c.workspace, c.number from unnest(workspaces, numbers) as c (workspace, number))
       order by p.workspace_id, p.number_id
-        for update of p;
+        for no key update of p;
 
     return query
     with room as (
@@ -85,7 +85,7 @@ begin
                                              limit 1)
                               order by m.bulk, m.due_at, m.id
                               limit least(greatest(r.texts, 0), most, r.place_left)
-                                for update skip locked) t) w
+                                for no key update skip locked) t) w
          where w.nth <= w.place_left
          order by w.bulk, w.due_at, w.id
          limit most

@@ -84,7 +84,7 @@ begin
         select a.workspace_id, a.message_id, a.conversation, a.contact, a.number_id, a.integration_id, 'inbound',
                a.content, case when a.media is null then 'text' else 'media' end, 'received', a.provider, a.provider_sid, a.segments, a.at
           from arrived a
-            on conflict (workspace_id, integration_id, provider_sid) do nothing
+            on conflict (workspace_id, integration_id, provider_sid) where provider_sid is not null do nothing
         returning id
     ), added as materialized (
         select a.* from arrived a where a.message_id in (select i.id from inserted i)

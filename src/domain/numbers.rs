@@ -220,7 +220,7 @@ pub async fn update(
     check(&change)?;
     if change.is_default == Some(true) {
         // Locks all numbers: a concurrent change of the default waits here and sees this one.
-        sqlx::query!("select id from numbers order by id for update")
+        sqlx::query!("select id from numbers order by id for no key update")
             .fetch_all(tx.conn())
             .await?;
     }

@@ -257,9 +257,12 @@ async fn lock_if_editable(
     member: &Member,
     id: TemplateId,
 ) -> Result<Template> {
-    sqlx::query!("select id from templates where id = $1 for update", id as _)
-        .fetch_optional(tx.conn())
-        .await?;
+    sqlx::query!(
+        "select id from templates where id = $1 for no key update",
+        id as _
+    )
+    .fetch_optional(tx.conn())
+    .await?;
     let template = find(tx, id).await?;
     if template.is_editable_by(member) {
         Ok(template)

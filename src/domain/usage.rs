@@ -329,7 +329,7 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Due>> {
               where is_active and status = 'healthy' and usage_due_at <= now()
               order by usage_due_at
               limit $1
-                for update skip locked
+                for no key update skip locked
          )
          update integrations i set usage_due_at = now() + interval '6 hours'
            from due d

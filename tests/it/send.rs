@@ -32,6 +32,27 @@ async fn status(harbor: &Workspace<'_>, message: &Value) -> String {
 }
 
 #[tokio::test]
+async fn text_is_sent_while_another_transaction_refers_to_it() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let conversation = harbor.receive_text(MAYA, "Hi").await;
+    let message = harbor.reply(&harbor.admin, &conversation, "Hello").await;
+    // As the search index does: the foreign key locks the key of the message.
+    let mut other = hub.superuser_pool.begin().await.unwrap();
+    sqlx::query("select from messages where content = 'Hello' for key share")
+        .execute(&mut *other)
+        .await
+        .unwrap();
+
+    assert_eq!(hub.run_sender().await, 1);
+    assert_eq!(status(&harbor, &message).await, "sent");
+    let sid = &hub.twilio.messages()[0].sid;
+    hub.twilio.reports(sid, "delivered").await;
+    assert_eq!(status(&harbor, &message).await, "delivered");
+    other.rollback().await.unwrap();
+}
+
+#[tokio::test]
 async fn repeated_idempotency_key_sends_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;

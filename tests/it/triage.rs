@@ -125,6 +125,7 @@ async fn longest_wait_is_first_and_pages_follow_it() {
         listed(who, &harbor, "waiting=true&status=open").await,
         [MAYA, LEE]
     );
+    hub.index_contacts().await;
     assert_eq!(listed(who, &harbor, "order=waiting&q=0178").await, [LEE]);
     let wrong = harbor.path("/conversations?order=oldest");
     who.get(&wrong).await.refused(422, "validation_failed");

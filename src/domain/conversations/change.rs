@@ -95,7 +95,7 @@ async fn apply(
 ) -> Result<usize> {
     let changed = sqlx::query!(
         r#"with was as materialized (
-               select c.id, c.assignee_id from conversations c where c.id = any($1) order by c.id for update
+               select c.id, c.assignee_id from conversations c where c.id = any($1) order by c.id for no key update
            )
            update conversations v
               set status = coalesce($2, v.status),

@@ -33,7 +33,7 @@ pub async fn end_due(db: &Db) -> Result<usize> {
                     where d.status = 'snoozed' and d.snoozed_until <= now()
                     order by d.snoozed_until
                     limit $1
-                      for update skip locked) as d
+                      for no key update skip locked) as d
             where v.workspace_id = d.workspace_id and v.id = d.id
            returning v.workspace_id as "workspace: WorkspaceId", v.id as "id: ConversationId", v.number_id as "number: NumberId""#,
         BATCH,

@@ -52,7 +52,7 @@ pub async fn lock_all(
 ) -> Result<Vec<(ConversationId, ConversationState)>> {
     let rows = sqlx::query!(
         r#"select id as "id: ConversationId", status as "status: Status", snoozed_until, assignee_id as "assignee: UserId", waiting_since
-             from conversations where id = any($1) order by id for update"#,
+             from conversations where id = any($1) order by id for no key update"#,
         ids as _,
     )
     .fetch_all(tx.conn())

@@ -123,7 +123,7 @@ pub(super) async fn lock(
     id: IntegrationId,
 ) -> Result<super::Integration> {
     sqlx::query!(
-        "select id from integrations where id = $1 for update",
+        "select id from integrations where id = $1 for no key update",
         id as _
     )
     .fetch_optional(tx.conn())

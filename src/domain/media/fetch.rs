@@ -69,7 +69,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
                  join message_media d on d.workspace_id = o.workspace_id and d.id = o.id
                 -- Another server may have taken it since.
                 where d.fetch_at <= now()
-                  for update of d skip locked
+                  for no key update of d skip locked
            )
            update message_media d
               set fetch_at = now() + make_interval(secs => $2), attempts = d.attempts + 1

@@ -60,7 +60,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
                  join numbers n on n.workspace_id = w.workspace_id and n.id = w.id
                 -- Another server may have taken it since.
                 where n.catch_up_at <= now()
-                  for update of n skip locked
+                  for no key update of n skip locked
            )
            update numbers n set catch_up_at = now() + interval '5 minutes'
              from due d

@@ -89,7 +89,7 @@ async fn stranded(tx: &mut SystemTx<Delivery>) -> Result<Vec<StrandedText>> {
                                  and e.conversation_id = m.conversation_id and e.status = 'sending')
             order by m.id
             limit $1
-              for update of m skip locked"#,
+              for no key update of m skip locked"#,
         BATCH,
         Kind::Sandbox as _,
     )

@@ -139,7 +139,7 @@ pub async fn fail_expired(db: &Db) -> Result<usize> {
                 where m.status = 'queued' and m.expires_at <= now()
                 order by m.expires_at
                 limit $1
-                  for update of m skip locked
+                  for no key update of m skip locked
            ), failed as (
                update messages m
                   set status = 'failed', error_code = 'expired', updated_at = now(),

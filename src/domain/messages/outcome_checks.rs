@@ -66,7 +66,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<UnconfirmedText>> {
                   and coalesce(m.due_at, m.updated_at + make_interval(secs => $3)) <= now()
                 order by m.id
                 limit $1
-                  for update of m skip locked
+                  for no key update of m skip locked
            )
            update messages m
               set due_at = now() + interval '1 minute'

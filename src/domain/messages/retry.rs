@@ -50,7 +50,7 @@ pub async fn retry(tx: &mut WorkspaceTx, member: &Member, id: MessageId) -> Resu
 /// The text, and its retry if there is one. The row lock makes a concurrent retry wait.
 async fn lock(tx: &mut WorkspaceTx, id: MessageId) -> Result<(Message, Option<MessageId>)> {
     let existing = sqlx::query_scalar!(
-        r#"select retried_as as "before: MessageId" from messages where id = $1 for update"#,
+        r#"select retried_as as "before: MessageId" from messages where id = $1 for no key update"#,
         id as _,
     )
     .fetch_optional(tx.conn())

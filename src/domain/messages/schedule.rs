@@ -223,7 +223,7 @@ async fn queue_or_fail(tx: &mut SystemTx<Jobs>) -> Result<Vec<DueText>> {
                 where m.status = 'scheduled' and m.due_at <= now()
                 order by m.due_at, m.id
                 limit $1
-                  for update of m skip locked
+                  for no key update of m skip locked
            ), changed as (
                update messages m
                   set status = case when d.refusal is null then 'queued' else 'failed' end,

@@ -21,6 +21,8 @@ const SETTINGS: &[(&str, &str)] = &[
     // A new database is logged page by page.
     ("wal_compression", "off"),
     ("max_connections", "200"),
+    // tests/it/plans/log.rs reads the plans of its database.
+    ("log_line_prefix", "%m:%d:"),
 ];
 
 static CLUSTER: LazyLock<PgConnectOptions> = LazyLock::new(|| {

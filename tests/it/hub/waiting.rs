@@ -62,6 +62,11 @@ impl super::Hub {
     /// Indexes everything for search, together with the worker.
     pub async fn index_search(&self) {
         index_messages(&mut self.superuser_pool.acquire().await.unwrap()).await;
+        self.index_contacts().await;
+    }
+
+    /// Waits until the worker has indexed the names and numbers of contacts.
+    pub async fn index_contacts(&self) {
         self.wait_for_count("select count(*) from contacts_to_index", 0)
             .await;
     }

@@ -9,7 +9,11 @@ use sqlx::PgConnection;
 
 use super::run;
 
-pub(super) struct Log(PathBuf);
+pub(super) struct Log {
+    path: PathBuf,
+    /// How its lines begin, after the time.
+    prefix: String,
+}
 
 impl Log {
     /// Logs every plan of this database on connections made from now on.
@@ -34,29 +38,36 @@ impl Log {
             .fetch_one(root)
             .await
             .unwrap();
-        Self(Path::new(&data).with_file_name("postgres.log"))
+        Self {
+            path: Path::new(&data).with_file_name("postgres.log"),
+            prefix: format!(":{database}:LOG:"),
+        }
     }
 
     pub(super) fn end(&self) -> u64 {
-        std::fs::metadata(&self.0).unwrap().len()
+        std::fs::metadata(&self.path).unwrap().len()
     }
 
-    /// The statements logged since `end`, also across a rotation of the log.
+    /// The statements of this database logged since `end`, also across a rotation of the log.
     pub(super) fn since(&self, end: u64) -> Vec<Statement> {
         let text = match self.end() < end {
-            true => read(&self.0.with_extension("log.1"), end) + &read(&self.0, 0),
-            false => read(&self.0, end),
+            true => read(&self.path.with_extension("log.1"), end) + &read(&self.path, 0),
+            false => read(&self.path, end),
         };
-        let summary = text.split("  plan:\n").skip(1);
-        summary
-            .filter_map(|after| {
-                let json: String = after
-                    .lines()
-                    .take_while(|line| line.starts_with('\t'))
-                    .collect();
-                serde_json::from_str(&json).ok().map(Statement)
-            })
-            .collect()
+        let mut lines = text.lines().peekable();
+        let mut statements = Vec::new();
+        while let Some(line) = lines.next() {
+            let is_plan = line.contains(&self.prefix) && line.ends_with("  plan:");
+            // Further lines of an entry are indented.
+            let mut json = String::new();
+            while let Some(line) = lines.next_if(|line| line.starts_with('\t')) {
+                json.push_str(line);
+            }
+            if is_plan {
+                statements.extend(serde_json::from_str(&json).ok().map(Statement));
+            }
+        }
+        statements
     }
 }
 

@@ -23,7 +23,7 @@ pub async fn due(db: &Db) -> Result<Option<Due>> {
                 where i.state = 'running' and (i.lease_until is null or i.lease_until < now())
                 order by i.lease_until nulls first
                 limit 1
-                  for update of i skip locked
+                  for no key update of i skip locked
            )
            update contact_imports i set lease_until = now() + make_interval(secs => $1)
              from due d
