@@ -1,4 +1,4 @@
-# Shared by bin/run, bin/test and bin/prepare: installs requirements, and starts a temporary database.
+# Shared by the scripts in bin/: installs requirements, and starts a temporary database.
 
 die() {
   echo "$0: $*" >&2

@@ -47,7 +47,7 @@ create table numbers (
     voice           boolean not null default false,
     is_default      boolean not null default false,
     status          text not null default 'active' check (status in ('active', 'pending', 'inactive')),
-    webhook         text not null default 'unset' check (webhook in ('configured', 'shadowed', 'failed', 'unset')),
+    webhook         text not null default 'unset' check (webhook in ('configured', 'overridden', 'failed', 'unset')),
     webhook_detail  text,                            -- what overrides it, or why it could not be set
     previous_webhook_url text,                       -- the setting before ours, to be restored
     last_inbound_at timestamptz,

@@ -95,9 +95,9 @@ create table conversation_events (
     id              uuid not null default new_id(),  -- sorts by time, among the ids of messages
     conversation_id uuid not null,
     number_id       uuid not null,
-    kind            text not null check (kind in ('assigned', 'unassigned', 'pending', 'done', 'reopened', 'snoozed', 'woken',
+    kind            text not null check (kind in ('assigned', 'unassigned', 'pending', 'done', 'reopened', 'snoozed', 'unsnoozed',
                                                   'opted_out', 'opted_in')),
-    cause           text check (cause in ('text', 'time', 'provider', 'agent', 'import')), -- of changes not made by a member
+    cause           text check (cause in ('text', 'time', 'provider', 'member', 'import')), -- of changes not made by a member
     actor_id        uuid default current_user_id(),  -- null: the contact, the provider or the clock
     actor_name      text not null default '',        -- at that time
     assignee_id     uuid,                            -- the new assignee; of `unassigned`: the former one

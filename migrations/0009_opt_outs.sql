@@ -4,7 +4,7 @@ create table opt_outs (
     workspace_id uuid not null default current_workspace() references workspaces on delete cascade,
     contact_id   uuid not null,
     number_id    uuid not null,
-    source       text not null check (source in ('text', 'provider', 'agent', 'import')),
+    source       text not null check (source in ('text', 'provider', 'member', 'import')),
     proof        text not null default '',           -- the contact's words, or the provider's code
     created_at   timestamptz not null default now(),
     primary key (workspace_id, contact_id, number_id),
@@ -19,7 +19,7 @@ create table consents (
     contact_id   uuid not null,
     number_id    uuid not null,
     consent_kind text not null check (consent_kind in ('stop', 'start')),
-    source       text not null check (source in ('text', 'provider', 'agent', 'import')),
+    source       text not null check (source in ('text', 'provider', 'member', 'import')),
     proof        text not null default '',           -- the contact's words, the provider's code, the agent's reason
     message_id   uuid,                               -- the message with the keyword, or to which the provider answered
     actor_id     uuid default current_user_id(),     -- the agent; null: the contact or the provider

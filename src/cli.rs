@@ -161,7 +161,7 @@ async fn serve(config: Config, database: PgConnectOptions, options: &Serve) -> a
         None
     };
     let mut server = Server::start(app, listener)?;
-    server.send();
+    server.start_calls();
     tracing::info!(address = %server.address, "listening");
     // A closed standard output does not stop the server.
     let mut out = std::io::stdout();

@@ -1,7 +1,8 @@
 //! The interface to providers of text messages.
 //!
 //! This layer knows no workspace, no database and no web framework: it turns credentials and a request into an outcome.
-//! A new provider is one file that implements [`Provider`], a variant of [`Kind`] and an arm in [`Providers::open`].
+//! A new provider is one file that implements [`Provider`], a variant of [`Kind`] and an arm in [`Providers::open`];
+//! `docs/PROVIDERS.md` lists what else knows it.
 
 mod calls;
 pub(crate) mod http;
@@ -35,7 +36,7 @@ pub use calls::{
 pub use media::{LARGEST as LARGEST_MEDIA, MediaAccess, Unavailable, is_internal};
 pub use numbers::{
     Account, Bought, ListedWebhook, NumberCapabilities, NumberSearch, Offer, RemoteNumber, Route,
-    Shadow, Webhook, WebhookUrls,
+    Webhook, WebhookOverride, WebhookUrls,
 };
 pub use outcome::{HoldScope, Outcome, RepeatResult, outcome, repeat_result};
 pub use sending::{

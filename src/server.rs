@@ -44,12 +44,12 @@ pub struct Server {
     stopping: CancellationToken,
     http: JoinHandle<()>,
     running: Running,
-    /// The workers that `send` starts.
+    /// The workers that `start_calls` starts.
     waiting: Vec<Worker>,
 }
 
 impl Server {
-    /// Wires everything, and listens. The workers that send and fetch wait for `send`.
+    /// Wires everything, and listens. The workers that call providers wait for `start_calls`.
     #[expect(clippy::disallowed_methods, reason = "`stop` waits for the task")]
     pub fn start(app: App, listener: TcpListener) -> std::io::Result<Self> {
         web::ops::begin();
@@ -72,14 +72,14 @@ impl Server {
             app: &app,
             directory: &directory,
             hub: &hub,
-            ingest: &ingest_writer,
-            inbound: &ingest,
-            reports: &report_writer,
+            ingest: &ingest,
+            ingest_writer: &ingest_writer,
+            report_writer: &report_writer,
             calling: &calling,
             stopping: &stopping,
         });
         let mut running = Running::default();
-        running.start(workers.from_start);
+        running.start(workers.at_start);
         let components = Components {
             app: app.clone(),
             directory: directory.clone(),
@@ -110,12 +110,12 @@ impl Server {
             stopping,
             http: tokio::spawn(http),
             running,
-            waiting: workers.from_send,
+            waiting: workers.on_start_calls,
         })
     }
 
     /// Starts the workers that call providers or queue messages.
-    pub fn send(&mut self) {
+    pub fn start_calls(&mut self) {
         self.running.start(std::mem::take(&mut self.waiting));
     }
 

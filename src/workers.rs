@@ -40,30 +40,30 @@ pub struct Parts<'a> {
     pub app: &'a App,
     pub directory: &'a Directory,
     pub hub: &'a Hub,
-    pub ingest: &'a Writer<Arrival>,
-    pub inbound: &'a Ingest,
-    pub reports: &'a Writer<Report>,
+    pub ingest: &'a Ingest,
+    pub ingest_writer: &'a Writer<Arrival>,
+    pub report_writer: &'a Writer<Report>,
     pub calling: &'a Calling,
     pub stopping: &'a CancellationToken,
 }
 
 pub struct Workers {
     /// Run from the start of the server.
-    pub from_start: Vec<Worker>,
-    /// Run from `Server::send`: they call providers, or queue messages.
-    pub from_send: Vec<Worker>,
+    pub at_start: Vec<Worker>,
+    /// Run from `Server::start_calls`: they call providers, or queue messages.
+    pub on_start_calls: Vec<Worker>,
 }
 
 /// All workers. `every` runs once per interval; `continuous` waits for its work by itself; `leasing` shares work with
 /// other servers, polls at least once per interval, and ends its leases when the server stops.
 #[rustfmt::skip] // a line per worker
 pub fn all(parts: &Parts) -> Workers {
-    let &Parts { app, directory, hub, ingest, inbound, reports, calling, stopping } = parts;
+    let &Parts { app, directory, hub, ingest, ingest_writer, report_writer, calling, stopping } = parts;
     let (mail, push) = ((app.mail.clone(), stopping.clone()), (app.clone(), hub.clone()));
     Workers {
-        from_start: vec![
-            Worker::continuous("ingest", ingest, Writer::run),
-            Worker::continuous("reports", reports, Writer::run),
+        at_start: vec![
+            Worker::continuous("ingest", ingest_writer, Writer::run),
+            Worker::continuous("reports", report_writer, Writer::run),
             Worker::continuous("directory", directory, Directory::invalidate_on_events),
             Worker::continuous("live", hub, Hub::run),
             Worker::continuous("mail", &mail, |(mail, stopping)| mail.run(stopping)),
@@ -72,10 +72,10 @@ pub fn all(parts: &Parts) -> Workers {
             Worker::every("credential_use_flusher", uses::FLUSH_INTERVAL, directory, async |directory| directory.flush_uses().await),
             Worker::every("metrics", SUM_INTERVAL, &(), async |()| { sum_metrics(); Ok(()) }),
             Worker::every("time", MEASURE_INTERVAL, app, async |app| measure(app.db.system_pool(Jobs)).await),
-            Worker::every("search_indexer", search_indexer::INTERVAL, &(app.clone(), inbound.clone()), async |(app, inbound)| search_indexer::run_once(&app, &inbound).await),
+            Worker::every("search_indexer", search_indexer::INTERVAL, &(app.clone(), ingest.clone()), async |(app, ingest)| search_indexer::run_once(&app, &ingest).await),
             Worker::every("housekeeping", housekeeping::INTERVAL, app, async |app| housekeeping::tidy(&app).await),
         ],
-        from_send: vec![
+        on_start_calls: vec![
             Worker::leasing("sender", sender::POLL_INTERVAL, &calling.sender),
             Worker::leasing("outcome_resolver", outcome_resolver::POLL_INTERVAL, &calling.outcome_resolver),
             Worker::leasing("media_fetcher", media_fetcher::POLL_INTERVAL, &calling.media_fetcher),

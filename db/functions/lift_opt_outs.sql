@@ -11,7 +11,7 @@ as $$
         returning o.number_id
     ), written as (
         insert into consents (workspace_id, contact_id, number_id, consent_kind, source, proof, actor_id, actor_name)
-        select my_workspace(), contact, l.number_id, 'start', 'agent', evidence, current_user_id(), agent from lifted l
+        select my_workspace(), contact, l.number_id, 'start', 'member', evidence, current_user_id(), agent from lifted l
         returning 1
     )
     select count(*) from written

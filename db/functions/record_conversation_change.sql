@@ -23,7 +23,7 @@ begin
     if old.status <> new.status or (new.status = 'snoozed' and old.snoozed_until is distinct from new.snoozed_until) then
         insert into conversation_events (workspace_id, conversation_id, number_id, kind, cause, actor_id, actor_name, until)
         values (new.workspace_id, new.id, new.number_id,
-                case when new.status <> 'open' then new.status when old.status = 'snoozed' then 'woken' else 'reopened' end,
+                case when new.status <> 'open' then new.status when old.status = 'snoozed' then 'unsnoozed' else 'reopened' end,
                 case when actor is not null then null
                      when old.status = 'snoozed' and old.snoozed_until <= now()
                           and old.last_message_id is not distinct from new.last_message_id then 'time'

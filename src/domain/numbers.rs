@@ -29,7 +29,7 @@ string_enum!(
         /// To this server.
         Configured = "configured",
         /// A setting at the provider overrides the number's own; `webhook_detail` says which one.
-        Shadowed = "shadowed",
+        Overridden = "overridden",
         /// The provider refused the change; `webhook_detail` says why.
         Failed = "failed",
         Unset = "unset",

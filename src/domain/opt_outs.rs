@@ -3,21 +3,23 @@
 //! An exact keyword takes effect by itself, as it does at providers and carriers; they answer it, so we send no reply.
 //! A text that only resembles one is left to an agent's decision.
 
+pub mod consent_events;
 pub mod import;
 pub mod listed;
 mod recognize;
-pub mod stop_events;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::db::WorkspaceTx;
+use crate::db::purpose::SystemPurpose;
+use crate::db::{SystemTx, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Member;
 use crate::domain::{contacts, numbers, string_enum};
 use crate::error::{Check, Error, Result};
-use crate::ids::{ContactId, ConversationId, NumberId, UserId};
+use crate::events::Event;
+use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, WorkspaceId};
 use crate::language::{Message, t};
 use crate::phone;
 use crate::providers::{self, Inbound};
@@ -29,8 +31,8 @@ string_enum!(Source {
     Text = "text",
     /// The provider reported it.
     Provider = "provider",
-    /// An agent recorded it.
-    Agent = "agent",
+    /// A member recorded it.
+    Member = "member",
     Import = "import",
 });
 
@@ -140,7 +142,7 @@ impl Consent {
         match self.source {
             Source::Text => t!("Texted STOP or START"),
             Source::Provider => t!("Reported by provider"),
-            Source::Agent => t!("Entered by hand"),
+            Source::Member => t!("Entered by hand"),
             Source::Import => t!("Imported"),
         }
     }
@@ -298,12 +300,12 @@ async fn store_change(
         ConsentKind::Stop => {
             sqlx::query_scalar!(
                 r#"with added as (
-                       insert into opt_outs (contact_id, number_id, source, proof) values ($1, $2, 'agent', $3)
+                       insert into opt_outs (contact_id, number_id, source, proof) values ($1, $2, 'member', $3)
                            on conflict do nothing
                        returning contact_id, number_id
                    ), written as (
                        insert into consents (contact_id, number_id, consent_kind, source, proof, actor_name)
-                       select a.contact_id, a.number_id, 'stop', 'agent', $3, $4 from added a
+                       select a.contact_id, a.number_id, 'stop', 'member', $3, $4 from added a
                        returning 1
                    )
                    select count(*) as "changed!" from written"#,
@@ -328,6 +330,34 @@ async fn store_change(
         }
     };
     Ok(changed > 0)
+}
+
+/// Records an opt-out from content that was fetched after its text, unless the sender's consent has changed since.
+pub async fn record_late_stop<P: SystemPurpose>(
+    tx: &mut SystemTx<P>,
+    workspace: WorkspaceId,
+    message: MessageId,
+) -> Result<()> {
+    let conversation = sqlx::query_scalar!(
+        r#"select m.conversation_id as "conversation: ConversationId"
+             from messages m
+            where m.workspace_id = $1 and m.id = $2
+              and not exists (select from consents c
+                               where c.workspace_id = m.workspace_id and c.contact_id = m.contact_id and c.number_id = m.number_id
+                                 and c.created_at > m.created_at)
+              and record_consent($1, $2, 'stop')"#,
+        workspace as _,
+        message as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    if let Some(conversation) = conversation {
+        tx.announce(Event::ConsentChanged {
+            workspace,
+            conversation,
+        });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

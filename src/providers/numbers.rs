@@ -23,7 +23,7 @@ pub struct RemoteNumber {
     pub friendly_name: String,
     pub capabilities: NumberCapabilities,
     /// A setting at the provider that overrides the number's own webhook.
-    pub shadow: Option<Shadow>,
+    pub webhook_override: Option<WebhookOverride>,
     /// The number's webhook, if the provider's list includes it.
     pub listed: Option<ListedWebhook>,
     /// Numbers with the same value share one webhook.
@@ -44,7 +44,7 @@ pub struct NumberCapabilities {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shadow {
+pub struct WebhookOverride {
     /// A description for admins: `the messaging service “Reminders” (MG…)`.
     pub by: Message,
     pub url: Option<String>,
@@ -64,7 +64,7 @@ pub enum Webhook {
     },
     Unchanged,
     /// Not written, because it would have no effect: texts are delivered elsewhere.
-    Shadowed {
+    Overridden {
         by: Message,
     },
 }

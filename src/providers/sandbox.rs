@@ -66,7 +66,7 @@ fn fictional(phone_number: Phone) -> RemoteNumber {
         phone_number,
         friendly_name: String::new(),
         capabilities: CAPABILITIES,
-        shadow: None,
+        webhook_override: None,
         listed: None,
         shares: None,
     }

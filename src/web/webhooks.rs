@@ -1,7 +1,7 @@
 //! Webhooks of the providers: find the integration, verify the signature, parse, store. Responds after the commit.
 //!
-//! Round trips: an inbound text 1, batched with others by the ingest writer; a status report 3 (begin, report,
-//! commit), batched in the same way. Numbers and credentials are cached, and the journal is written by the same
+//! Round trips: an inbound text 1, batched with others by the ingest writer; a status report 1, batched in
+//! the same way. Numbers and credentials are cached, and the journal is written by the same
 //! statements. A request with an invalid signature: 1, rate limited.
 
 use std::sync::Arc;

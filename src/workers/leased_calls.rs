@@ -40,7 +40,10 @@ pub trait LeasedWork: Send + Sync + 'static {
     fn integration(item: &Self::Item) -> IntegrationId;
 
     /// Leases due items, as many as there is room for.
-    fn lease(&self, room: &CallCapacity) -> impl Future<Output = Result<Vec<Self::Item>>> + Send;
+    fn lease(
+        &self,
+        capacity: &CallCapacity,
+    ) -> impl Future<Output = Result<Vec<Self::Item>>> + Send;
 
     /// Calls the provider and records the result. Returns how many results this counts as.
     fn call(&self, item: &Self::Item) -> impl Future<Output = usize> + Send;
@@ -147,11 +150,11 @@ impl<W: LeasedWork> LeasedCalls<W> {
 
     /// Starts as many calls as the limits allow. Returns the time until the next poll, if it is known.
     async fn begin(&self, calls: &mut Calls<usize>) -> Result<Option<Duration>> {
-        let room = calls.capacity();
-        if room.all == 0 {
+        let capacity = calls.capacity();
+        if capacity.all == 0 {
             return Ok(Some(POLL_WHILE_FULL));
         }
-        for item in self.0.work.lease(&room).await? {
+        for item in self.0.work.lease(&capacity).await? {
             let (this, item) = (self.clone(), Arc::new(item));
             self.unfinished().push(Arc::clone(&item));
             calls.spawn(W::integration(&item), async move { this.call(&item).await });

@@ -40,8 +40,8 @@ impl LeasedWork for MediaFetcher {
     }
 
     /// One round trip.
-    async fn lease(&self, room: &CallCapacity) -> Result<Vec<fetch::Due>> {
-        fetch::due(&self.app.db, room).await
+    async fn lease(&self, capacity: &CallCapacity) -> Result<Vec<fetch::Due>> {
+        fetch::due(&self.app.db, capacity).await
     }
 
     /// Counts the stored files.

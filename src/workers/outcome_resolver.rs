@@ -33,8 +33,8 @@ impl LeasedWork for OutcomeResolver {
     }
 
     /// One round trip.
-    async fn lease(&self, room: &CallCapacity) -> Result<Vec<UnconfirmedText>> {
-        outcome_checks::due(&self.app.db, room).await
+    async fn lease(&self, capacity: &CallCapacity) -> Result<Vec<UnconfirmedText>> {
+        outcome_checks::due(&self.app.db, capacity).await
     }
 
     /// Counts the resolved messages.

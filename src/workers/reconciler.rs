@@ -1,4 +1,4 @@
-//! Compares every number with its provider's message list, at the start and every five minutes, and ingests texts that
+//! Compares each active number with its provider's message list, at the start and every five minutes, and ingests texts that
 //! were missed during an outage.
 //!
 //! Numbers are compared concurrently within the limits below: 2,000 numbers, even of one account, take less than five
@@ -48,8 +48,8 @@ impl LeasedWork for Reconciler {
     }
 
     /// One round trip.
-    async fn lease(&self, room: &CallCapacity) -> Result<Vec<catch_up::Due>> {
-        catch_up::due(&self.app.db, room).await
+    async fn lease(&self, capacity: &CallCapacity) -> Result<Vec<catch_up::Due>> {
+        catch_up::due(&self.app.db, capacity).await
     }
 
     /// Counts the ingested texts.

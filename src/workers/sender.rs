@@ -91,10 +91,10 @@ impl LeasedWork for Sender {
     }
 
     /// One round trip.
-    async fn lease(&self, room: &CallCapacity) -> Result<Vec<SendAttempt>> {
+    async fn lease(&self, capacity: &CallCapacity) -> Result<Vec<SendAttempt>> {
         let leased_at = Instant::now();
         fail_point::abort_at("before the lease");
-        let texts = outbox::lease(&self.app.db, room).await?;
+        let texts = outbox::lease(&self.app.db, capacity).await?;
         if !texts.is_empty() {
             fail_point::abort_at("after the lease");
         }
@@ -290,7 +290,8 @@ fn disconnected() -> Refusal {
     }
 }
 
-/// Builds the provider request. Identical for every attempt, because providers detect repeats by comparing bytes.
+/// Builds the provider request. Identical when an attempt is repeated, because providers detect repeats by comparing
+/// bytes.
 pub fn outgoing(app: &App, text: &Leased, account: &Account) -> Option<Outgoing> {
     let provider = &account.provider;
     let status = webhook_urls(&app.config, provider.kind(), text.integration).status;
@@ -349,6 +350,6 @@ fn outcome_label(outcome: &Outcome) -> &'static str {
         Outcome::Failed(_) => "failed",
         Outcome::Retry { .. } => "retry",
         Outcome::Unconfirmed => "unconfirmed",
-        Outcome::AccountRefused(_) => "pause",
+        Outcome::AccountRefused(_) => "account_refused",
     }
 }

@@ -39,8 +39,8 @@ impl LeasedWork for UsageSync {
     }
 
     /// Two round trips.
-    async fn lease(&self, room: &CallCapacity) -> Result<Vec<usage::Due>> {
-        let due = usage::due(&self.app.db, room.all.into()).await?;
+    async fn lease(&self, capacity: &CallCapacity) -> Result<Vec<usage::Due>> {
+        let due = usage::due(&self.app.db, capacity.all.into()).await?;
         let waiting = usage::backlog(&self.app.db).await?;
         metrics::gauge!("messagehub_usage_to_sync").set(waiting as f64);
         Ok(due)

@@ -76,10 +76,10 @@ async fn each_action_records_one_activity_entry() {
             ["done", "", "Sam", ""],
             ["reopened", "", "Sam", ""],
             ["snoozed", "", "Sam", ""],
-            ["woken", "text", "", ""],
+            ["unsnoozed", "text", "", ""],
             ["opted_out", "text", "", ""],
             ["opted_in", "text", "", ""],
-            ["opted_out", "agent", "Jo Park", ""],
+            ["opted_out", "member", "Jo Park", ""],
         ]
     );
     assert_eq!(

@@ -169,25 +169,28 @@ async fn snoozed_conversation_returns_once_at_its_time() {
     let (one, two) = tokio::join!(snooze::end_due(db), snooze::end_due(db));
     assert_eq!(one.unwrap() + two.unwrap(), 1);
 
-    let woken = live.wait_for("conversation_updated").await;
+    let unsnoozed = live.wait_for("conversation_updated").await;
     assert_eq!(
         (
-            &woken["status"],
-            &woken["snoozed_until"],
-            &woken["unread_count"]
+            &unsnoozed["status"],
+            &unsnoozed["snoozed_until"],
+            &unsnoozed["unread_count"]
         ),
         (&json!("open"), &Value::Null, &json!(1)),
         "the conversation is unread again"
     );
     let lines = harbor.activity(&maya).await;
     assert_eq!(
-        lines.iter().filter(|line| line["kind"] == "woken").count(),
+        lines
+            .iter()
+            .filter(|line| line["kind"] == "unsnoozed")
+            .count(),
         1
     );
     assert_eq!(
         {
-            let woken = lines.last().unwrap();
-            (&woken["cause"], &woken["actor_id"])
+            let unsnoozed = lines.last().unwrap();
+            (&unsnoozed["cause"], &unsnoozed["actor_id"])
         },
         (&json!("time"), &Value::Null)
     );
@@ -196,9 +199,9 @@ async fn snoozed_conversation_returns_once_at_its_time() {
     change_conversation(&harbor.admin, &harbor, &maya, change)
         .await
         .expect_status(200);
-    let woken = harbor.receive_text(MAYA, "Still there?").await;
+    let unsnoozed = harbor.receive_text(MAYA, "Still there?").await;
     assert_eq!(
-        (&woken["status"], &woken["snoozed_until"]),
+        (&unsnoozed["status"], &unsnoozed["snoozed_until"]),
         (&json!("open"), &Value::Null)
     );
 }

@@ -155,10 +155,10 @@ async fn all_pages_of_numbers_are_read_and_webhooks_are_set_or_overrides_reporte
     };
     assert_eq!(webhook("+16285550000").0, "configured");
     assert_eq!(webhook("+16285550007").0, "configured");
-    assert_eq!(webhook("+16285550008").0, "shadowed");
+    assert_eq!(webhook("+16285550008").0, "overridden");
     let (state, detail) = webhook("+16285550009");
     assert!(
-        state == "shadowed" && detail.contains("Reminders"),
+        state == "overridden" && detail.contains("Reminders"),
         "{state}: {detail}"
     );
     let ours = connected["integration"]["webhook_url"].as_str().unwrap();

@@ -51,7 +51,7 @@ async fn receive_text(workspace: &Workspace<'_>, number: &str, from: &str) -> Va
 #[tokio::test]
 async fn texts_are_sent_within_a_second_while_another_provider_hangs() {
     let mut hub = Hub::start().await;
-    hub.server.send();
+    hub.server.start_calls();
     let hub = hub;
     let (harbor, bright) = (
         hub.workspace("Harbor Dental").await.with_front_desk().await,
@@ -87,7 +87,7 @@ async fn texts_are_sent_within_a_second_while_another_provider_hangs() {
 #[tokio::test]
 async fn media_is_fetched_within_seconds_while_another_provider_hangs() {
     let mut hub = Hub::start().await;
-    hub.server.send();
+    hub.server.start_calls();
     let hub = hub;
     let (harbor, bright) = (
         hub.workspace("Harbor Dental").await.with_front_desk().await,
@@ -134,7 +134,7 @@ async fn media_is_fetched_within_seconds_while_another_provider_hangs() {
 #[tokio::test]
 async fn catch_up_runs_while_another_provider_hangs() {
     let mut hub = Hub::start().await;
-    hub.server.send();
+    hub.server.start_calls();
     let hub = hub;
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.account(&harbor.account, TOKEN);
@@ -172,7 +172,7 @@ async fn catch_up_runs_while_another_provider_hangs() {
 #[tokio::test]
 async fn leases_of_hanging_work_end_at_shutdown() {
     let mut hub = Hub::start().await;
-    hub.server.send();
+    hub.server.start_calls();
     let texts = {
         let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
         hangs(&hub, &harbor, "Messages.json");
@@ -251,7 +251,7 @@ async fn usage_sync_runs_while_another_provider_hangs() {
     hub.twilio.inject(Box::new(move |call| {
         (call.contains(&hanging) && call.contains("Usage")).then_some(Failure::Hang)
     }));
-    hub.server.send();
+    hub.server.start_calls();
     let hub = hub;
     let usage_calls = |account: &str| hub.twilio.calls(&["GET", account, "Usage"]);
     until_within(Duration::from_secs(10), "its call hangs", async || {

@@ -243,9 +243,9 @@ async fn opt_out_cancels_queued_texts_and_refunds() {
         .await;
     harbor.receive_text(MAYA, "STOP").await;
 
-    let called_off = harbor.message(&message["id"]).await;
+    let failed_text = harbor.message(&message["id"]).await;
     assert_eq!(
-        (&called_off["status"], &called_off["error_code"]),
+        (&failed_text["status"], &failed_text["error_code"]),
         (&json!("failed"), &json!("contact_opted_out"))
     );
     hub.execute_sql(

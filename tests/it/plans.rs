@@ -16,7 +16,7 @@ use crate::hub::{FRONT_DESK, Hub, Person, TOKEN, empty_database, superuser};
 /// Rows that a page may read: it has 50, of up to four statuses and ten numbers, and looks each of them up.
 const FEW: u64 = 4_000;
 
-/// A search walks 10,000 rows from the newest, twice. A tag is checked at each conversation until the page is full.
+/// A search walks the newest rows, then the index by parts. A tag is checked at each conversation until the page is full.
 const SEARCHED: u64 = 24_000;
 
 /// All contacts of an agent who has at most 5,000 are read, with their conversations. For the newest ones the planner

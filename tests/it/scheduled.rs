@@ -4,7 +4,7 @@ use chrono::{Duration, SubsecRound, Utc};
 use messagehub::domain::messages::schedule;
 use serde_json::{Value, json};
 
-use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
+use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace, until};
 
 async fn schedule_text(who: &Person, harbor: &Workspace<'_>, maya: &Value, at: &str) -> Answer {
     let draft =
@@ -115,11 +115,11 @@ async fn scheduled_text_can_be_changed_and_canceled_before() {
         (&changed["content"], &changed["scheduled_at"]),
         (&json!("See you at 9"), &one["scheduled_at"])
     );
-    let called_off = sam
+    let canceled = sam
         .post(&format!("{}/cancel", path(&other)), json!({}))
         .await
         .expect_status(200);
-    assert_eq!(called_off["status"], "canceled");
+    assert_eq!(canceled["status"], "canceled");
     assert_eq!(balance(&harbor, &sam).await, 4);
 
     assert_eq!(queue_all(&hub).await, 1);
@@ -333,4 +333,26 @@ async fn queued_text_becomes_the_preview_of_its_conversation() {
     let shown = harbor.conversation_with(MAYA).await;
     let expected = format!("See you {}", "x".repeat(152));
     assert_eq!(shown["last_message_preview"], expected);
+}
+
+/// As a program does that lost the answer, and asks again when the time has come.
+#[tokio::test]
+async fn repeat_after_the_scheduled_time_gets_the_first_answer() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    let at = Utc::now() + Duration::seconds(3);
+    let draft =
+        json!({"conversation_id": maya["id"], "content": "Now", "scheduled_at": at.to_rfc3339()});
+    let first = harbor.admin.send_with_key(&harbor, "a-key", &draft).await;
+    let first = first.expect_status(202)["message"]["id"].clone();
+    until("the time has come", async || Utc::now() > at).await;
+
+    let repeat = harbor.admin.send_with_key(&harbor, "a-key", &draft).await;
+    assert_eq!(repeat.expect_status(202)["message"]["id"], first);
+    harbor
+        .admin
+        .send_with_key(&harbor, "another-key", &draft)
+        .await
+        .refused(422, "validation_failed");
 }

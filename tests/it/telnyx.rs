@@ -157,12 +157,12 @@ async fn all_pages_of_numbers_are_read_and_webhooks_are_set_or_overrides_reporte
     assert_eq!(webhook("+16285550119").0, "configured");
     let (state, detail) = webhook("+16285550007");
     assert!(
-        state == "shadowed" && detail.contains("no messaging profile"),
+        state == "overridden" && detail.contains("no messaging profile"),
         "{state}: {detail}"
     );
     let (state, detail) = webhook("+16285550008");
     assert!(
-        state == "shadowed" && detail.contains("elsewhere.example"),
+        state == "overridden" && detail.contains("elsewhere.example"),
         "{state}: {detail}"
     );
     let ours = connected["integration"]["webhook_url"].as_str().unwrap();

@@ -181,7 +181,7 @@ async fn slow_number_keeps_order_and_delays_no_other() {
 #[tokio::test]
 async fn sender_wakes_for_each_text_of_a_slow_number() {
     let mut hub = Hub::start().await;
-    hub.server.send();
+    hub.server.start_calls();
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     set_rate(&harbor, FRONT_DESK, json!(2)).await;
     let began = Instant::now();

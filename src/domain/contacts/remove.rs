@@ -269,7 +269,7 @@ async fn record(
         subject_id: Some(contact.id.0),
         before: Some(json!({
             "conversations": removal.conversations, "messages": removal.messages, "media": removal.media,
-            "called_off": removal.waiting, "opt_outs_kept": removal.opt_outs,
+            "canceled": removal.waiting, "opt_outs_kept": removal.opt_outs,
         })),
         after: None,
     };

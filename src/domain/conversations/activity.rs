@@ -24,7 +24,7 @@ Kind {
     Reopened = "reopened",
     Snoozed = "snoozed",
     /// The snooze has ended.
-    Woken = "woken",
+    Unsnoozed = "unsnoozed",
     OptedOut = "opted_out",
     OptedIn = "opted_in",
 });
@@ -38,7 +38,7 @@ string_enum!(
         /// The snooze reached its time.
         Time = "time",
         Provider = "provider",
-        Agent = "agent",
+        Member = "member",
         Import = "import",
     }
 );
@@ -135,9 +135,9 @@ impl Activity {
             (Kind::Reopened, Some(Cause::Text)) => t!("Reopened by a new text"),
             (Kind::Reopened, _) => t!("{who} reopened this", who = who),
             (Kind::Snoozed, _) => t!("{who} snoozed this until", who = who),
-            (Kind::Woken, Some(Cause::Text)) => t!("Reopened by a new text"),
-            (Kind::Woken, Some(_)) => t!("Snooze ended"),
-            (Kind::Woken, None) => t!("{who} unsnoozed this", who = who),
+            (Kind::Unsnoozed, Some(Cause::Text)) => t!("Reopened by a new text"),
+            (Kind::Unsnoozed, Some(_)) => t!("Snooze ended"),
+            (Kind::Unsnoozed, None) => t!("{who} unsnoozed this", who = who),
             (Kind::OptedOut, Some(Cause::Text)) => t!("They opted out"),
             (Kind::OptedOut, Some(Cause::Provider)) => {
                 t!("The carrier reported that they opted out")

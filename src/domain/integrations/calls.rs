@@ -141,10 +141,10 @@ mod tests {
 
     const LIMITS: Limits = Limits { all: 10, each: 4 };
 
-    fn left(room: &CallCapacity, integration: IntegrationId) -> i32 {
-        let mut entries = room.integrations.iter().zip(&room.left);
+    fn left(capacity: &CallCapacity, integration: IntegrationId) -> i32 {
+        let mut entries = capacity.integrations.iter().zip(&capacity.left);
         let entry = entries.find(|(one, _)| **one == integration);
-        entry.map_or(room.each, |(_, left)| *left)
+        entry.map_or(capacity.each, |(_, left)| *left)
     }
 
     fn long_ago(calls: &mut Calls<()>) {
@@ -162,8 +162,11 @@ mod tests {
         for _ in 0..4 {
             calls.spawn(one, std::future::pending::<()>());
         }
-        let room = calls.capacity();
-        assert_eq!((left(&room, one), left(&room, other), room.all), (0, 4, 6));
+        let capacity = calls.capacity();
+        assert_eq!(
+            (left(&capacity, one), left(&capacity, other), capacity.all),
+            (0, 4, 6)
+        );
         for _ in 0..6 {
             calls.spawn(IntegrationId::new(), std::future::pending());
         }
@@ -181,8 +184,8 @@ mod tests {
             calls.spawn(IntegrationId::new(), std::future::pending());
         }
         long_ago(&mut calls);
-        let room = calls.capacity();
-        assert_eq!((left(&room, hanging), room.all), (0, 10));
+        let capacity = calls.capacity();
+        assert_eq!((left(&capacity, hanging), capacity.all), (0, 10));
         for _ in 0..30 {
             calls.spawn(IntegrationId::new(), std::future::pending());
         }

@@ -204,7 +204,7 @@ async fn configure(
     remote: Vec<RemoteNumber>,
     ids: Vec<NumberId>,
 ) -> Result<()> {
-    uses::note(
+    uses::record(
         &app.db,
         admin.workspace(),
         id,

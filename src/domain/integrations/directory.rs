@@ -70,7 +70,7 @@ impl Account {
 
     fn used(&self, purpose: Purpose, actor: Option<UserId>) -> &dyn Provider {
         self.uses
-            .note(self.workspace, self.integration, purpose, actor);
+            .record(self.workspace, self.integration, purpose, actor);
         self.provider.as_ref()
     }
 }

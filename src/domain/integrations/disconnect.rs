@@ -86,7 +86,7 @@ async fn open(app: &App, admin: &Admin, id: IntegrationId) -> Result<Option<Box<
     .fetch_optional(app.db.system_pool(Credentials))
     .await?;
     audit::credentials_opened(app.db.system_pool(Credentials), &[id]).await?;
-    uses::note(
+    uses::record(
         &app.db,
         admin.workspace(),
         id,

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::NumberId;
 use crate::language::{Message, t};
-use crate::providers::{self, RemoteNumber, Route, Shadow};
+use crate::providers::{self, RemoteNumber, Route, WebhookOverride};
 
 string_enum!(
     #[schema(as = FindingState)]
@@ -452,7 +452,7 @@ async fn point_here(
             mms: number.capabilities.mms,
             voice: number.capabilities.voice,
         },
-        shadow: route.overridden_by.map(|by| Shadow {
+        webhook_override: route.overridden_by.map(|by| WebhookOverride {
             by,
             url: route.inbound,
         }),

@@ -223,7 +223,7 @@ fn pending_number(order: String, phone_number: Phone) -> RemoteNumber {
             sms: true,
             ..NumberCapabilities::default()
         },
-        shadow: None,
+        webhook_override: None,
         listed: None,
         shares: None,
     }

@@ -93,7 +93,7 @@ pub struct Uses(Arc<Mutex<HashMap<UseKey, Count>>>);
 
 impl Uses {
     /// Records a use by `actor`, or by the server itself.
-    pub fn note(
+    pub fn record(
         &self,
         workspace: WorkspaceId,
         integration: IntegrationId,
@@ -173,7 +173,7 @@ async fn insert(db: &Db, noted: &[(UseKey, Count)]) -> Result<()> {
     Ok(())
 }
 
-pub async fn note(
+pub async fn record(
     db: &Db,
     workspace: WorkspaceId,
     integration: IntegrationId,
@@ -181,7 +181,7 @@ pub async fn note(
     actor: UserId,
 ) -> Result<()> {
     let uses = Uses::default();
-    uses.note(workspace, integration, purpose, Some(actor));
+    uses.record(workspace, integration, purpose, Some(actor));
     uses.flush(db).await
 }
 

@@ -86,7 +86,7 @@ pub(super) async fn set_up_webhook(
     let (state, detail, previous, written) = match answer {
         Ok(Webhook::Configured { previous }) => (WebhookState::Configured, None, previous, true),
         Ok(Webhook::Unchanged) => (WebhookState::Configured, None, None, false),
-        Ok(Webhook::Shadowed { by }) => (WebhookState::Shadowed, Some(by), None, false),
+        Ok(Webhook::Overridden { by }) => (WebhookState::Overridden, Some(by), None, false),
         Err(error) => (WebhookState::Failed, Some(error.message()), None, false),
     };
     Some(WebhookSetup {

@@ -12,7 +12,7 @@ use crate::db::purpose::Fetch;
 use crate::db::{Db, SystemTx};
 use crate::domain::integrations::Directory;
 use crate::domain::integrations::calls::CallCapacity;
-use crate::domain::{messages, opt_outs};
+use crate::domain::opt_outs;
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{IntegrationId, MediaId, MessageId, NumberId, WorkspaceId};
@@ -39,7 +39,7 @@ pub struct Due {
 
 /// Leases due files: the oldest first, as many per integration as it has capacity for. One round trip, with one index
 /// lookup for each integration that has files to fetch.
-pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
+pub async fn due(db: &Db, capacity: &CallCapacity) -> Result<Vec<Due>> {
     Ok(sqlx::query_as!(
         Due,
         r#"with recursive waiting as (
@@ -79,11 +79,11 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
            returning d.workspace_id as "workspace: WorkspaceId", d.id as "id: MediaId",
                      m.integration_id as "integration: IntegrationId", coalesce(m.provider_sid, '') as "provider_sid!",
                      d.source_url as "url!", d.content_type as claimed, d.attempts as attempt"#,
-        i64::from(room.all),
+        i64::from(capacity.all),
         LEASE.as_secs_f64(),
-        room.each,
-        &room.integrations as _,
-        &room.left,
+        capacity.each,
+        &capacity.integrations as _,
+        &capacity.left,
     )
     .fetch_all(db.system_pool(Fetch))
     .await?)
@@ -200,7 +200,7 @@ async fn append_text(tx: &mut SystemTx<Fetch>, due: &Due, text: &str) -> Result<
         return Ok(false);
     };
     if opt_outs::is_stop(&changed.content) {
-        messages::status::record_late_stop(tx, due.workspace, changed.message).await?;
+        opt_outs::record_late_stop(tx, due.workspace, changed.message).await?;
     }
     tx.announce(Event::MessageChanged {
         workspace: due.workspace,

@@ -39,7 +39,7 @@ pub struct Due {
 
 /// Leases numbers that are due for five minutes, within the call capacity of each integration. One round trip, and one
 /// index scan for each integration.
-pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
+pub async fn due(db: &Db, capacity: &CallCapacity) -> Result<Vec<Due>> {
     Ok(sqlx::query_as!(
         Due,
         r#"with waiting as (
@@ -69,10 +69,10 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
                      now() as "asked_at!",
                      -- The list lags behind, and its clock is another.
                      coalesce(n.compared_until, n.created_at) - interval '15 minutes' as "since!""#,
-        i64::from(room.all),
-        room.each,
-        &room.integrations as _,
-        &room.left,
+        i64::from(capacity.all),
+        capacity.each,
+        &capacity.integrations as _,
+        &capacity.left,
     )
     .fetch_all(db.system_pool(Fetch))
     .await?)

@@ -41,14 +41,14 @@ pub struct Leased {
 /// Leases due texts within the rate of their number and the call capacity of their integration: single texts before
 /// bulk, and none whose conversation has an earlier text in flight. One round trip. The statement is its own
 /// transaction, so no transaction is open during the provider call.
-pub async fn lease(db: &Db, room: &CallCapacity) -> Result<Vec<Leased>> {
+pub async fn lease(db: &Db, capacity: &CallCapacity) -> Result<Vec<Leased>> {
     for _ in 0..MAX_ATTEMPTS {
-        match try_to_lease(db, room).await {
+        match try_to_lease(db, capacity).await {
             Err(error) if is_missing_number(&error) => {}
             leased => return Ok(leased?),
         }
     }
-    Ok(try_to_lease(db, room).await?)
+    Ok(try_to_lease(db, capacity).await?)
 }
 
 /// Attempts while a number is deleted, alone or with its workspace, during the lease.
@@ -64,7 +64,7 @@ fn is_missing_number(error: &sqlx::Error) -> bool {
     )
 }
 
-async fn try_to_lease(db: &Db, room: &CallCapacity) -> sqlx::Result<Vec<Leased>> {
+async fn try_to_lease(db: &Db, capacity: &CallCapacity) -> sqlx::Result<Vec<Leased>> {
     sqlx::query_as!(
         Leased,
         r#"update messages m
@@ -82,11 +82,11 @@ async fn try_to_lease(db: &Db, room: &CallCapacity) -> sqlx::Result<Vec<Leased>>
                      n.gone_at is not null or (select i.disconnected_at is not null from integrations i
                        where i.workspace_id = m.workspace_id and i.id = m.integration_id) as "is_disconnected!",
                      outgoing_media(m.workspace_id, m.id, m.message_type) as "media!""#,
-        room.all,
+        capacity.all,
         LEASE.as_secs_f64(),
-        room.each,
-        &room.integrations as _,
-        &room.left,
+        capacity.each,
+        &capacity.integrations as _,
+        &capacity.left,
     )
     .fetch_all(db.system_pool(Delivery))
     .await

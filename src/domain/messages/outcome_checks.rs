@@ -43,7 +43,7 @@ impl UnconfirmedText {
 
 /// Leases unconfirmed texts that are due for a check for one minute, within the call capacity of each integration. Only
 /// a completed check is counted: after a crash nothing is known. One round trip.
-pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<UnconfirmedText>> {
+pub async fn due(db: &Db, capacity: &CallCapacity) -> Result<Vec<UnconfirmedText>> {
     let rows = sqlx::query!(
         r#"with open as (
                select m.workspace_id, m.id, m.integration_id,
@@ -78,12 +78,12 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<UnconfirmedText>> {
                      m.number_id as "number: NumberId", m.integration_id as "integration: IntegrationId", m.attempts as attempt,
                      n.phone_number as "from", coalesce(m.address, c.phone_number) as "to!", m.content, m.expires_at, m.created_at, m.outcome_checks,
                      outgoing_media(m.workspace_id, m.id, m.message_type) as "media!""#,
-        i64::from(room.all),
+        i64::from(capacity.all),
         MAX_CHECKS,
         CHECK_DELAYS[0].as_secs_f64(),
-        room.each,
-        &room.integrations as _,
-        &room.left,
+        capacity.each,
+        &capacity.integrations as _,
+        &capacity.left,
     )
     .fetch_all(db.system_pool(Delivery))
     .await?;

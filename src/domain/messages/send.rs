@@ -111,9 +111,6 @@ async fn validate_and_queue(
 ) -> Result<QueuedMessage> {
     draft.content = composed(&draft.content).into_owned();
     check(&draft, key, earlier.is_some())?;
-    if let Some(at) = draft.scheduled_at {
-        schedule::check(at)?;
-    }
     let json = serde_json::to_vec(&draft).expect("a draft serializes to JSON");
     let draft_hash = digest(&SHA256, &json).as_ref().to_vec();
     let conversation = match draft.conversation_id {
@@ -121,11 +118,15 @@ async fn validate_and_queue(
         None => find_or_create_conversation(tx, member, &draft).await?,
     };
     let target = find_target(tx, member, conversation, draft.seen_message_id, key).await?;
-    if let Some((first, request)) = target.answered {
+    if let Some((first, request)) = target.sent_with_this_key {
         if request != draft_hash {
             return Err(Error::IdempotencyKeyReused);
         }
         return previous_result(tx, member, first).await;
+    }
+    // A repeat is answered as the first, also when that time has passed.
+    if let Some(at) = draft.scheduled_at {
+        schedule::check(at)?;
     }
     if draft
         .number_id
@@ -191,7 +192,7 @@ async fn validate_and_queue(
         // A concurrent request with this key has committed first.
         None => {
             let target = find_target(tx, member, conversation, None, key).await?;
-            match target.answered {
+            match target.sent_with_this_key {
                 Some((first, request)) if request == draft_hash => {
                     previous_result(tx, member, first).await
                 }
@@ -372,7 +373,7 @@ struct SendTarget {
     low_credits_at: i32,
     text_validity_minutes: i32,
     /// The message and request hash that used this key before.
-    answered: Option<(MessageId, Vec<u8>)>,
+    sent_with_this_key: Option<(MessageId, Vec<u8>)>,
 }
 
 async fn find_target(
@@ -429,7 +430,7 @@ async fn find_target(
         assign_when_answering: row.assign_when_answering,
         low_credits_at: row.low_credits_at,
         text_validity_minutes: row.text_validity_minutes,
-        answered: row.first.zip(row.request),
+        sent_with_this_key: row.first.zip(row.request),
     })
 }
 

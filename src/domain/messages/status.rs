@@ -226,31 +226,3 @@ pub(super) async fn record_opt_out<P: SystemPurpose>(
     }
     Ok(())
 }
-
-/// Records an opt-out from content that was fetched after its text, unless the sender's consent has changed since.
-pub async fn record_late_stop<P: SystemPurpose>(
-    tx: &mut SystemTx<P>,
-    workspace: WorkspaceId,
-    message: MessageId,
-) -> Result<()> {
-    let conversation = sqlx::query_scalar!(
-        r#"select m.conversation_id as "conversation: ConversationId"
-             from messages m
-            where m.workspace_id = $1 and m.id = $2
-              and not exists (select from consents c
-                               where c.workspace_id = m.workspace_id and c.contact_id = m.contact_id and c.number_id = m.number_id
-                                 and c.created_at > m.created_at)
-              and record_consent($1, $2, 'stop')"#,
-        workspace as _,
-        message as _,
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    if let Some(conversation) = conversation {
-        tx.announce(Event::ConsentChanged {
-            workspace,
-            conversation,
-        });
-    }
-    Ok(())
-}

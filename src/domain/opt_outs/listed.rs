@@ -59,7 +59,7 @@ impl OptOut {
         match self.source {
             Source::Text => "Texted STOP or START",
             Source::Provider => "Reported by provider",
-            Source::Agent => "Entered by hand",
+            Source::Member => "Entered by hand",
             Source::Import => "Imported",
         }
     }

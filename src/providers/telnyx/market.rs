@@ -162,7 +162,7 @@ impl Api {
         let profiles: Vec<Profile> = self.all("/messaging_profiles", "").await?;
         let mut ours = profiles
             .into_iter()
-            .filter(|one| one.shadow().is_none() && one.has_webhook(&urls.inbound));
+            .filter(|one| one.webhook_override().is_none() && one.has_webhook(&urls.inbound));
         if let Some(id) = ours.find_map(|one| one.id.into_some()) {
             return Ok(id);
         }
@@ -216,7 +216,7 @@ impl Api {
         Ok(Some(Route {
             inbound: some(&profile.webhook_url),
             is_ours: profile.has_webhook(&urls.inbound),
-            overridden_by: profile.shadow(),
+            overridden_by: profile.webhook_override(),
             fallback: some(&profile.webhook_failover_url),
             member_of: Some(t!("the messaging profile “{name}”", name = profile.name())),
         }))

@@ -11,7 +11,7 @@ use super::api::Api;
 use crate::language::{Message, t};
 use crate::providers::json::{Lenient, Text};
 use crate::providers::{
-    Error, NumberCapabilities, RemoteNumber, Result, Shadow, Webhook, WebhookUrls,
+    Error, NumberCapabilities, RemoteNumber, Result, Webhook, WebhookOverride, WebhookUrls,
 };
 
 pub const NO_PROFILE: Message = t!(
@@ -90,12 +90,12 @@ impl Api {
             .get(&format!("/phone_numbers/{}/messaging", number.provider_id))
             .await?;
         let Some(profile) = settings.profile() else {
-            return Ok(Webhook::Shadowed { by: NO_PROFILE });
+            return Ok(Webhook::Overridden { by: NO_PROFILE });
         };
         let profile = format!("/messaging_profiles/{profile}");
         let found: Profile = self.get(&profile).await?;
-        if let Some(by) = found.shadow() {
-            return Ok(Webhook::Shadowed { by });
+        if let Some(by) = found.webhook_override() {
+            return Ok(Webhook::Overridden { by });
         }
         if found.has_webhook(&urls.inbound) {
             return Ok(Webhook::Unchanged);
@@ -164,7 +164,7 @@ impl Number {
                 mms: can(|features| &features.mms),
                 voice: self.connection_id.some().is_some(),
             },
-            shadow: (!has_profile).then_some(Shadow {
+            webhook_override: (!has_profile).then_some(WebhookOverride {
                 by: NO_PROFILE,
                 url: None,
             }),
@@ -187,7 +187,7 @@ impl Profile {
     }
 
     /// Why our webhook would have no effect, or would break another application.
-    pub fn shadow(&self) -> Option<Message> {
+    pub fn webhook_override(&self) -> Option<Message> {
         let name = self.name();
         if self.enabled.0 == Some(false) {
             return Some(t!(

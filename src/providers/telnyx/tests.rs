@@ -122,7 +122,9 @@ fn null_does_not_invalidate_the_list() {
     for (path, answer) in without_each(&profiles, &["data"]) {
         let profiles = reads::<Profile>(&answer);
         assert!(
-            profiles.iter().all(|profile| profile.shadow().is_none()),
+            profiles
+                .iter()
+                .all(|profile| profile.webhook_override().is_none()),
             "{path}"
         );
         assert!(

@@ -145,7 +145,7 @@ impl Api {
         let by_service = service
             .as_ref()
             .filter(|service| !service.defers_to_numbers() && !is_ours)
-            .map(|service| service.shadow().by);
+            .map(|service| service.webhook_override().by);
         let by_studio = inbound
             .as_deref()
             .filter(|url| url.starts_with(STUDIO))
@@ -159,7 +159,7 @@ impl Api {
             is_ours,
             inbound,
             fallback: number.sms_fallback_url.into_some(),
-            member_of: service.map(|service| service.shadow().by),
+            member_of: service.map(|service| service.webhook_override().by),
         }))
     }
 }

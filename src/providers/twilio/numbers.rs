@@ -9,7 +9,8 @@ use super::api::{Api, Page};
 use crate::language::t;
 use crate::providers::json::{Lenient, Text, readable};
 use crate::providers::{
-    Error, ListedWebhook, NumberCapabilities, RemoteNumber, Result, Shadow, Webhook, WebhookUrls,
+    Error, ListedWebhook, NumberCapabilities, RemoteNumber, Result, Webhook, WebhookOverride,
+    WebhookUrls,
 };
 
 /// Every field except `sid` may be `null`.
@@ -110,28 +111,30 @@ impl Api {
         let account = &self.credentials.account_sid;
         let path = format!("/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json?PageSize=200");
         let numbers = self.all::<NumbersPage>(&self.base, path).await?;
-        let mut shadows = self.shadows().await?;
+        let mut overrides = self.overrides().await?;
         Ok(numbers
             .into_iter()
             .filter_map(|number| {
-                let shadow = number.application().or_else(|| shadows.remove(&number.sid));
-                number.into_remote(shadow)
+                let webhook_override = number
+                    .application()
+                    .or_else(|| overrides.remove(&number.sid));
+                number.into_remote(webhook_override)
             })
             .collect())
     }
 
     /// Messaging services that override the number's webhook, by the number's SID.
-    async fn shadows(&self) -> Result<HashMap<String, Shadow>> {
-        let mut shadows = HashMap::new();
+    async fn overrides(&self) -> Result<HashMap<String, WebhookOverride>> {
+        let mut overrides = HashMap::new();
         for service in self.services().await? {
             if service.defers_to_numbers() {
                 continue;
             }
             for member in self.members(&service).await? {
-                shadows.insert(member.sid, service.shadow());
+                overrides.insert(member.sid, service.webhook_override());
             }
         }
-        Ok(shadows)
+        Ok(overrides)
     }
 
     /// The messaging service of a number, whether or not it receives the number's texts.
@@ -164,16 +167,16 @@ impl Api {
         number: &RemoteNumber,
         urls: &WebhookUrls,
     ) -> Result<Webhook> {
-        if let Some(shadow) = &number.shadow {
+        if let Some(webhook_override) = &number.webhook_override {
             return Ok(
-                match shadow
+                match webhook_override
                     .url
                     .as_deref()
                     .is_some_and(|url| same_url(url, &urls.inbound))
                 {
                     true => Webhook::Unchanged,
-                    false => Webhook::Shadowed {
-                        by: shadow.by.clone(),
+                    false => Webhook::Overridden {
+                        by: webhook_override.by.clone(),
                     },
                 },
             );
@@ -185,7 +188,7 @@ impl Api {
             None => {
                 let found: Number = self.get(&resource).await?;
                 if let Some(application) = found.application() {
-                    return Ok(Webhook::Shadowed { by: application.by });
+                    return Ok(Webhook::Overridden { by: application.by });
                 }
                 found.listed()
             }
@@ -197,7 +200,7 @@ impl Api {
         // The response is the updated number, so it needs no read-back.
         let written: Number = self.post(&resource, &form).await?;
         if let Some(application) = written.application() {
-            return Ok(Webhook::Shadowed { by: application.by });
+            return Ok(Webhook::Overridden { by: application.by });
         }
         if !written.listed().has_webhook(&webhook_url) {
             return Err(Error::Refused {
@@ -252,16 +255,16 @@ impl Number {
         }
     }
 
-    pub fn application(&self) -> Option<Shadow> {
+    pub fn application(&self) -> Option<WebhookOverride> {
         let sid = self.sms_application_sid.some()?;
-        Some(Shadow {
+        Some(WebhookOverride {
             by: t!("the TwiML application {sid}", sid = sid),
             url: None,
         })
     }
 
     /// `None` if the number is not in E.164.
-    pub fn into_remote(self, shadow: Option<Shadow>) -> Option<RemoteNumber> {
+    pub fn into_remote(self, webhook_override: Option<WebhookOverride>) -> Option<RemoteNumber> {
         let phone_number = self.phone_number.as_str();
         let listed = self.listed();
         Some(RemoteNumber {
@@ -273,7 +276,7 @@ impl Number {
                 voice: can(&self.capabilities, "voice"),
             },
             provider_id: self.sid,
-            shadow,
+            webhook_override,
             listed: Some(listed),
             shares: None,
         })
@@ -290,9 +293,9 @@ impl Service {
         self.inbound_request_url.some()
     }
 
-    pub fn shadow(&self) -> Shadow {
+    pub fn webhook_override(&self) -> WebhookOverride {
         let sid = &self.sid;
-        Shadow {
+        WebhookOverride {
             by: match self.friendly_name.some() {
                 Some(name) => t!(
                     "the messaging service “{name}” ({sid})",

@@ -93,7 +93,7 @@ pub async fn doctor(
     Ok(Json(diagnosis))
 }
 
-/// Sets the number's webhook. If other settings at the provider take precedence, `webhook` is `shadowed` and
+/// Sets the number's webhook. If other settings at the provider take precedence, `webhook` is `overridden` and
 /// `webhook_detail` names them. Admins only.
 #[utoipa::path(post, path = "/numbers/{number_id}/webhook", tag = "Numbers",
     params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path)),

@@ -12,7 +12,7 @@ use crate::domain::contacts::{self, fields};
 use crate::domain::conversations::activity::{Activity, Kind};
 use crate::domain::credits;
 use crate::domain::numbers;
-use crate::domain::opt_outs::stop_events::consent_events;
+use crate::domain::opt_outs::consent_events::consent_events;
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, WorkspaceId};

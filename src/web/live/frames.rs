@@ -93,5 +93,5 @@ impl Frame<'_> {
     }
 }
 
-/// Frames were lost, or the server restarted: the client reloads.
+/// Frames were lost, or the hub restarted: the client fetches again.
 pub const RESYNC: &str = r#"{"type":"resync"}"#;

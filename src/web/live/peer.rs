@@ -101,10 +101,10 @@ impl Peer {
         let mut has_input = true;
         loop {
             if outbox.caught_up() {
-                tell_to_reload(hub, connection);
+                send_resync(hub, connection);
             }
             let waits = outbox.is_waiting();
-            stuck.note(waits);
+            stuck.set_waiting(waits);
             tokio::select! {
                 biased;
                 () = connection.ended.notified() => return End::NOT_ADMITTED,
@@ -217,7 +217,7 @@ fn pings() -> Interval {
 }
 
 /// Frames were lost.
-fn tell_to_reload(hub: &Hub, connection: &Arc<Connection>) {
+fn send_resync(hub: &Hub, connection: &Arc<Connection>) {
     connection.outbox.answer(&wire::text(RESYNC));
     // Presence is not part of any page that `resync` reloads.
     for workspace in connection.joined() {
@@ -263,7 +263,7 @@ fn broken(error: Broken) -> End {
 struct Stuck(Option<Instant>);
 
 impl Stuck {
-    fn note(&mut self, is_waiting: bool) {
+    fn set_waiting(&mut self, is_waiting: bool) {
         self.0 = is_waiting.then(|| self.0.unwrap_or_else(Instant::now));
     }
 

@@ -32,10 +32,12 @@ pub fn page(status: StatusCode, shown: &Shown) -> String {
             (t!("Sign-up is closed"), shown.detail.clone())
         }
         StatusCode::FORBIDDEN => (t!("You don’t have access"), shown.detail.clone()),
-        StatusCode::SERVICE_UNAVAILABLE => (
+        StatusCode::SERVICE_UNAVAILABLE if shown.code == "unavailable" => (
             t!("We can’t reach the database"),
             t!("It’s usually back in a moment. What you’ve written is saved in this browser."),
         ),
+        // Too many requests, a provider or the file storage.
+        StatusCode::SERVICE_UNAVAILABLE => (t!("Not available right now"), shown.detail.clone()),
         status if status.is_server_error() => (
             t!("Something went wrong"),
             t!("The error was logged, and nothing was lost. Try again."),
@@ -66,5 +68,21 @@ mod tests {
         };
         let page = page(StatusCode::INTERNAL_SERVER_ERROR, &shown);
         assert!(page.contains("Something went wrong") && !page.contains("relation"));
+    }
+
+    #[test]
+    fn page_of_an_outage_says_what_is_unavailable() {
+        let busy = Shown {
+            code: "busy",
+            detail: Message::verbatim("Too many requests at once."),
+        };
+        let page_of_busy = page(StatusCode::SERVICE_UNAVAILABLE, &busy);
+        assert!(page_of_busy.contains("Too many requests at once."));
+        assert!(!page_of_busy.contains("database"));
+        let outage = Shown {
+            code: "unavailable",
+            ..busy
+        };
+        assert!(page(StatusCode::SERVICE_UNAVAILABLE, &outage).contains("reach the database"));
     }
 }

@@ -93,7 +93,10 @@ async fn sync_restores_a_changed_webhook() {
     );
     account.gives_to_application(FRONT_DESK, "AP00000000000000000000000000000001");
     assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
-    assert_eq!(harbor.find_number(FRONT_DESK).await["webhook"], "shadowed");
+    assert_eq!(
+        harbor.find_number(FRONT_DESK).await["webhook"],
+        "overridden"
+    );
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ async fn doctor_reports_and_repairs_the_webhook() {
         .post(&repair, json!({}))
         .await
         .expect_status(200);
-    assert_eq!(kept["webhook"], "shadowed", "the override is reported");
+    assert_eq!(kept["webhook"], "overridden", "the override is reported");
     account.gives_to_application(FRONT_DESK, "");
     harbor
         .admin

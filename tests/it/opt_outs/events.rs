@@ -135,10 +135,10 @@ async fn imported_and_provider_opt_outs_are_announced() {
     let text = harbor.reply(&harbor.admin, &maya, "Three").await;
     hub.twilio.refuses(21610, 400);
     assert_eq!(hub.run_sender().await, 1);
-    let called_off = harbor.message(&text["id"]).await;
+    let failed_text = harbor.message(&text["id"]).await;
     assert_eq!(
-        called_off["error_code"], "contact_opted_out",
-        "{called_off}"
+        failed_text["error_code"], "contact_opted_out",
+        "{failed_text}"
     );
     let report = events_of(&mut jo, &text).await;
     assert_eq!(report["error_code"], "contact_opted_out");
@@ -173,9 +173,9 @@ async fn enabling_workspace_scope_cancels_queued_texts_of_other_numbers() {
     set_scope(&harbor, "workspace").await;
 
     sams.wait_for("resync").await;
-    let called_off = harbor.message(&text["id"]).await;
+    let failed_text = harbor.message(&text["id"]).await;
     assert_eq!(
-        (&called_off["status"], &called_off["error_code"]),
+        (&failed_text["status"], &failed_text["error_code"]),
         (&json!("failed"), &json!("contact_opted_out"))
     );
     assert_eq!(hub.run_sender().await, 0);

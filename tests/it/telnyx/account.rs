@@ -43,10 +43,10 @@ async fn configured(client: &dyn Provider) -> Webhook {
     client.configure_webhook(&number, &urls()).await.unwrap()
 }
 
-fn shadow(webhook: Webhook) -> String {
+fn webhook_override(webhook: Webhook) -> String {
     match webhook {
-        Webhook::Shadowed { by } => by.english(),
-        other => panic!("nothing shadows it: {other:?}"),
+        Webhook::Overridden { by } => by.english(),
+        other => panic!("nothing overrides it: {other:?}"),
     }
 }
 
@@ -144,7 +144,7 @@ async fn all_pages_of_numbers_are_read_with_capabilities() {
         .find(|one| one.phone_number.as_str() == FRONT_DESK);
     let desk = desk.unwrap();
     assert!(desk.capabilities.sms && !desk.capabilities.mms);
-    assert_eq!(desk.shadow, None);
+    assert_eq!(desk.webhook_override, None);
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn overriding_profile_is_reported_and_left_alone() {
     let (telnyx, harbor, client) = harbor().await;
     let before = only_number(&*client).await;
     harbor.set_webhook(FRONT_DESK, "https://else.example.com", "2010-04-01");
-    let by = shadow(configured(&*client).await);
+    let by = webhook_override(configured(&*client).await);
     assert!(
         by.contains("“Front desk”") && by.contains("else.example.com"),
         "{by}"
@@ -190,13 +190,13 @@ async fn overriding_profile_is_reported_and_left_alone() {
     harbor
         .set_webhook(FRONT_DESK, "", "2")
         .switches_off_the_profile_of(FRONT_DESK);
-    let by = shadow(configured(&*client).await);
+    let by = webhook_override(configured(&*client).await);
     assert!(by.contains("turned off"), "{by}");
 
     harbor.moves(FRONT_DESK, "");
-    assert!(only_number(&*client).await.shadow.is_some());
+    assert!(only_number(&*client).await.webhook_override.is_some());
     let stale = client.configure_webhook(&before, &urls()).await.unwrap();
-    let by = shadow(stale);
+    let by = webhook_override(stale);
     assert!(
         by.contains("no messaging profile"),
         "noticed although it was set after the listing: {by}"

@@ -63,10 +63,10 @@ async fn own_older_url_is_not_kept_as_previous() {
     assert_eq!(configured(&*client).await, Webhook::Configured { previous });
 }
 
-fn shadow(webhook: Webhook) -> String {
+fn webhook_override(webhook: Webhook) -> String {
     match webhook {
-        Webhook::Shadowed { by } => by.english(),
-        other => panic!("nothing shadows it: {other:?}"),
+        Webhook::Overridden { by } => by.english(),
+        other => panic!("nothing overrides it: {other:?}"),
     }
 }
 
@@ -76,7 +76,7 @@ async fn number_in_a_messaging_service_is_left_alone() {
     let service = harbor.service("Reminders", Some("https://else.example.com"), &[FRONT_DESK]);
 
     let by = format!("the messaging service “Reminders” ({service})");
-    assert_eq!(shadow(configured(&*client).await), by);
+    assert_eq!(webhook_override(configured(&*client).await), by);
     assert_eq!(twilio.calls(&["POST", "IncomingPhoneNumbers"]), 0);
 }
 
@@ -87,7 +87,7 @@ async fn service_that_drops_texts_overrides_too() {
 
     assert!(matches!(
         configured(&*client).await,
-        Webhook::Shadowed { .. }
+        Webhook::Overridden { .. }
     ));
 }
 
@@ -112,10 +112,10 @@ async fn number_with_an_application_is_left_alone() {
     harbor.gives_to_application(FRONT_DESK, "AP1");
 
     let by = "the TwiML application AP1";
-    assert_eq!(shadow(configured(&*client).await), by);
+    assert_eq!(webhook_override(configured(&*client).await), by);
     let stale = client.configure_webhook(&before, &urls()).await.unwrap();
     assert_eq!(
-        shadow(stale),
+        webhook_override(stale),
         by,
         "noticed although it was set after the listing"
     );
@@ -128,5 +128,5 @@ async fn numbers_are_listed_when_messaging_services_are_forbidden() {
         .fails(Failure::Slow(Duration::ZERO))
         .refuses(20403, 403);
 
-    assert_eq!(only_number(&*client).await.shadow, None);
+    assert_eq!(only_number(&*client).await.webhook_override, None);
 }

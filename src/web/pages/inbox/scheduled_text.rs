@@ -68,7 +68,7 @@ impl ScheduledChange {
     ) -> Result<(Message, Notice)> {
         Ok(match self.what {
             ScheduledAction::SendNow => (schedule::send_now(tx, message).await?, Notice::SentNow),
-            ScheduledAction::Cancel => (cancel::cancel(tx, message).await?, Notice::CalledOff),
+            ScheduledAction::Cancel => (cancel::cancel(tx, message).await?, Notice::Canceled),
             ScheduledAction::Save => {
                 let at = moment(&self.scheduled_at, &self.at)?;
                 let before = crate::domain::messages::find(tx, message).await?;

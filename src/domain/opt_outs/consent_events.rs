@@ -17,7 +17,7 @@ pub async fn consent_events(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Re
     let (workspaces, conversations): (Vec<_>, Vec<_>) = by.iter().copied().unzip();
     let rows = sqlx::query!(
         r#"select v.workspace_id as "workspace: WorkspaceId", v.id as "conversation: ConversationId",
-                  v.number_id as "number: NumberId", m.id as "called_off?: MessageId", m.created_by as "writer?: UserId"
+                  v.number_id as "number: NumberId", m.id as "failed_text?: MessageId", m.created_by as "writer?: UserId"
              from (select distinct t.workspace_id, t.contact_id
                      from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, id)
                      join conversations t on t.workspace_id = k.workspace_id and t.id = k.id) c
@@ -33,7 +33,7 @@ pub async fn consent_events(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Re
     let (mut conversations_seen, mut refunded) = (HashSet::new(), HashSet::new());
     for row in rows {
         let (workspace, number) = (row.workspace, row.number);
-        if let Some(message) = row.called_off {
+        if let Some(message) = row.failed_text {
             announcements.push(Event::MessageChanged {
                 workspace,
                 message,
