@@ -1,6 +1,8 @@
 //! Static files. Each URL contains a hash of the content, so that it is cached forever.
 
 // In layer order: each file uses only those above it.
+mod scripts;
+
 mod bundles;
 
 mod collection;

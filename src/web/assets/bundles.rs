@@ -1,9 +1,13 @@
-//! The files as they are served: scripts and style sheets without comments, the style sheets concatenated.
+//! The files as they are served: scripts and style sheets without comments; the style sheets, and the scripts that every
+//! page loads, as bundles.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use rust_embed::RustEmbed;
+
+use super::scripts::{self, BUNDLE};
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
@@ -63,19 +67,39 @@ const SHEETS: &[(&str, &[&str])] = &[
 
 /// All files by name, then the bundles.
 pub fn files() -> impl Iterator<Item = (Cow<'static, str>, Bytes)> {
-    let sources = Static::iter().filter(|name| !name.ends_with(".md"));
+    let sources = Static::iter().filter(|name| !name.ends_with(".md") && module(name).is_none());
     let files = sources.map(|name| {
         let file = Static::get(&name).expect("a listed file is embedded").data;
-        let bytes = match name.starts_with("js/") {
-            true => without_comments(&file).into(),
-            false => file.into_owned().into(),
-        };
-        (name, bytes)
+        (name, file.into_owned().into())
     });
     let sheets = SHEETS
         .iter()
         .map(|(name, parts)| (Cow::Borrowed(*name), concatenated(parts).into()));
-    files.chain(sheets)
+    files.chain(sheets).chain(modules())
+}
+
+/// `controllers/list` of `js/controllers/list.js`.
+fn module(file: &str) -> Option<&str> {
+    file.strip_prefix("js/")?.strip_suffix(".js")
+}
+
+/// The bundle of `app`, and the modules that are loaded later.
+fn modules() -> impl Iterator<Item = (Cow<'static, str>, Bytes)> {
+    let read = |name: Cow<'static, str>| {
+        let source = Static::get(&name).expect("a listed file is embedded").data;
+        Some((module(&name)?.to_owned(), without_comments(&source)))
+    };
+    let mut sources: BTreeMap<String, String> = Static::iter().filter_map(read).collect();
+    // It differs by language.
+    let messages = sources.remove("i18n");
+    let bundle = scripts::bundle(&sources, "app");
+    sources.retain(|name, _| !bundle.has(name));
+    sources.extend(messages.map(|source| ("i18n".to_owned(), source)));
+    sources.extend(bundle.forwards);
+    sources.insert(BUNDLE.to_owned(), bundle.code);
+    sources
+        .into_iter()
+        .map(|(name, source)| (Cow::Owned(format!("js/{name}.js")), source.into()))
 }
 
 /// Removes comment lines and indentation.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::collection::Collection;
+use super::scripts::BUNDLE;
 use crate::language::{self, Language, Message, t};
 
 /// Vendored modules by their import name.
@@ -49,20 +50,16 @@ fn imports(files: &Collection, messages_url: String) -> BTreeMap<String, String>
     imports
 }
 
+/// Of the modules that every page loads.
 fn preloads(imports: &BTreeMap<String, String>) -> String {
-    let mut preloads = String::new();
-    for (_, url) in imports.iter().filter(|(module, _)| !is_extra(module)) {
-        let _ = write!(preloads, r#"<link rel="modulepreload" href="{url}">"#);
-    }
-    preloads
-}
-
-/// Modules that the inbox does not preload: those of other pages, and those imported on demand.
-fn is_extra(module: &str) -> bool {
-    module == "theme"
-        || module == "pages"
-        || module.starts_with("pages/")
-        || module.starts_with("lazy/")
+    let vendored = MODULES.iter().map(|(module, _)| *module);
+    vendored
+        .chain([BUNDLE, "i18n"])
+        .fold(String::new(), |mut preloads, module| {
+            let url = &imports[module];
+            let _ = write!(preloads, r#"<link rel="modulepreload" href="{url}">"#);
+            preloads
+        })
 }
 
 fn add_messages(files: &mut Collection, language: Language) -> String {

@@ -89,7 +89,7 @@ mod tests {
             css.starts_with("/assets/app-") && css.ends_with(".css"),
             "{css}"
         );
-        assert!(importmap().0.contains("\"controllers/list\""));
+        assert!(importmap().0.contains("\"lazy/palette\""));
     }
 
     #[test]

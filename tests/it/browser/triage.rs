@@ -91,7 +91,7 @@ async fn answer_below_the_fold_shows_and_holds_a_reply_begun_before_it() {
     browser.clicks("Send anyway").await;
     browser.sees_in(".message.outbound .state", "Queued").await;
     browser.finds_no(".message.unsent").await;
-    assert_eq!(hub.count(sent).await, 2);
+    hub.wait_for_count(sent, 2).await;
 
     // What was in view when the reply was begun holds nothing.
     harbor
