@@ -225,6 +225,27 @@ impl Message {
     pub fn failed(&self) -> bool {
         matches!(self.status, Status::Failed | Status::Undelivered)
     }
+
+    /// The time at which it stands in its thread: a text that was scheduled at its time, any other when it was written.
+    pub fn shown_at(&self) -> &DateTime<Utc> {
+        match (self.status, &self.scheduled_at) {
+            (Status::Scheduled | Status::Canceled, _) | (_, None) => &self.created_at,
+            (_, Some(at)) => at.max(&self.created_at),
+        }
+    }
+
+    /// Sorts a thread: its id, except that a text that was scheduled has the time at which it is shown in it. Pages of a
+    /// thread go by the id: on an older page, the text is the last one of that page.
+    pub fn place(&self) -> Uuid {
+        let at = self.shown_at();
+        if *at == self.created_at {
+            return self.id.0;
+        }
+        let mut bytes = *self.id.0.as_bytes();
+        let millis = at.timestamp_millis().unsigned_abs().to_be_bytes();
+        bytes[..6].copy_from_slice(&millis[2..]);
+        Uuid::from_bytes(bytes)
+    }
 }
 
 #[derive(Clone, Debug, Default)]

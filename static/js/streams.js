@@ -49,7 +49,7 @@ StreamActions.rows = function () {
   if (rows) refresh(rows, [...this.templateContent.querySelectorAll(".row")], this.hasAttribute("complete"))
 }
 
-// A message was added or changed. Ids sort by time and determine the position.
+// A message was added or changed.
 StreamActions.message = function () {
   const thread = document.getElementById(this.getAttribute("target"))
   if (!thread) return
@@ -175,13 +175,13 @@ function refetch(conversation) {
   }, 300)
 }
 
-// Messages and events are ordered by the UUID in their element id.
-const place = ({ id }) => id.slice(id.indexOf("-") + 1)
+// Messages and events are ordered by the UUID in their element id. A text that was scheduled has the place of its time.
+export const place = ({ id, dataset }) => dataset.place ?? id.slice(id.indexOf("-") + 1)
 const first = (thread) => thread.querySelector(":scope > [id^=message-], :scope > [id^=event-]")
 
 // Whether the newest page does not reach down to the shown messages.
 function isGapped(thread, page) {
-  const shown = [...thread.querySelectorAll(":scope > .message[id^=message-]")].at(-1)
+  const shown = [...thread.querySelectorAll(":scope > .message[id^=message-]")].map(({ id }) => id).sort().at(-1)
   const first = page.querySelector(".message")
-  return Boolean(shown && first && first.id > shown.id)
+  return Boolean(shown && first && first.id > shown)
 }

@@ -1,4 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
+import { place } from "streams"
 import { day } from "time"
 import { count, t } from "i18n"
 
@@ -141,8 +142,10 @@ export default class extends Controller {
   #see() {
     if (document.visibilityState !== "visible") return
     const edge = this.scrollerTarget.getBoundingClientRect().bottom
-    const last = this.#messages.findLast((message) => message.id.startsWith("message-") && message.getBoundingClientRect().top < edge)
-    const seen = last?.id.slice("message-".length) ?? ""
+    const messages = this.#messages.filter(({ id }) => id.startsWith("message-"))
+    const last = messages.findLastIndex((message) => message.getBoundingClientRect().top < edge)
+    // The last one may have been written before those above it, and scheduled.
+    const seen = messages.slice(0, last + 1).reduce((newest, { id }) => (id > newest ? id : newest), "").slice("message-".length)
     if (seen > (this.element.dataset.seen ?? "")) this.element.dataset.seen = seen
   }
 
@@ -187,8 +190,21 @@ export default class extends Controller {
     })
   }
 
+  // A text that was scheduled comes with the page of the time when it was written, and stands at the time when it was sent.
+  #moveDown(message) {
+    const others = [...this.listTarget.querySelectorAll(":scope > [id^=message-], :scope > [id^=event-]")].filter((other) => other !== message)
+    const isAbove = (other) => message.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING
+    const next = others.find(isAbove)
+    if (!next || place(next) > place(message)) return
+    const later = others.find((other) => place(other) > place(message))
+    // Below a gap are texts that are not loaded.
+    if (later) later.before(message)
+    else if (!this.hasGapTarget) others.at(-1).after(message)
+  }
+
   // Changes only what differs: the thread may have hundreds of messages.
   #arrange() {
+    this.listTarget.querySelectorAll(":scope > [data-place]").forEach((message) => this.#moveDown(message))
     const template = this.listTarget.querySelector("template.day-template")
     const stale = new Set(this.dayTargets)
     let today

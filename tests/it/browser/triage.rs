@@ -357,6 +357,11 @@ async fn rows_name_their_number_and_views_keep_a_filter() {
     jo.fills("Save this view", "Cleanings").await;
     jo.clicks("Share with everyone").await;
     jo.clicks("Save view").await;
+    jo.waits_until(
+        "the menu has it",
+        "document.getElementById('views-menu').textContent.includes('Cleanings')",
+    )
+    .await;
     jo.clicks("Views").await;
     jo.sees_in("#views-menu [aria-current]", "Cleanings").await;
     jo.opens(&harbor.inbox(None)).await;
@@ -572,4 +577,54 @@ async fn scheduled_text_stays_below_the_newest() {
     jo.sees_no(".scheduled-texts", "First reminder").await;
     jo.sees_in(".messages .message.outbound", "First reminder")
         .await;
+
+    // It stands where it was sent: after what came since it was written.
+    hub.twilio.text(MAYA, FRONT_DESK, "Found it").await;
+    jo.sees_in(".messages .message.inbound", "Found it").await;
+    let sent = "And parking?,First reminder,Found it,Second reminder";
+    let texts = texts.replace("-3", "-4");
+    assert_eq!(jo.evaluates(&texts).await, sent);
+    jo.reloads().await;
+    jo.sees_in(".messages .message.inbound", "Found it").await;
+    assert_eq!(jo.evaluates(&texts).await, sent);
+}
+
+#[tokio::test]
+async fn scheduled_text_of_an_older_page_stands_where_it_was_sent() {
+    let hub = Hub::start().await;
+    let (harbor, [maya, ..], jo) = three_waiting(&hub).await;
+    let tomorrow = chrono::Utc::now() + chrono::Duration::days(1);
+    let reminder =
+        json!({"conversation_id": maya["id"], "content": "Reminder", "scheduled_at": tomorrow});
+    let scheduled = harbor
+        .admin
+        .post(&harbor.path("/messages"), reminder)
+        .await
+        .expect_status(202);
+    for n in 0..45 {
+        harbor.receive_text(MAYA, &format!("Text {n}")).await;
+    }
+    let send_now = harbor.path(&format!("/messages/{}/send-now", id(&scheduled["message"])));
+    harbor
+        .admin
+        .post(&send_now, json!({}))
+        .await
+        .expect_status(200);
+    schedule::queue_due(&hub.server.app.db).await.unwrap();
+    harbor.receive_text(MAYA, "The last").await;
+
+    // The newest page does not have it: it was written before the texts of that page.
+    jo.follows("Maya Okafor").await;
+    jo.sees_in(".messages .message", "The last").await;
+    jo.evaluates("(() => { const scroller = document.querySelector('.scroller'); scroller.scrollTop = -scroller.scrollHeight })()").await;
+    jo.waits_until(
+        "with its page it comes to its place",
+        "[...document.querySelectorAll('.messages .message .bubble')].map((one) => one.textContent).slice(-3).join() === 'Text 44,Reminder,The last'",
+    )
+    .await;
+    jo.waits_until(
+        "the page that it came with is there",
+        "document.querySelector('.messages').textContent.includes('Is 3:30 still free?')",
+    )
+    .await;
 }

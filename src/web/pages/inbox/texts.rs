@@ -34,23 +34,24 @@ struct Text {
     bubble: Partial,
 }
 
-/// A text or an activity line. UUIDv7 ids sort by time.
+/// A text or an activity line.
 enum Line<'a> {
     Text(&'a Message),
     Activity(&'a Activity),
 }
 
 impl Line<'_> {
-    fn id(&self) -> Uuid {
+    /// UUIDv7: sorts by time.
+    fn place(&self) -> Uuid {
         match self {
-            Self::Text(message) => message.id.0,
+            Self::Text(message) => message.place(),
             Self::Activity(one) => one.id.0,
         }
     }
 
     fn at(&self) -> DateTime<Utc> {
         match self {
-            Self::Text(message) => message.created_at,
+            Self::Text(message) => *message.shown_at(),
             Self::Activity(one) => one.created_at,
         }
     }
@@ -71,7 +72,7 @@ impl Texts {
             .map(Line::Text)
             .chain(happened.iter().map(Line::Activity))
             .collect();
-        lines.sort_by_key(Line::id);
+        lines.sort_by_key(Line::place);
         let mut day = None;
         let mut texts = Vec::with_capacity(lines.len());
         for (i, line) in lines.iter().enumerate() {
@@ -121,7 +122,7 @@ fn joins(message: &Message, next: &Message) -> bool {
         && !message.failed()
         && message.direction == next.direction
         && message.created_by == next.created_by
-        && minute(message.created_at) == minute(next.created_at)
+        && minute(*message.shown_at()) == minute(*next.shown_at())
 }
 
 #[derive(Template)]
@@ -168,6 +169,11 @@ impl Bubble<'_> {
             message: self.message,
             action: format!("/w/{workspace_id}/inbox/{conversation_id}/messages/{id}"),
         })
+    }
+
+    /// If it is not that of its id.
+    fn place(&self) -> Option<Uuid> {
+        Some(self.message.place()).filter(|place| *place != self.message.id.0)
     }
 
     /// Whether a member may retry the text: it failed, or its outcome is unknown.
