@@ -11,7 +11,9 @@ pub mod snooze;
 mod undo;
 pub mod views;
 
-pub use change::{ConversationChange, mark_all_unread, mark_read, mark_unread, update, update_all};
+pub use change::{
+    ConversationChange, mark_all_unread, mark_read, mark_unread, undo_unread, update, update_all,
+};
 pub use conversation::{Conversation, Status};
 pub use counts::{Counts, counts};
 pub use export::export;

@@ -122,7 +122,7 @@ pub async fn list_with_uses(tx: &mut WorkspaceTx) -> Result<Vec<(Tag, i64)>> {
         .collect())
 }
 
-async fn find(tx: &mut WorkspaceTx, id: TagId) -> Result<Tag> {
+pub async fn find(tx: &mut WorkspaceTx, id: TagId) -> Result<Tag> {
     sqlx::query_as!(
         Tag,
         "select id, name, color from tags where id = $1",
@@ -276,28 +276,55 @@ pub async fn assign(tx: &mut WorkspaceTx, contact: ContactId, tag: TagId) -> Res
     Ok(())
 }
 
-/// Adds a tag to the contacts of these conversations, of which the member sees all. Two round trips.
+/// Adds a tag to the contacts of these conversations, of which the member sees all. Returns those whose contact did not have
+/// it. Two round trips.
 pub async fn assign_all(
     tx: &mut WorkspaceTx,
     conversations: &[ConversationId],
     tag: TagId,
-) -> Result<()> {
+) -> Result<Vec<ConversationId>> {
     find(tx, tag).await?;
-    let tagged = sqlx::query_scalar!(
-        r#"insert into contact_tags (contact_id, tag_id)
-           select distinct v.contact_id, $2::uuid
-             from conversations v
-            where v.id = any($1)
-              and (select count(*) from contact_tags o where o.contact_id = v.contact_id) < $3
-           on conflict do nothing
-           returning contact_id as "contact: ContactId""#,
+    let tagged = sqlx::query!(
+        r#"with tagged as (
+               insert into contact_tags (contact_id, tag_id)
+               select distinct v.contact_id, $2::uuid
+                 from conversations v
+                where v.id = any($1)
+                  and (select count(*) from contact_tags o where o.contact_id = v.contact_id) < $3
+               on conflict do nothing
+               returning contact_id
+           )
+           select t.contact_id as "contact: ContactId", v.id as "conversation: ConversationId"
+             from tagged t
+             join conversations v on v.contact_id = t.contact_id and v.id = any($1)"#,
         conversations as _,
         tag as _,
         MAX_TAGS_PER_CONTACT,
     )
     .fetch_all(tx.conn())
     .await?;
-    for contact in tagged {
+    for row in &tagged {
+        contacts::announce(tx, row.contact);
+    }
+    Ok(tagged.into_iter().map(|row| row.conversation).collect())
+}
+
+/// Removes a tag from the contacts of these conversations, of which the member sees all.
+pub async fn unassign_all(
+    tx: &mut WorkspaceTx,
+    conversations: &[ConversationId],
+    tag: TagId,
+) -> Result<()> {
+    let untagged = sqlx::query_scalar!(
+        r#"delete from contact_tags
+            where tag_id = $2 and contact_id in (select v.contact_id from conversations v where v.id = any($1))
+           returning contact_id as "contact: ContactId""#,
+        conversations as _,
+        tag as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    for contact in untagged {
         contacts::announce(tx, contact);
     }
     Ok(())

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::db::WorkspaceTx;
 use crate::error::{Error, Result, ago};
 use crate::events::Event;
-use crate::ids::{ConversationId, NumberId, UserId};
+use crate::ids::{ConversationId, MessageId, NumberId, UserId};
 use crate::language::t;
 
 #[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -182,20 +182,53 @@ async fn taken_error(tx: &mut WorkspaceTx, conversation: &Conversation) -> Resul
 
 /// Marks it as unread for everybody: as one unread text, unless there are unread ones.
 pub async fn mark_unread(tx: &mut WorkspaceTx, id: ConversationId) -> Result<()> {
-    mark_all_unread(tx, &[id]).await
+    mark_all_unread(tx, &[id]).await?;
+    Ok(())
 }
 
-pub async fn mark_all_unread(tx: &mut WorkspaceTx, ids: &[ConversationId]) -> Result<()> {
+/// Those that were marked, with their newest message.
+pub async fn mark_all_unread(
+    tx: &mut WorkspaceTx,
+    ids: &[ConversationId],
+) -> Result<Vec<(ConversationId, Option<MessageId>)>> {
     let marked = sqlx::query!(
         r#"update conversations set unread_count = 1, updated_at = now()
             where id = any($1) and unread_count = 0
-           returning id as "id: ConversationId", number_id as "number: NumberId""#,
+           returning id as "id: ConversationId", number_id as "number: NumberId", last_message_id as "newest: MessageId""#,
         ids as _,
     )
     .fetch_all(tx.conn())
     .await?;
     let workspace = tx.workspace();
-    for row in marked {
+    for row in &marked {
+        tx.announce(Event::ConversationChanged {
+            workspace,
+            conversation: row.id,
+            number: row.number,
+        });
+    }
+    let marked = marked.into_iter().map(|row| (row.id, row.newest));
+    Ok(marked.collect())
+}
+
+/// Marks as read again what `mark_all_unread` marked, where no message has been added since.
+pub async fn undo_unread(
+    tx: &mut WorkspaceTx,
+    marked: &[(ConversationId, Option<MessageId>)],
+) -> Result<()> {
+    let (ids, newest): (Vec<_>, Vec<_>) = marked.iter().copied().unzip();
+    let read = sqlx::query!(
+        r#"update conversations v set unread_count = 0, updated_at = now()
+             from unnest($1::uuid[], $2::uuid[]) as m (id, newest)
+            where v.id = m.id and v.unread_count = 1 and v.last_message_id is not distinct from m.newest
+           returning v.id as "id: ConversationId", v.number_id as "number: NumberId""#,
+        ids as _,
+        newest as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let workspace = tx.workspace();
+    for row in read {
         tx.announce(Event::ConversationChanged {
             workspace,
             conversation: row.id,

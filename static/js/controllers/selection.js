@@ -12,6 +12,8 @@ export default class extends Controller {
   #hovered
   #opener
   #begun = false
+  // Who had the selected ones when they were selected.
+  #assignees = new Map()
 
   toggle({ target, shiftKey }) {
     if (shiftKey && this.#anchor?.isConnected) this.#selectBetween(this.#anchor, target, target.checked)
@@ -94,11 +96,12 @@ export default class extends Controller {
     if (button) this.#opener = button.closest(".item") ?? undefined
   }
 
-  // The ids of a form: those of the item whose action was used, else the selected ones.
+  // The ids of a form: those of the item whose action was used, else the selected ones. Each with the
+  // assignee that the user knows of: one that a colleague has taken since is left to them.
   fill({ target, submitter }) {
     if (!target.matches("[data-bulk]")) return
     const item = submitter?.closest(".item") ?? (target.closest("[popover]") && this.#opener)
-    target.elements.ids.value = item ? idOf(item) : this.#selected.map(idOf).join()
+    target.elements.ids.value = (item ? [item] : this.#selected).map((one) => `${idOf(one)}*${this.#assignees.get(idOf(one)) ?? assigneeOf(one)}`).join()
     target.dataset.single = item ? "true" : ""
   }
 
@@ -129,6 +132,7 @@ export default class extends Controller {
 
   #show() {
     if (!this.hasBarTarget) return
+    this.#assignees = new Map(this.#selected.map((item) => [idOf(item), this.#assignees.get(idOf(item)) ?? assigneeOf(item)]))
     const selected = this.#selected.length
     const all = this.#ticks.length
     this.barTarget.hidden = selected === 0 && !this.#begun
@@ -140,4 +144,5 @@ export default class extends Controller {
   }
 }
 
+const assigneeOf = (item) => item.querySelector(".row").dataset.assignee
 const idOf = (item) => item.id.slice("item-".length)

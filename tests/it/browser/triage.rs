@@ -628,3 +628,130 @@ async fn scheduled_text_of_an_older_page_stands_where_it_was_sent() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn bulk_assignment_leaves_what_a_colleague_has_taken_meanwhile() {
+    let hub = Hub::start().await;
+    let (harbor, [maya, tom, lee], jo) = three_waiting(&hub).await;
+    let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    for agent in [&sam, &lin] {
+        harbor.assign_number(FRONT_DESK, agent).await;
+    }
+    jo.reloads().await;
+    jo.sees_in(".live", "Live").await;
+    for one in [&maya, &tom, &lee] {
+        jo.ticks(one).await;
+    }
+    jo.sees_in(".bulk", "3 selected").await;
+    let taken = json!({"assignee_id": lin.id});
+    harbor.change(&lin, &tom, taken).await;
+    jo.waits_until(
+        "the row shows it",
+        &format!(
+            "document.getElementById('row-{}').dataset.assignee === '{}'",
+            id(&tom),
+            lin.id
+        ),
+    )
+    .await;
+    let assign_to_sam = "[...document.querySelectorAll('#bulk-assign button')].find((one) => one.textContent.includes('Sam')).click()";
+    jo.evaluates(assign_to_sam).await;
+    jo.sees_in(
+        ".toast",
+        "Assigned 2 conversations to Sam. 1 was already someone else’s and wasn’t changed",
+    )
+    .await;
+    assert_eq!(
+        harbor.conversation_with(TOM).await["assignee_id"],
+        lin.id.as_str()
+    );
+    // Undone: only what was done.
+    jo.types("z").await;
+    jo.sees_in(".toast", "Undone").await;
+    assert_eq!(
+        harbor.conversation_with(TOM).await["assignee_id"],
+        lin.id.as_str()
+    );
+    assert_eq!(
+        harbor.conversation_with(MAYA).await["assignee_id"],
+        Value::Null
+    );
+
+    // Selected as it is now, it is reassigned.
+    jo.ticks(&tom).await;
+    jo.sees_in(".bulk", "1 selected").await;
+    jo.evaluates(assign_to_sam).await;
+    jo.sees_in(".toast", "Assigned 1 conversation to Sam").await;
+    assert_eq!(
+        harbor.conversation_with(TOM).await["assignee_id"],
+        sam.id.as_str()
+    );
+}
+
+#[tokio::test]
+async fn unread_mark_and_tags_are_undone() {
+    let hub = Hub::start().await;
+    let (harbor, [maya, tom, _], jo) = three_waiting(&hub).await;
+    harbor.tag("Recall").await;
+    jo.reloads().await;
+    jo.sees_in(".live", "Live").await;
+    jo.follows("Maya Okafor").await;
+    jo.finds("[data-title='Maya Okafor']").await;
+    let unread = format!("#row-{} .badge", id(&maya));
+    jo.finds_no(&unread).await;
+    jo.evaluates("document.activeElement.blur()").await;
+    jo.types("u").await;
+    jo.finds(&unread).await;
+    jo.sees_in(".toast", "Marked as unread").await;
+    jo.types("z").await;
+    jo.finds_no(&unread).await;
+    jo.sees_in(".toast", "Undone").await;
+    assert_eq!(harbor.conversation_with(MAYA).await["unread_count"], 0);
+
+    // A text that has arrived since stays unread.
+    jo.follows("Maya Okafor").await;
+    jo.finds("[data-title='Maya Okafor']").await;
+    jo.evaluates("document.activeElement.blur()").await;
+    jo.types("u").await;
+    jo.sees_in(".toast", "Marked as unread").await;
+    harbor.receive_text(MAYA, "Hello?").await;
+    jo.sees_in(".rows", "Hello?").await;
+    jo.types("z").await;
+    jo.sees_in(".toast", "Undone").await;
+    assert_eq!(harbor.conversation_with(MAYA).await["unread_count"], 2);
+
+    // A tag that is added, and removed.
+    jo.follows("Tom Reyes").await;
+    jo.finds("[data-title='Tom Reyes']").await;
+    let tags = ".details .tags";
+    jo.fills("Add tag", "Recall").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(tags, "Recall").await;
+    jo.sees_in(".toast", "Tag “Recall” added").await;
+    jo.evaluates("document.activeElement.blur()").await;
+    jo.types("z").await;
+    jo.sees_no(tags, "Recall").await;
+    jo.sees_in(".toast", "Undone").await;
+    jo.fills("Add tag", "Recall").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(tags, "Recall").await;
+    jo.clicks("Remove tag Recall").await;
+    jo.sees_no(tags, "Recall").await;
+    jo.sees_in(".toast", "Tag “Recall” removed").await;
+    jo.evaluates("document.activeElement.blur()").await;
+    jo.types("z").await;
+    jo.sees_in(tags, "Recall").await;
+
+    // Of many: only those that did not have it lose it again.
+    jo.ticks(&maya).await;
+    jo.ticks(&tom).await;
+    jo.evaluates("document.querySelector('#bulk-tag button').click()")
+        .await;
+    jo.sees_in(&format!("#row-{} .tag", id(&maya)), "Recall")
+        .await;
+    jo.types("z").await;
+    jo.sees_no(&format!("#row-{} .tags", id(&maya)), "Recall")
+        .await;
+    jo.sees_in(&format!("#row-{} .tag", id(&tom)), "Recall")
+        .await;
+}

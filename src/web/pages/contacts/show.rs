@@ -23,6 +23,7 @@ use crate::ids::{ContactId, NumberId, TagId};
 use crate::language::{Message, t, t_context};
 use crate::listing::Span;
 use crate::web::language::filters;
+use crate::web::pages::inbox::UndoByForm;
 use crate::web::pages::{
     Form, Notice, NoticeQuery, Partial, Shell, fragments, page, partial, streams,
     wants_only_streams, wants_streams,
@@ -318,22 +319,45 @@ pub async fn save(
 pub struct Tagging {
     #[serde(default)]
     tag: String,
+    /// A known one; it is never created.
+    #[serde(default, deserialize_with = "crate::listing::unless_empty")]
+    tag_id: Option<TagId>,
+    /// It undoes a removal.
+    #[serde(default)]
+    undo: bool,
 }
 
-/// `POST /w/{slug}/contacts/{contact_id}/tags`: adds a tag by name and creates it if needed.
+/// `POST /w/{slug}/contacts/{contact_id}/tags`: adds a tag by name and creates it if needed, or by id.
 pub async fn tag(
     member: Member,
     State(app): State<App>,
     Path(ContactPath { contact_id }): Path<ContactPath>,
     headers: HeaderMap,
-    Posted(Tagging { tag }): Posted<Tagging>,
+    Posted(Tagging { tag, tag_id, undo }): Posted<Tagging>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    if !tag.trim().is_empty() {
-        let tag = tags::find_or_create_audited(&mut tx, &tag).await?;
-        tags::assign(&mut tx, contact_id, tag.id).await?;
-    }
-    tagged(tx, &member, contact_id, &headers).await
+    let tag = match tag_id {
+        Some(id) => Some(tags::find(&mut tx, id).await?),
+        None if tag.trim().is_empty() => None,
+        None => Some(tags::find_or_create_audited(&mut tx, &tag).await?),
+    };
+    let Some(tag) = tag else {
+        return tagged(tx, &member, contact_id, &headers, None).await;
+    };
+    let had = contacts::find(&mut tx, contact_id).await?.tags;
+    tags::assign(&mut tx, contact_id, tag.id).await?;
+    let is_new = !had.iter().any(|other| other.id == tag.id);
+    let toast = match undo {
+        true => UndoByForm::new(t!("Undone").translated(), String::new()).unless(true),
+        false => {
+            let path = format!("{}/tags/{}/remove", action(&member, contact_id), tag.id);
+            let sentence = t!("Tag “{name}” added", name = tag.name).translated();
+            UndoByForm::new(sentence, path)
+                .with("undo", "true".into())
+                .unless(!is_new)
+        }
+    };
+    tagged(tx, &member, contact_id, &headers, Some(toast)).await
 }
 
 #[derive(Deserialize)]
@@ -342,16 +366,35 @@ pub struct TagPath {
     tag_id: TagId,
 }
 
+#[derive(Deserialize)]
+pub struct Untagging {
+    /// It undoes an addition.
+    #[serde(default)]
+    undo: bool,
+}
+
 /// `POST /w/{slug}/contacts/{contact_id}/tags/{tag_id}/remove`
 pub async fn untag(
     member: Member,
     State(app): State<App>,
     Path(TagPath { contact_id, tag_id }): Path<TagPath>,
     headers: HeaderMap,
+    Posted(Untagging { undo }): Posted<Untagging>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
+    let had = contacts::find(&mut tx, contact_id).await?.tags.0;
     tags::unassign(&mut tx, contact_id, tag_id).await?;
-    tagged(tx, &member, contact_id, &headers).await
+    let removed = had.into_iter().find(|tag| tag.id == tag_id);
+    let toast = removed.map(|tag| match undo {
+        true => UndoByForm::new(t!("Undone").translated(), String::new()).unless(true),
+        false => {
+            let sentence = t!("Tag “{name}” removed", name = tag.name).translated();
+            UndoByForm::new(sentence, format!("{}/tags", action(&member, contact_id)))
+                .with("tag_id", tag.id.to_string())
+                .with("undo", "true".into())
+        }
+    });
+    tagged(tx, &member, contact_id, &headers, toast).await
 }
 
 async fn tagged(
@@ -359,11 +402,15 @@ async fn tagged(
     member: &Member,
     contact: ContactId,
     headers: &HeaderMap,
+    toast: Option<UndoByForm>,
 ) -> Result<Response, Problem> {
     let shown = contacts::find(&mut tx, contact).await?;
     tx.commit().await?;
     if wants_streams(headers) {
-        return Ok(streams(fragments::tags_changed(&shown)?));
+        let toast = toast.as_ref().map(fragments::toast).transpose()?;
+        return Ok(streams(
+            fragments::tags_changed(&shown)? + &toast.unwrap_or_default(),
+        ));
     }
     Ok(back(member, headers, &action(member, contact)))
 }

@@ -1,5 +1,8 @@
 //! Changes to several conversations at once, and their export.
 
+use std::collections::HashMap;
+use std::str::FromStr;
+
 use askama::Template;
 use axum::extract::{Form as Posted, State};
 use axum::http::{HeaderMap, header};
@@ -7,7 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 
-use super::changes::{StateToken, Toast};
+use super::changes::{StateToken, Toast, UndoByForm};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::tags;
@@ -16,7 +19,7 @@ use crate::domain::conversations::{
 };
 use crate::domain::members::Member;
 use crate::error::{Error, Result};
-use crate::ids::{ConversationId, TagId};
+use crate::ids::{ConversationId, MessageId, TagId, UserId};
 use crate::language::{t, t_plural};
 use crate::sheet;
 use crate::web::language::filters;
@@ -30,7 +33,8 @@ pub const LIMIT: usize = 200;
 /// One of the buttons.
 #[derive(Deserialize)]
 pub struct BulkForm {
-    /// Separated by commas.
+    /// Separated by commas. What the page knew of one follows after a `*`: its assignee, or the newest message when it was
+    /// marked as unread.
     #[serde(default)]
     ids: String,
     #[serde(default)]
@@ -40,18 +44,22 @@ pub struct BulkForm {
     assignee_id: Option<String>,
     #[serde(default)]
     tag: Option<TagId>,
+    /// Undoes `tag`.
+    #[serde(default)]
+    untag: Option<TagId>,
     /// RFC 3339.
     #[serde(default)]
     until: Option<String>,
+    /// `false` undoes `true`.
     #[serde(default)]
     unread: Option<bool>,
 }
 
 impl BulkForm {
     fn ids(&self) -> Result<Vec<ConversationId>> {
-        let ids = self.ids.split(',').filter(|id| !id.trim().is_empty());
-        let mut ids: Vec<ConversationId> = ids
-            .map(|id| id.trim().parse())
+        let mut ids: Vec<ConversationId> = self
+            .selected()
+            .map(|(id, _)| id.parse())
             .collect::<Result<_, _>>()
             .map_err(|_| none_selected())?;
         ids.sort_unstable();
@@ -61,6 +69,27 @@ impl BulkForm {
             1..=LIMIT => Ok(ids),
             _ => Err(Error::field("ids", t!("Select at most 200 at a time"))),
         }
+    }
+
+    fn selected(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let ids = self.ids.split(',').map(str::trim);
+        ids.filter(|id| !id.is_empty())
+            .map(|id| match id.split_once('*') {
+                Some((id, known)) => (id, Some(known)),
+                None => (id, None),
+            })
+    }
+
+    /// What the page knew of each.
+    fn known<T: FromStr>(&self) -> HashMap<ConversationId, Option<T>> {
+        let known = self.selected().filter_map(|(id, known)| {
+            let known = match known? {
+                "" => None,
+                known => Some(known.parse().ok()?),
+            };
+            Some((id.parse().ok()?, known))
+        });
+        known.collect()
     }
 
     fn change(&self, member: &Member) -> Result<ConversationChange> {
@@ -130,28 +159,110 @@ async fn apply(tx: &mut WorkspaceTx, member: &Member, form: &BulkForm) -> Result
     }
     let count = ids.len() as i64;
     if let Some(tag) = form.tag {
-        tags::assign_all(tx, &ids, tag).await?;
+        let tagged = tags::assign_all(tx, &ids, tag).await?;
         let sentence = t_plural!(count, "Tagged {n} conversation", "Tagged {n} conversations");
-        return shown(tx, &ids, &Toast::info(&sentence.translated())).await;
+        let undo = UndoByForm::new(sentence.translated(), path(member))
+            .with("ids", joined(&tagged))
+            .with("untag", tag.to_string());
+        return shown(tx, &ids, &undo.unless(tagged.is_empty())).await;
     }
-    if form.unread == Some(true) {
-        conversations::mark_all_unread(tx, &ids).await?;
-        let sentence = t_plural!(
-            count,
-            "Marked {n} conversation as unread",
-            "Marked {n} conversations as unread",
-        );
-        return shown(tx, &ids, &Toast::info(&sentence.translated())).await;
+    if let Some(tag) = form.untag {
+        tags::unassign_all(tx, &ids, tag).await?;
+        return shown(tx, &ids, &Toast::info(&t!("Undone").translated())).await;
+    }
+    match form.unread {
+        Some(true) => {
+            let marked = conversations::mark_all_unread(tx, &ids).await?;
+            let sentence = t_plural!(
+                count,
+                "Marked {n} conversation as unread",
+                "Marked {n} conversations as unread",
+            );
+            let undo = undo_of_unread(member, sentence.translated(), &marked);
+            return shown(tx, &ids, &undo).await;
+        }
+        Some(false) => {
+            let known: Vec<_> = form.known().into_iter().collect();
+            conversations::undo_unread(tx, &known).await?;
+            return shown(tx, &ids, &Toast::info(&t!("Undone").translated())).await;
+        }
+        None => {}
     }
     let change = form.change(member)?;
-    let changed = conversations::update_all(tx, &ids, &change).await?;
-    let toast = Undo::new(member, &changed, &was, &change);
-    let rows = rows(&changed)?;
+    let taken = match change.assignee_id {
+        Some(assignee) => taken(&form.known(), &was, assignee),
+        None => Vec::new(),
+    };
+    let free = ids.iter().filter(|id| !taken.contains(id));
+    let free: Vec<_> = free.copied().collect();
+    if free.is_empty() {
+        let sentence = taken_sentence(taken.len());
+        return shown(tx, &ids, &Toast::refused(&sentence)).await;
+    }
+    let changed = conversations::update_all(tx, &free, &change).await?;
+    let mut toast = Undo::new(member, &changed, &was, &change);
+    if !taken.is_empty() {
+        toast.text = format!("{}. {}", toast.text, taken_sentence(taken.len()));
+    }
+    let rows = rows(&changed)? + &rows(&conversations::find_many(tx, &taken).await?)?;
     let toast = fragments::toast(&toast).map_err(|error| Error::Internal(error.to_string()))?;
     Ok(rows + &toast)
 }
 
-async fn shown(tx: &mut WorkspaceTx, ids: &[ConversationId], toast: &Toast<'_>) -> Result<String> {
+/// Those that were assigned to somebody else since the page showed them.
+fn taken(
+    known: &HashMap<ConversationId, Option<UserId>>,
+    now: &[(ConversationId, ConversationState)],
+    assignee: Option<UserId>,
+) -> Vec<ConversationId> {
+    let is_taken = |(id, state): &&(ConversationId, ConversationState)| {
+        state.assignee.is_some()
+            && state.assignee != assignee
+            && known.get(id).is_some_and(|known| *known != state.assignee)
+    };
+    now.iter().filter(is_taken).map(|(id, _)| *id).collect()
+}
+
+fn taken_sentence(count: usize) -> String {
+    let count = count as i64;
+    t_plural!(
+        count,
+        "{n} was already someone else’s and wasn’t changed.",
+        "{n} were already someone else’s and weren’t changed.",
+    )
+    .translated()
+}
+
+/// Undone only where no text has arrived since. Without a button if all of them were unread before.
+pub fn undo_of_unread(
+    member: &Member,
+    text: String,
+    marked: &[(ConversationId, Option<MessageId>)],
+) -> UndoByForm {
+    let ids = marked.iter().map(|(id, newest)| match newest {
+        Some(newest) => format!("{id}*{newest}"),
+        None => format!("{id}*"),
+    });
+    UndoByForm::new(text, path(member))
+        .with("ids", ids.collect::<Vec<_>>().join(","))
+        .with("unread", "false".into())
+        .unless(marked.is_empty())
+}
+
+fn path(member: &Member) -> String {
+    format!("/w/{}/inbox/bulk", member.slug)
+}
+
+fn joined(ids: &[ConversationId]) -> String {
+    let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+    ids.join(",")
+}
+
+async fn shown(
+    tx: &mut WorkspaceTx,
+    ids: &[ConversationId],
+    toast: &impl Template,
+) -> Result<String> {
     let rows = rows(&conversations::find_many(tx, ids).await?)?;
     let toast = fragments::toast(toast).map_err(|error| Error::Internal(error.to_string()))?;
     Ok(rows + &toast)
@@ -314,6 +425,7 @@ pub async fn export(
         status: None,
         assignee_id: None,
         tag: None,
+        untag: None,
         until: None,
         unread: None,
     };

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer};
 
+use super::bulk::undo_of_unread;
 use super::filter::InboxFilter;
 use super::pane::{Answer, thread_page};
 use super::paths::{ConversationPath, back};
@@ -50,12 +51,13 @@ pub async fn unread(
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
     conversations::find(&mut tx, conversation_id).await?;
-    conversations::mark_unread(&mut tx, conversation_id).await?;
+    let marked = conversations::mark_all_unread(&mut tx, &[conversation_id]).await?;
     let conversation = conversations::find(&mut tx, conversation_id).await?;
     tx.commit().await?;
     if wants_streams(&headers) {
         let sentence = t!("Marked as unread").translated();
-        let toast = fragments::toast(&Toast::info(&sentence)).map_err(internal)?;
+        let toast = undo_of_unread(&member, sentence, &marked);
+        let toast = fragments::toast(&toast).map_err(internal)?;
         let shown = fragments::row_changed(&conversation).map_err(internal)?;
         return Ok(streams(shown + &toast));
     }
@@ -398,6 +400,36 @@ impl Undo {
             is: StateToken(is),
             was: StateToken(was),
         })
+    }
+}
+
+/// A toast whose button posts a form that undoes the action.
+#[derive(Template)]
+#[template(path = "inbox/_undo_by_form.html")]
+pub struct UndoByForm {
+    text: String,
+    /// `None`: nothing was changed.
+    action: Option<String>,
+    fields: Vec<(&'static str, String)>,
+}
+
+impl UndoByForm {
+    pub fn new(text: String, action: String) -> Self {
+        Self {
+            text,
+            action: Some(action),
+            fields: Vec::new(),
+        }
+    }
+
+    pub fn with(mut self, name: &'static str, value: String) -> Self {
+        self.fields.push((name, value));
+        self
+    }
+
+    pub fn unless(mut self, unchanged: bool) -> Self {
+        self.action = self.action.filter(|_| !unchanged);
+        self
     }
 }
 
