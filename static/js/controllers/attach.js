@@ -1,10 +1,12 @@
 import { Controller } from "@hotwired/stimulus"
 import { t } from "i18n"
 
-// Attachments: chosen, pasted or dropped. Each is uploaded at once and can be removed.
+// Attachments: chosen, pasted or dropped. Photos are reduced to what the number's provider takes. Each is uploaded at once and
+// can be removed.
 export default class extends Controller {
   static targets = ["input", "list", "item", "text"]
-  static values = { url: String }
+  static values = { url: String, limit: Number }
+  #queue = Promise.resolve()
 
   choose() {
     this.#take(this.inputTarget.files)
@@ -72,18 +74,47 @@ export default class extends Controller {
     for (const file of files) {
       if (this.listTarget.children.length >= 10) return this.#refuse(this.#add(file.name), t("A text can carry up to 10 files."))
       const item = this.#add(file.name)
-      if (file.size > 5 * 1024 * 1024) this.#refuse(item, t("Too large: a text can carry up to 5 MB."))
-      else this.#upload(item, file)
+      if (isPhoto(file)) this.#reduce(item, file)
+      else this.#send(item, file)
     }
     this.textTarget.focus()
   }
 
+  // One after the other: a decoded photo takes some 50 MB.
+  #reduce(item, file) {
+    item.classList.add("uploading")
+    this.#queue = this.#queue.then(async () => {
+      const { reduced } = await import("lazy/photo")
+      const others = [...this.listTarget.children].reduce((sum, { dataset }) => sum + Number(dataset.size ?? 0), 0)
+      const [photo, sentence] = await reduced(file, this.#limit, others)
+      if (!item.isConnected) return
+      this.#name(item, photo.name)
+      item.querySelector(".reduced").textContent = sentence
+      this.#send(item, photo)
+    }).catch(() => item.isConnected && this.#send(item, file))
+  }
+
+  #send(item, file) {
+    item.dataset.size = file.size
+    if (file.size > this.#limit) this.#refuse(item, t("Too large: a text can carry up to {n} MB.", { n: Math.floor(this.#limit / 1e6) }))
+    else this.#upload(item, file)
+  }
+
+  // In the form for a new text, that of the chosen number.
+  get #limit() {
+    return Number(this.element.elements.number_id?.selectedOptions?.[0]?.dataset.limit ?? this.limitValue)
+  }
+
   #add(name) {
     const item = this.itemTarget.content.cloneNode(true).firstElementChild
-    item.querySelector(".name").textContent = name
-    item.querySelector(".remove .visually-hidden").textContent = t("Remove {name}", { name })
+    this.#name(item, name)
     this.listTarget.append(item)
     return item
+  }
+
+  #name(item, name) {
+    item.querySelector(".name").textContent = name
+    item.querySelector(".remove .visually-hidden").textContent = t("Remove {name}", { name })
   }
 
   // fetch reports no upload progress.
@@ -133,6 +164,9 @@ export default class extends Controller {
     item.querySelector("input").disabled = true
   }
 }
+
+// Some systems do not name the type of HEIC.
+const isPhoto = ({ type, name }) => (type.startsWith("image/") && !/gif|svg/.test(type)) || /\.hei[cf]$/i.test(name)
 
 function sentence(text) {
   return `${text[0].toUpperCase()}${text.slice(1)}.`

@@ -58,6 +58,8 @@ pub struct Pane {
     templates: Vec<Saved>,
     announcement: Option<Message>,
     mms: bool,
+    /// Bytes of all files of a text, as the number's provider takes them.
+    media_limit: i64,
     notice: Option<String>,
     undo: Option<Partial>,
     /// Unread notes that mention the member.
@@ -228,6 +230,7 @@ pub async fn open(
         })?,
         unusable: !number.is_some_and(can_send),
         mms: number.is_some_and(|number| number.capabilities.mms),
+        media_limit: number.map_or(0, |number| number.provider.media_limits().together),
         texts: shown.texts,
         scheduled,
         newest: shown.newest,
