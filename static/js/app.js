@@ -8,6 +8,7 @@ import Attach from "controllers/attach"
 import Composer from "controllers/composer"
 import Dialog from "controllers/dialog"
 import Hotkeys from "controllers/hotkeys"
+import Lazy from "controllers/lazy"
 import List from "controllers/list"
 import Live from "controllers/live"
 import LocalTime from "controllers/local-time"
@@ -27,7 +28,7 @@ import Unwrap from "controllers/unwrap"
 
 export const application = Application.start()
 const controllers = {
-  attach: Attach, composer: Composer, dialog: Dialog, hotkeys: Hotkeys, list: List, live: Live, "local-time": LocalTime,
+  attach: Attach, composer: Composer, dialog: Dialog, hotkeys: Hotkeys, lazy: Lazy, list: List, live: Live, "local-time": LocalTime,
   note: Note, notify: Notify, outbox: Outbox, presence: Presence, schedule: Schedule, search: Search, segments: Segments, selection: Selection, slash: Slash, snooze: Snooze, thread: Thread, title: Title,
   unwrap: Unwrap,
 }

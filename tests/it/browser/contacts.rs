@@ -1,5 +1,6 @@
 //! The pages of contacts: forms, tags, merge, sorting, import.
 
+use fantoccini::key::Key;
 use serde_json::json;
 
 use super::Browser;
@@ -56,6 +57,64 @@ async fn contact_is_added_and_a_concurrent_edit_is_reported() {
     jo.clicks("Save").await;
     jo.sees_in(".about", "maya@okafor.test").await;
     jo.finds_no("dialog[open]").await;
+}
+
+#[tokio::test]
+async fn tag_field_offers_known_tags_before_it_creates_one() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
+    for tag in ["Recall", "New patient", "Récord"] {
+        harbor.tag(tag).await;
+    }
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "Live").await;
+    let options = "[...document.querySelectorAll('#tag-offers [role=option]')].map((one) => one.textContent).join()";
+    let offers = async |expected: &str| {
+        jo.waits_until(
+            &format!("{expected} are offered"),
+            &format!("{options} === '{expected}'"),
+        )
+        .await;
+    };
+    jo.fills("Add tag", "rec").await;
+    offers("Recall,Récord,Create “rec”").await;
+    jo.waits_until(
+        "the first one is marked",
+        "document.getElementById(document.activeElement.getAttribute('aria-activedescendant')).textContent === 'Recall'",
+    )
+    .await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".tagging .tag", "Recall").await;
+    assert_eq!(hub.count("select count(*) from tags").await, 3);
+
+    // What the contact has is not offered; one that is equal is not created.
+    jo.fills("Add tag", "rec").await;
+    offers("Récord,Create “rec”").await;
+    jo.fills("Add tag", "new PATIENT").await;
+    offers("New patient").await;
+    jo.presses(Key::Escape).await;
+    jo.finds_no("#tag-offers").await;
+    jo.presses(Key::Down).await;
+    offers("New patient").await;
+    // By the button, what resembles a tag is asked about first.
+    jo.fills("Add tag", "rec").await;
+    jo.presses(Key::Escape).await;
+    jo.clicks("Add").await;
+    offers("Récord,Create “rec”").await;
+    assert_eq!(hub.count("select count(*) from tags").await, 3);
+    jo.presses(Key::Up).await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".tagging .tag", "rec").await;
+    assert_eq!(hub.count("select count(*) from tags").await, 4);
+    jo.clicks("Remove tag rec").await;
+    jo.sees_in(".toast", "Tag “rec” removed").await;
+    jo.fills("Add tag", "re").await;
+    offers("rec,Récord,Create “re”").await;
+    jo.is_accessible("tags offered").await;
 }
 
 #[tokio::test]
