@@ -13,8 +13,8 @@ use super::scripts::{self, BUNDLE};
 #[folder = "static/"]
 struct Static;
 
-/// The style sheets in cascade order. They are served as two files: `app.css` for all pages, `pages.css` for all pages
-/// but the inbox.
+/// The style sheets in cascade order. They are served as one file for all pages, one for all pages but the inbox, and those
+/// that are loaded with what they style.
 const SHEETS: &[(&str, &[&str])] = &[
     (
         "app.css",
@@ -63,6 +63,8 @@ const SHEETS: &[(&str, &[&str])] = &[
             "writing",
         ],
     ),
+    ("new-text.css", &["new-text"]),
+    ("emoji.css", &["emoji"]),
 ];
 
 /// All files by name, then the bundles.

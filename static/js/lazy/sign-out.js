@@ -6,7 +6,7 @@ import * as store from "unsent"
 import { count, t } from "i18n"
 
 const TIMEOUT = 3000
-const USER_KEYS = ["palette:recent", "notify:shown", "handset", "shortcuts"]
+const USER_KEYS = ["palette:recent", "emoji:recent", "notify:shown", "handset", "shortcuts"]
 
 let asking = false
 

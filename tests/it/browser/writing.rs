@@ -1,5 +1,6 @@
 //! Writing: templates, drafts, segments, numbers, scheduling, media.
 
+mod emoji;
 mod files;
 mod new_text;
 
