@@ -70,15 +70,6 @@ impl Contact {
         phone::display(&self.phone_number)
     }
 
-    pub fn formatted_others(&self) -> String {
-        let others: Vec<_> = self
-            .other_numbers
-            .iter()
-            .map(|number| phone::display(number))
-            .collect();
-        others.join(", ")
-    }
-
     pub fn can_be_answered(&self) -> bool {
         phone::is_answerable(&self.phone_number)
     }

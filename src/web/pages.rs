@@ -27,6 +27,7 @@ mod form;
 pub mod fragments;
 pub mod inbox;
 mod notice;
+mod phone_link;
 pub mod problem;
 mod render;
 mod renewal;
@@ -43,6 +44,7 @@ pub mod workspaces;
 pub use avatar::{avatar, face};
 pub use form::Form;
 pub use notice::{Notice, NoticeQuery};
+pub use phone_link::{phone, phone_below};
 use render::accepts;
 pub use render::{
     Partial, frame, internal, page, partial, streams, wants_only_streams, wants_streams,

@@ -47,6 +47,7 @@ const SHEETS: &[(&str, &[&str])] = &[
             "details",
             "empty",
             "tag",
+            "phone",
             "print",
         ],
     ),

@@ -50,16 +50,13 @@ pub fn contact_changed(contact: &Contact, fields: &[Field]) -> Result<String, Er
     let id = contact.id;
     let email = escaped(contact.email.as_deref().unwrap_or_default())?;
     let number = escaped(&contact.formatted_number())?;
-    let beside_name = match contact.name {
-        Some(_) => format!("{number} · "),
-        None => String::new(),
-    };
+    let below_name = pages::phone_below(&contact.phone_number, &contact.name);
     Ok(everywhere(
         &format!("[data-name-of='{id}']"),
         &escaped(&contact.title())?,
     ) + &everywhere(&format!("[data-email-of='{id}']"), &email)
         + &everywhere(&format!("[data-number-of='{id}']"), &number)
-        + &everywhere(&format!("[data-numbered='{id}']"), &beside_name)
+        + &everywhere(&format!("[data-numbered='{id}']"), &below_name.0.render()?)
         + &everywhere(&format!("[data-avatar-of='{id}']"), &letters)
         + &swap(&format!("contact-{id}"), &ContactCard { contact, fields })?
         + &tags_changed(contact)?)

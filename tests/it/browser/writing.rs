@@ -3,6 +3,7 @@
 mod emoji;
 mod files;
 mod new_text;
+mod outside;
 
 use fantoccini::key::Key;
 use serde_json::{Value, json};

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::language::{Message, t};
 use crate::web::assets;
 use crate::web::language::filters;
-use crate::web::pages::{Form, Partial};
+use crate::web::pages::{self, Form, Partial};
 
 #[derive(Template)]
 #[template(path = "inbox/_contact_card.html")]

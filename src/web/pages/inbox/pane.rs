@@ -25,11 +25,11 @@ use crate::error::Result;
 use crate::ids::{MessageId, UserId};
 use crate::language::Message;
 use crate::phone;
-use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::fragments;
 use crate::web::pages::{Partial, page, partial};
 use crate::web::problem::Problem;
+use crate::web::{assets, pages};
 
 #[derive(Template)]
 #[template(path = "inbox/_pane.html")]
