@@ -171,6 +171,23 @@ pub async fn opted_out_numbers(tx: &mut WorkspaceTx, contact: ContactId) -> Resu
     .await?)
 }
 
+/// Which of these contacts may not be texted from a number that the member sees. One round trip.
+pub async fn opted_out_among(
+    tx: &mut WorkspaceTx,
+    contacts: &[ContactId],
+    number: NumberId,
+) -> Result<Vec<ContactId>> {
+    Ok(sqlx::query_scalar!(
+        r#"select c.id as "contact!: ContactId"
+             from unnest($1::uuid[]) as c (id)
+            where $2::uuid = any ((select my_numbers())::uuid[]) and is_opted_out(current_workspace(), c.id, $2)"#,
+        contacts as _,
+        number as _,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
 /// Opt-outs and opt-ins of a contact for the numbers visible to the member, newest first.
 pub async fn history(tx: &mut WorkspaceTx, contact: ContactId) -> Result<Vec<Consent>> {
     contacts::find(tx, contact).await?;

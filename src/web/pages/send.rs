@@ -1,17 +1,19 @@
 //! The form for a text outside a thread: recipient, number, content, time.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::{Query, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::form::capitalized;
-use super::inbox::{Reply, balance, can_send, correctable, reason};
+use super::inbox::filter::{InboxFilter, ListLocation};
+use super::inbox::list::{Index, Nothing, OpenThread, missed_rows, shell_and_list};
+use super::inbox::{Reply, can_send, correctable, reason};
 use super::templates::TemplateContext;
 use super::{
-    Form, Partial, Shell, fragments, internal, page, partial, streams, wants_only_streams,
+    Form, Partial, fragments, frame, internal, page, partial, streams, wants_only_streams,
 };
 use crate::app::App;
 use crate::db::Load;
@@ -20,12 +22,13 @@ use crate::domain::contacts::list::{self, Sort, list};
 use crate::domain::contacts::{self, Contact};
 use crate::domain::conversations::{self, Filter};
 use crate::domain::drafts;
+use crate::domain::inbox::{self, Around};
 use crate::domain::media::uploads;
 use crate::domain::members::Member;
 use crate::domain::messages::Media;
 use crate::domain::messages::send::{self as sending, Draft};
 use crate::domain::numbers::{self, Number};
-use crate::domain::settings;
+use crate::domain::opt_outs;
 use crate::domain::templates::{self, Template as Saved};
 use crate::error::{Error, Result};
 use crate::fold;
@@ -39,9 +42,11 @@ use crate::web::{assets, pages};
 const PEOPLE: i64 = 8;
 
 #[derive(Template)]
-#[template(path = "send/show.html")]
-struct Page {
-    shell: Shell,
+#[template(path = "send/_pane.html")]
+struct NewText {
+    location: ListLocation,
+    slug: String,
+    is_admin: bool,
     workspace: WorkspaceId,
     form: Form,
     numbers: Vec<Number>,
@@ -52,6 +57,8 @@ struct Page {
     media: Vec<Media>,
     /// The draft to remove after sending, see `origin`.
     draft_of: String,
+    /// The query of the link that named the recipient. Its draft stays in the browser, under this name.
+    search: String,
     key: Uuid,
     credits: Option<Partial>,
     signature: String,
@@ -60,13 +67,13 @@ struct Page {
     refused: bool,
 }
 
-impl Page {
+impl NewText {
     fn accept(&self) -> String {
         uploads::SENDABLE.join(",")
     }
 
     fn slug(&self) -> &str {
-        &self.shell.slug
+        &self.slug
     }
 
     fn contact_id(&self) -> String {
@@ -112,8 +119,14 @@ pub async fn show(
     member: Member,
     State(app): State<App>,
     Query(query): Query<NewTextQuery>,
+    Query(inbox_filter): Query<InboxFilter>,
+    RawQuery(search): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
+    if wants_only_streams(&headers) {
+        return Ok(streams(missed_rows(&mut tx, &member, &inbox_filter).await?));
+    }
     let came_with = query.contact_id.is_some() || !query.to.is_empty();
     let mut written = Written {
         number: query.number_id,
@@ -125,6 +138,7 @@ pub async fn show(
             None => None,
         };
         written.to = query.to;
+        written.search = search.map_or_else(String::new, |search| format!("?{search}"));
         if let Some(conversation) = query.draft_of {
             let draft = drafts::find(&mut tx, Some(conversation)).await?;
             written.content = draft.content;
@@ -142,7 +156,18 @@ pub async fn show(
             ..written
         };
     }
-    send_page(&mut tx, &member, written, Form::default()).await
+    let asked = Asked {
+        inbox_filter,
+        is_frame: frame(&headers) == Some("conversation"),
+    };
+    send_page(&mut tx, &member, asked, written, Form::default()).await
+}
+
+/// Which part of the page is asked for.
+struct Asked {
+    inbox_filter: InboxFilter,
+    /// The pane alone.
+    is_frame: bool,
 }
 
 #[derive(Default)]
@@ -154,23 +179,31 @@ struct Written {
     content: String,
     media: Vec<Media>,
     draft_of: String,
+    search: String,
     refused: bool,
     at: String,
 }
 
+/// The inbox with the form in place of a conversation.
 async fn send_page(
     tx: &mut WorkspaceTx,
     member: &Member,
+    asked: Asked,
     written: Written,
     form: Form,
 ) -> Result<Response, Problem> {
-    let counts = conversations::counts(tx).await?;
-    let numbers: Vec<_> = numbers::list(tx)
-        .await?
-        .into_iter()
-        .filter(can_send)
-        .collect();
+    let around = match asked.is_frame {
+        true => Around::Thread,
+        false => Around::List,
+    };
+    let surroundings = inbox::surroundings(tx, member, around).await?;
     let usual = numbers::default_sender(tx, member, None).await.ok();
+    let numbers: Vec<_> = surroundings
+        .numbers
+        .iter()
+        .filter(|number| can_send(number))
+        .cloned()
+        .collect();
     let number = written
         .number
         .filter(|id| numbers.iter().any(|number| number.id == *id))
@@ -183,12 +216,13 @@ async fn send_page(
         limit: Some(200),
         cursor: None,
     };
-    let credits = match balance(tx, member).await? {
-        Some(balance) => Some(partial(&fragments::Credits { balance })?),
-        None => None,
-    };
-    Ok(page(&Page {
-        shell: Shell::new(member, &counts, "send"),
+    let credits = surroundings
+        .balance
+        .map(|balance| partial(&fragments::Credits { balance }));
+    let pane = NewText {
+        location: ListLocation::new(member, &asked.inbox_filter),
+        slug: member.slug.clone(),
+        is_admin: member.is_admin(),
         workspace: member.workspace(),
         form: form
             .with("to", to)
@@ -203,11 +237,26 @@ async fn send_page(
         content: written.content,
         media: written.media,
         draft_of: written.draft_of,
+        search: written.search,
         key: crate::clock::id(),
-        credits,
-        signature: settings::of(tx, member).await?.signature,
+        credits: credits.transpose()?,
+        signature: surroundings.signature.clone(),
         templates: templates::list(tx, None, &span).await?.data,
         refused: written.refused,
+    };
+    if asked.is_frame {
+        return Ok(page(&pane)?.into_response());
+    }
+    let (shell, list) =
+        shell_and_list(tx, member, &asked.inbox_filter, &surroundings, None).await?;
+    Ok(page(&Index {
+        shell,
+        list,
+        open: Some(OpenThread {
+            title: t!("New text").translated(),
+            pane: partial(&pane)?,
+        }),
+        nothing: Nothing::new(member, true),
     })?
     .into_response())
 }
@@ -395,10 +444,15 @@ async fn refuse(
         content,
         media,
         draft_of: reply.draft_of,
+        search: reply.search,
         refused: true,
         at: reply.at,
     };
-    let shown = send_page(&mut tx, member, written, form).await?;
+    let asked = Asked {
+        inbox_filter: InboxFilter::default(),
+        is_frame: frame(headers) == Some("conversation"),
+    };
+    let shown = send_page(&mut tx, member, asked, written, form).await?;
     Ok((problem.status, shown).into_response())
 }
 
@@ -407,12 +461,22 @@ async fn refuse(
 #[template(path = "send/_people.html")]
 struct People {
     people: Vec<Contact>,
+    opted_out: Vec<ContactId>,
+}
+
+impl People {
+    fn opted_out(&self, id: &ContactId) -> bool {
+        self.opted_out.contains(id)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
 pub struct PostedForm {
     #[serde(default)]
     q: String,
+    /// The number to send from: whom it may not text is marked.
+    #[serde(default, deserialize_with = "crate::listing::unless_empty")]
+    number_id: Option<NumberId>,
 }
 
 /// `GET /w/{slug}/send/people`: suggestions for the script.
@@ -427,7 +491,14 @@ pub async fn people(
     } else {
         find_people(&mut tx, &member, &typed.q).await?
     };
-    Ok(page(&People { people })?.into_response())
+    let opted_out = match typed.number_id {
+        Some(number) => {
+            let ids: Vec<_> = people.iter().map(|person| person.id).collect();
+            opt_outs::opted_out_among(&mut tx, &ids, number).await?
+        }
+        None => Vec::new(),
+    };
+    Ok(page(&People { people, opted_out })?.into_response())
 }
 
 async fn recent(tx: &mut WorkspaceTx) -> Result<Vec<Contact>> {

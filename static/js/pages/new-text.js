@@ -4,7 +4,8 @@ import * as drafts from "drafts"
 import * as outbox from "outbox"
 import { composed } from "segments"
 import * as store from "unsent"
-import { t } from "i18n"
+import { toast } from "toasts"
+import { count, t } from "i18n"
 
 const TIMEOUT = 30_000
 // A final refusal. Other responses leave the text queued.
@@ -14,18 +15,23 @@ const isRefused = ({ status }) => status >= 400 && status < 500 && ![401, 408, 4
 // form's idempotency key, until the server accepts or refuses it, so it is sent once even if this page closes.
 export default class extends Controller {
   static targets = ["form", "key", "to", "contact", "number", "text", "files", "reason", "list", "entry"]
-  static values = { workspace: String, draftUrl: String, refused: Boolean }
+  static values = { workspace: String, search: String, draftUrl: String, refused: Boolean }
   #place
   #url
   #sending
   #last
   #shown
   #ready = false
+  #copying = false
+  // The texts that were sent together: { open, sent }
+  #batch
   #timer
 
   connect() {
+    // Nobody can text without a number.
+    if (!this.hasFormTarget) return
     // A link with a recipient has a draft of its own, in this browser only.
-    this.#keepAt(/[?&](contact_id|to)=/.test(location.search) ? location.search : "")
+    this.#keepAt(this.searchValue)
     // Controllers of descendants connect later.
     queueMicrotask(() => this.element.isConnected && this.#restore())
   }
@@ -36,6 +42,7 @@ export default class extends Controller {
   }
 
   keep() {
+    this.textTarget.parentElement.dataset.text = this.textTarget.value
     if (!this.#ready) return
     this.#keep(this.#written)
     this.#allow()
@@ -47,7 +54,42 @@ export default class extends Controller {
 
   // The user has to await or remove pending and failed uploads.
   hold(event) {
-    if (this.hasFilesTarget && this.filesTarget.querySelector(".uploading, .bad")) event.preventDefault()
+    if (this.#copying || (this.hasFilesTarget && this.filesTarget.querySelector(".uploading, .bad"))) return event.preventDefault()
+    if (this.#people.length < 2 && !this.formTarget.querySelector(".recipient")) return
+    event.preventDefault()
+    this.#sendToAll(event.submitter?.name === "later" ? this.formTarget.elements.scheduled_at.value : undefined)
+  }
+
+  // A text of its own for each, with its own idempotency key, by way of the outbox.
+  async #sendToAll(scheduled) {
+    const { text, media, number } = this.#written
+    const people = this.#people
+    if (people.length === 0) return this.toTarget.focus()
+    if (text.trim() === "" && media.length === 0) return this.textTarget.focus()
+    this.#copying = true
+    const files = await copies(media, people.length)
+    this.#copying = false
+    // Somewhere else meanwhile: the draft is kept.
+    if (!this.element.isConnected) return
+    if (!files) return this.#refuse(t("No connection. The files couldn’t be copied for each person."))
+    const batch = store.newRef()
+    const entries = people.map(({ to, contact }, i) => ({
+      ref: store.newRef(), batch, conversation: this.#conversation, url: this.formTarget.action, who: { to, contact_id: contact, number_id: number },
+      content: text, media: files[i], at: Date.now() + i, scheduled,
+    }))
+    for (const entry of entries) store.keep(entry)
+    this.#batch = { open: new Set(entries.map(({ ref }) => ref)), sent: 0, isScheduled: Boolean(scheduled) }
+    this.#keep({ text: "", media: [], to: "", number })
+    this.reasonTarget.hidden = true
+    this.#fill({ ref: store.newRef() })
+    this.#list()
+    this.toTarget.focus()
+    outbox.send()
+  }
+
+  #refuse(reason) {
+    this.reasonTarget.hidden = false
+    this.reasonTarget.lastElementChild.textContent = reason
   }
 
   begun({ detail: { formSubmission } }) {
@@ -69,7 +111,7 @@ export default class extends Controller {
     this.#sending = undefined
     const response = fetchResponse?.response
     if (!response) return this.#cutOff(ref)
-    if (/\/inbox\/[^/]+$/.test(new URL(response.url).pathname)) {
+    if (/\/inbox\/[^\/]+$/.test(new URL(response.url).pathname)) {
       store.forget(ref)
       store.keepDraft(this.#place, undefined)
     } else if (isRefused(response)) {
@@ -79,12 +121,23 @@ export default class extends Controller {
   }
 
   outboxChanged({ detail: { ref, state, href } }) {
+    if (!this.#ready) return
+    if (["accepted", "refused"].includes(state) && this.#batch?.open.delete(ref)) this.#settle(state)
     if (state === "accepted" && href && ref === this.#last && this.#isEmpty) return visit(href)
     this.#list()
   }
 
+  #settle(state) {
+    const { open, isScheduled } = this.#batch
+    if (state === "accepted") this.#batch.sent += 1
+    const { sent } = this.#batch
+    if (open.size || !sent) return
+    const sentence = isScheduled ? count(sent, "{n} text scheduled", "{n} texts scheduled") : count(sent, "{n} text sent", "{n} texts sent")
+    toast(document.createTextNode(sentence))
+  }
+
   stored({ key }) {
-    if (key?.startsWith("unsent:")) this.#list()
+    if (this.#ready && key?.startsWith("unsent:")) this.#list()
   }
 
   // The lock excludes a send in progress. The text keeps its idempotency key: if the server has accepted it, it is not
@@ -117,10 +170,12 @@ export default class extends Controller {
     this.#ready = true
     if (this.refusedValue) this.keep()
     else if (isWaiting) this.#fill({ ref: store.newRef() })
-    else if (kept && (kept.dirty || !this.#url)) {
+    else if (kept && (kept.dirty || !this.#url || (kept.people?.length > 1 && kept.to === shown.to))) {
       this.#fill(kept)
       drafts.soon(this.#place)
     } else if (kept?.ref && kept.text === shown.text && kept.to === shown.to) this.keyTarget.value = kept.ref
+    // Begun in another browser: the names of several.
+    else if (shown.to.includes(";")) this.#fill({ ...shown, people: shown.to.split(/;\s*/).map((to) => ({ to })) })
     this.#list()
     this.formTarget.dataset.ready = ""
   }
@@ -135,20 +190,24 @@ export default class extends Controller {
     outbox.send()
   }
 
-  #anew({ who: { to, contact_id: contact, number_id: number }, content: text, media }, ref) {
-    this.#fill({ to, contact, number, text, media, ref })
+  #anew({ who: { to, contact_id: contact, number_id: number }, content: text, media }, ref, people) {
+    this.#fill({ to, contact, number, text, media, ref, people })
     this.textTarget.focus()
+    this.#keep(this.#written)
   }
 
-  // A refused text returns to the form with the reason, unless another text is being written.
+  // A refused text returns to the form with the reason, unless another text is being written. Those that were sent together
+  // return together.
   #list() {
     const all = store.unsent(this.#conversation).filter(({ ref }) => ref !== this.#sending?.ref)
-    const refused = all.find(({ code }) => code !== undefined)
+    const isOpen = (batch) => batch && all.some((other) => other.batch === batch && other.code === undefined)
+    const refused = all.find(({ code, batch }) => code !== undefined && !isOpen(batch))
     if (refused && !this.#sending && this.#isEmpty) {
-      store.forget(refused.ref)
-      this.#anew(refused, store.newRef())
-      this.reasonTarget.hidden = false
-      this.reasonTarget.lastElementChild.textContent = reasonOf(refused)
+      const together = refused.batch ? all.filter(({ batch }) => batch === refused.batch) : [refused]
+      for (const { ref } of together) store.forget(ref)
+      const people = together.map((entry) => ({ to: entry.who.to, contact: entry.who.contact_id, reason: reasonOf(entry) }))
+      this.#anew(refused, store.newRef(), refused.batch && people)
+      this.#refuse(refused.batch ? people.map(({ to, reason }) => t("Not sent to {name}: {reason}", { name: to, reason })).join("\n") : reasonOf(refused))
       return this.#list()
     }
     const shown = JSON.stringify(all.map(({ ref, code }) => [ref, code]))
@@ -172,9 +231,8 @@ export default class extends Controller {
     for (const button of this.listTarget.querySelectorAll("button")) button.disabled = !this.#isEmpty
   }
 
-  #fill({ to = "", contact = "", number, text = "", media = [], ref }) {
-    this.toTarget.value = to
-    this.contactTarget.value = contact
+  #fill({ to = "", contact = "", number, text = "", media = [], ref, people = [{ to, contact }] }) {
+    this.dispatch("people", { target: this.formTarget, detail: people })
     if ([...this.numberTarget.options].some(({ value }) => value === number)) this.numberTarget.value = number
     this.textTarget.value = text
     if (ref) this.keyTarget.value = ref
@@ -187,9 +245,19 @@ export default class extends Controller {
     return `new-${this.workspaceValue}`
   }
 
+  // On the server and for comparison, `to` names all of them.
   get #written() {
     const form = new FormData(this.formTarget)
-    return { to: form.get("to"), contact: form.getAll("contact_id").at(-1) ?? "", number: form.get("number_id"), text: composed(this.textTarget.value), media: this.#files, ref: this.keyTarget.value }
+    const people = this.#people
+    const to = people.length > 1 ? people.map(({ to }) => to).join("; ") : (people[0]?.to ?? form.get("to"))
+    return { to, people, contact: form.getAll("contact_id").at(-1) ?? "", number: form.get("number_id"), text: composed(this.textTarget.value), media: this.#files, ref: this.keyTarget.value }
+  }
+
+  get #people() {
+    const form = new FormData(this.formTarget)
+    const chips = [...this.formTarget.querySelectorAll(".recipient")].map(({ dataset: { to, contact } }) => ({ to, contact }))
+    const last = { to: form.get("to"), contact: form.getAll("contact_id").at(-1) ?? "" }
+    return last.to.trim() === "" ? chips : [...chips, last]
   }
 
   get #files() {
@@ -205,6 +273,27 @@ export default class extends Controller {
 
 function isEmpty({ to, text, media }) {
   return to.trim() === "" && text.trim() === "" && media.length === 0
+}
+
+// A file can be in one text only: the others get copies of it.
+async function copies(media, most) {
+  const all = [media]
+  try {
+    while (all.length < most) all.push(await Promise.all(media.map(copy)))
+    return all
+  } catch {
+    return undefined
+  }
+}
+
+async function copy({ url, name, content_type }) {
+  const body = new FormData()
+  const file = await fetch(url)
+  if (!file.ok) throw new Error(`${file.status}`)
+  body.set("file", new File([await file.blob()], name, { type: content_type }))
+  const answer = await fetch(url.slice(0, url.lastIndexOf("/")), { method: "POST", body, headers: { Accept: "application/json" } })
+  if (!answer.ok) throw new Error(`${answer.status}`)
+  return { ...(await answer.json()), name }
 }
 
 function reasonOf({ reason }) {

@@ -275,7 +275,7 @@ async fn scheduled(tx: &mut WorkspaceTx, ids: &[MessageId]) -> Result<Vec<Partia
     messages.iter().map(bubble).collect()
 }
 
-pub async fn balance(tx: &mut WorkspaceTx, member: &Member) -> Result<Option<Balance>> {
+pub(super) async fn balance(tx: &mut WorkspaceTx, member: &Member) -> Result<Option<Balance>> {
     let account = credits::of(tx, member, member.user()).await?;
     Ok((!account.unlimited).then_some(Balance {
         left: account.balance,

@@ -60,6 +60,9 @@ pub struct Reply {
     /// The draft to remove after sending: `new`, or a conversation's id.
     #[serde(default)]
     pub draft_of: String,
+    /// The query of the page with the form for a new text.
+    #[serde(default)]
+    pub search: String,
     /// `done`: marks the conversation as done after sending.
     #[serde(default)]
     then: String,
@@ -99,6 +102,7 @@ impl<S: Send + Sync> FromRequest<S> for Reply {
             to: all("to"),
             contact_id: all("contact_id"),
             draft_of: all("draft_of"),
+            search: all("search"),
             then: all("then"),
             files: form.files.into_iter().zip(form.names).collect(),
         })

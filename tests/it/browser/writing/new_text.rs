@@ -4,7 +4,9 @@ use fantoccini::key::Key;
 
 use super::{adds_template, holds, saves_draft};
 use crate::browser::Browser;
-use crate::hub::{Hub, MAYA};
+use crate::hub::{Hub, MAYA, PNG, until};
+
+const TOM: &str = "+14155550177";
 
 #[tokio::test]
 async fn new_text_by_name_or_number_opens_its_conversation() {
@@ -120,4 +122,159 @@ async fn new_text_schedule_and_template_work_without_scripts() {
     jo.fills("Text", "On the left").await;
     jo.clicks("Save").await;
     jo.sees("Parking").await;
+}
+
+#[tokio::test]
+async fn new_text_opens_beside_the_list_and_enter_sends_it() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
+    let tom = harbor.receive_text(TOM, "STOP").await;
+    harbor.names_contact(&tom, "Tom Reyes").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.sees_in(".live", "Live").await;
+    jo.types("c").await;
+    jo.is_at("/send").await;
+    jo.sees_in(".rows", "Maya Okafor").await;
+    jo.has_title("(2) New text · Harbor Dental").await;
+    jo.waits_until(
+        "the sending number is shown",
+        "document.querySelector('.new-text select').selectedOptions[0].text.startsWith('Front desk')",
+    )
+    .await;
+    // The list is alive.
+    harbor.receive_text(MAYA, "Or 4:00?").await;
+    jo.sees_in(".rows", "Or 4:00?").await;
+
+    // Who has opted out is marked.
+    jo.fills("To", "tom").await;
+    jo.sees_in("#people[data-q=tom] [role=option] .pill", "Opted out")
+        .await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".addressing .error", "Tom Reyes has opted out")
+        .await;
+
+    // The number of the chosen person is shown.
+    jo.fills("To", "oka").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in("#to-hint", "(415) 555-0192").await;
+    jo.finds_no(".addressing .error").await;
+    jo.types("4:00 is fine").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".message.outbound[id^=message-]", "4:00 is fine")
+        .await;
+    jo.is_at(&harbor.inbox(Some(&maya))).await;
+    jo.goes_back().await;
+    jo.is_at("/send").await;
+    jo.follows("Close").await;
+    jo.sees("Choose a conversation").await;
+
+    // A phone shows it alone.
+    jo.has_a_screen_of(390, 844).await;
+    jo.follows("New text").await;
+    jo.finds(".new-text[data-ready]").await;
+    jo.finds_no(".rows").await;
+    jo.follows("Back to the list").await;
+    jo.finds(".rows").await;
+}
+
+#[tokio::test]
+async fn new_text_to_several_is_a_text_for_each_and_names_the_refused() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receive_text(MAYA, "Hi").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
+    let tom = harbor.receive_text(TOM, "Hi").await;
+    harbor.names_contact(&tom, "Tom Reyes").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.expects_console("status of 409")
+        .expects_console("status of 422");
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&format!("/w/{}/send", harbor.slug)).await;
+    jo.finds(".new-text[data-ready]").await;
+    jo.fills("To", "oka").await;
+    jo.presses(Key::Enter).await;
+    jo.waits_until("she is chosen", "document.activeElement.id === 'content'")
+        .await;
+    jo.clicks("Add another person").await;
+    jo.sees_in(".recipient", "Maya Okafor").await;
+    jo.sees_in("#people [role=option]", "Tom Reyes").await;
+    jo.sees_no("#people", "Maya Okafor").await;
+    jo.types("tom").await;
+    jo.sees_in("#people[data-q=tom] [role=option]", "Tom Reyes")
+        .await;
+    jo.presses(Key::Enter).await;
+    jo.clicks("Add another person").await;
+    jo.types("(415) 555-0133;").await;
+    jo.sees_in(".recipient", "(415) 555-0133").await;
+    jo.types("123").await;
+    jo.is_accessible("several recipients").await;
+
+    // Meanwhile one of them opts out; the draft has all of them after a reload.
+    harbor.receive_text(TOM, "STOP").await;
+    jo.fills("Text", "We are closed tomorrow").await;
+    saves_draft(&hub, "We are closed tomorrow").await;
+    jo.reloads().await;
+    jo.finds(".new-text[data-ready]").await;
+    jo.sees_in(".recipient", "Tom Reyes").await;
+    jo.fills("Text", "We are closed tomorrow").await;
+    // A file goes to each of them.
+    let drop = format!("(() => {{
+            const data = new DataTransfer()
+            data.items.add(new File([Uint8Array.from(atob('{}'), (c) => c.charCodeAt(0))], 'dot.png', {{ type: 'image/png' }}))
+            document.querySelector('.so-far').dispatchEvent(new DragEvent('drop', {{ dataTransfer: data, bubbles: true, cancelable: true }}))
+        }})()", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, PNG));
+    jo.evaluates(&drop).await;
+    jo.finds(".attachment img").await;
+
+    // Pressed twice, it is sent once.
+    jo.evaluates("document.querySelector('.new-text').requestSubmit() ?? document.querySelector('.new-text').requestSubmit()").await;
+    jo.sees_in(".toast", "2 texts sent").await;
+    jo.sees_in(
+        ".so-far .notice",
+        "Not sent to Tom Reyes: This contact opted out",
+    )
+    .await;
+    jo.sees_in(".so-far .notice", "Not sent to 123:").await;
+    jo.waits_until(
+        "those refused stay in the form, with the text",
+        "[...document.querySelectorAll('.recipient')].map((one) => one.dataset.to).join() === 'Tom Reyes' && document.getElementById('to').value === '123' && document.getElementById('content').value === 'We are closed tomorrow'",
+    )
+    .await;
+    assert_eq!(
+        hub.count("select count(*) from messages where content = 'We are closed tomorrow'")
+            .await,
+        2
+    );
+    assert_eq!(
+        hub.count("select count(*) from messages m join message_media d on d.message_id = m.id")
+            .await,
+        2
+    );
+    assert_eq!(hub.run_sender().await, 2);
+    assert_eq!(hub.twilio.sent("We are closed tomorrow").len(), 2);
+
+    // To one of them again, who may be texted now.
+    harbor.receive_text(TOM, "START").await;
+    jo.fills("To", "").await;
+    jo.presses(Key::Backspace).await;
+    jo.presses(Key::Backspace).await;
+    jo.waits_until(
+        "he is in the field",
+        "document.getElementById('to').value === 'Tom Reyes'",
+    )
+    .await;
+    jo.fills("Text", "And on Friday").await;
+    jo.presses(Key::Enter).await;
+    jo.is_at(&harbor.inbox(Some(&tom))).await;
+    jo.sees_in(".message.outbound[id^=message-]", "And on Friday")
+        .await;
+    until("nothing waits", async || {
+        jo.evaluates("!Object.keys(localStorage).some((key) => key.startsWith('unsent:'))")
+            .await
+            == true
+    })
+    .await;
 }
