@@ -10,6 +10,7 @@ const REPEAT = 500
 // A single key activates the control with that data-hotkey; j and k move through the rows, x selects one.
 export default class extends Controller {
   #closedAt = -REPEAT
+  #ahead
 
   connect() {
     this.remember()
@@ -40,6 +41,10 @@ export default class extends Controller {
       return this.palette()
     }
     if (event.ctrlKey || event.metaKey || event.altKey) return
+    if (this.#ahead !== undefined && event.key.length === 1) {
+      this.#ahead += event.key
+      return event.preventDefault()
+    }
     if (document.querySelector("dialog[open]")) return
     const menu = document.querySelector(".menu:popover-open")
     if (menu) return this.#walkIn(menu, event)
@@ -57,8 +62,11 @@ export default class extends Controller {
 
   async palette() {
     document.querySelector("[popover]:popover-open")?.hidePopover()
-    const { open } = await import("lazy/palette")
-    open()
+    // What is typed until the palette is there belongs to it.
+    this.#ahead ??= ""
+    const { open } = await import("lazy/palette").catch(() => ({ open() {} }))
+    open(this.#ahead)
+    this.#ahead = undefined
   }
 
   // Another conversation is shown: a key that was meant for the one before does not act on it.

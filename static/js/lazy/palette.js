@@ -9,9 +9,10 @@ const FIELD = "input:not([type=hidden]), select, textarea, button"
 
 let palette
 
-export function open() {
+export function open(typed) {
   if (!palette?.dialog.isConnected) palette = new Palette(document.importNode(document.getElementById("palette-template").content, true))
   palette.open()
+  if (typed) palette.type(typed)
 }
 
 // A page that arrives while the palette is open replaces the body. The palette goes on there with what was typed:
@@ -91,17 +92,22 @@ class Palette {
   // Local options are shown at once; search results are added when they arrive.
   #show() {
     const words = fold(this.#q).split(/\s+/).filter(Boolean)
-    const fits = ({ label, hint = "" }) => words.every((word) => fold(`${label} ${hint}`).includes(word))
-    const here = [...this.#commands(), ...this.#neighbours()].filter(fits)
-    const places = this.#links().filter(fits)
-    const more = this.#actions().filter(fits)
+    // Those where a word begins with what was typed come before those that have it inside.
+    const matching = (all) => {
+      const known = all.map((one) => [one, ` ${fold(`${one.label} ${one.also ?? ""}`)}`]).filter(([, text]) => words.every((word) => text.includes(word)))
+      const rank = ([, text]) => [` ${words.join(" ")}`, ` ${words[0]}`].filter((start) => !text.includes(start)).length + (text.startsWith(` ${words.join(" ")}`) ? 0 : 1)
+      return (words.length ? known.sort((a, b) => rank(a) - rank(b)) : known).map(([one]) => one)
+    }
+    const here = matching([...this.#commands(), ...this.#neighbours()])
+    const places = matching(this.#links())
+    const more = matching(this.#actions())
     const known = [...here, ...places, ...this.#workspaces, ...more]
     const recent = recents().map((kept) => known.find(({ key }) => key === kept.key) ?? (kept.href && { ...kept, group: "recent" }))
     const groups = {
       recent: this.#q ? [] : recent.filter(Boolean),
-      here, pages: places, people: this.#found.filter(({ group }) => group === "people"),
+      here, pages: places, more, workspaces: matching(this.#workspaces),
+      people: this.#found.filter(({ group }) => group === "people"),
       messages: this.#found.filter(({ group }) => group === "messages"),
-      workspaces: this.#workspaces.filter(fits), more,
     }
     this.#render(groups)
   }
@@ -178,13 +184,13 @@ class Palette {
 
   #links() {
     return [...this.#places.querySelectorAll("a")].map((link) => ({
-      key: link.pathname + link.search, href: link.href, label: link.textContent, isFullLoad: link.dataset.turbo === "false",
+      key: link.pathname + link.search, href: link.href, label: link.textContent, also: link.dataset.also, isFullLoad: link.dataset.turbo === "false",
     }))
   }
 
   #actions() {
     return [...this.#places.querySelectorAll("button")].map((button) => ({
-      key: `${button.dataset.do}:${button.value}`, label: button.textContent, act: () => actions[button.dataset.do](button.value),
+      key: `${button.dataset.do}:${button.value}`, label: button.textContent, also: button.dataset.also, act: () => actions[button.dataset.do](button.value),
     }))
   }
 
@@ -209,11 +215,11 @@ class Palette {
     if (asked !== this.#asked) return
     const inbox = `/w/${slug}/inbox`
     const people = (found?.people.data ?? []).map(({ contact, conversation_id: talk }) => ({
-      key: `contact:${contact.id}`, group: "people", label: contact.name ?? contact.phone_number, hint: contact.name ? contact.phone_number : "",
+      key: `contact:${contact.id}`, group: "people", label: contact.name ?? shown(contact.phone_number), hint: contact.name ? shown(contact.phone_number) : "",
       href: talk ? `${inbox}/${talk}` : `/w/${slug}/contacts/${contact.id}`,
     }))
     const texts = (found?.messages.data ?? []).map(({ message, conversation, excerpt }) => ({
-      key: `message:${message.id}`, group: "messages", label: conversation.contact.name ?? conversation.contact.phone_number,
+      key: `message:${message.id}`, group: "messages", label: conversation.contact.name ?? shown(conversation.contact.phone_number),
       hint: excerpt.map(({ text }) => text).join(""), href: `${inbox}/${conversation.id}?at=${message.id}`,
     }))
     this.#found = [...people, ...texts]
@@ -257,6 +263,9 @@ function element(tag, properties) {
   if (role) made.setAttribute("role", role)
   return made
 }
+
+// As the server shows numbers of North America.
+const shown = (number) => number.replace(/^\+1(\d{3})(\d{3})(\d{4})$/, "($1) $2-$3")
 
 // Folds case and accents like the server's search, as far as names of pages and workspaces need it.
 function fold(text) {

@@ -292,7 +292,7 @@ async fn palette_runs_commands_and_opens_pages_by_keyboard() {
     jo.presses(Key::Enter).await;
     jo.sees_in(".thread-head", "Reopen").await;
     palette().await;
-    jo.types("snooze").await;
+    jo.types("zzz").await;
     jo.sees_in("#palette [role=status]", "No results").await;
     jo.presses(Key::Escape).await;
     jo.finds_no("#palette").await;
@@ -376,4 +376,107 @@ async fn palette_stays_open_when_another_page_arrives() {
         "document.activeElement.name === 'email'",
     )
     .await;
+}
+
+#[tokio::test]
+async fn search_results_are_reached_by_arrows_and_enter() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receive_text(MAYA, "Is the gate open?").await;
+    harbor.names_contact(&maya, "Maya Okafor").await;
+    let tom = harbor.receive_text(TOM, "The gate code?").await;
+    harbor.names_contact(&tom, "Tom Reyes").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.sees_in(".live", "Live").await;
+    jo.types("/").await;
+    jo.types("gate").await;
+    jo.sees_in(".found .name", "Maya Okafor").await;
+    let focused = |name: &str| {
+        format!("document.activeElement.querySelector('.name')?.textContent === '{name}'")
+    };
+    jo.presses(Key::Down).await;
+    jo.waits_until("the first hit has the focus", &focused("Tom Reyes"))
+        .await;
+    jo.presses(Key::Down).await;
+    jo.waits_until("the second one has it", &focused("Maya Okafor"))
+        .await;
+    jo.presses(Key::Up).await;
+    jo.presses(Key::Up).await;
+    jo.waits_until(
+        "the field has it again",
+        "document.activeElement.name === 'q'",
+    )
+    .await;
+    jo.presses(Key::Down).await;
+    jo.presses(Key::Down).await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".thread h1", "Maya Okafor").await;
+    jo.evaluates("document.activeElement.blur()").await;
+    jo.types("/").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".thread h1", "Tom Reyes").await;
+}
+
+#[tokio::test]
+async fn palette_knows_every_page_and_ranks_it_before_contacts_and_messages() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let tom = harbor
+        .receive_text(TOM, "It is dark, and my contacts need help")
+        .await;
+    harbor.names_contact(&tom, "Dark Contacts").await;
+    hub.twilio.text(MAYA, FRONT_DESK, "Contacts?").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.sees_in(".live", "Live").await;
+
+    // Every page that needs no choice.
+    let pages: Vec<String> = crate::matrix::html::routes()
+        .iter()
+        .filter(|route| route.method == reqwest::Method::GET)
+        .map(|route| route.name())
+        .filter(|name| name.starts_with("GET ~/") && !name.contains('{'))
+        .map(|name| name.trim_start_matches("GET ~").to_owned())
+        .filter(|path| {
+            !["/", "/send/people", "/templates/offer"].contains(&path.as_str())
+                && !path.ends_with(".csv")
+        })
+        .collect();
+    assert!(pages.len() > 15, "{pages:?}");
+    let links = jo
+        .evaluates("[...document.getElementById('palette-template').content.querySelectorAll('nav a')].map((link) => link.getAttribute('href').split('?')[0])")
+        .await;
+    for page in &pages {
+        let there = format!("/w/{}{page}", harbor.slug);
+        assert!(
+            links.as_array().unwrap().iter().any(|link| link == &there),
+            "{there} is not in the palette"
+        );
+    }
+
+    let first_of = async |typed: &str| {
+        jo.chord(Key::Control, 'k').await;
+        jo.has_focus_on("Search or run a command").await;
+        jo.types(typed).await;
+        jo.sees_in(
+            "#palette [role=group][aria-label=People], #palette [aria-label=Messages]",
+            "",
+        )
+        .await;
+        let first = "document.querySelector('#palette [aria-selected=true] .label').textContent";
+        let first = jo.evaluates(first).await;
+        jo.presses(Key::Escape).await;
+        jo.finds_no("#palette").await;
+        first
+    };
+    assert_eq!(first_of("contacts").await, "Contacts");
+    assert_eq!(first_of("dark").await, "Dark theme");
+    assert_eq!(first_of("help").await, "Keyboard shortcuts");
+    jo.chord(Key::Control, 'k').await;
+    jo.has_focus_on("Search or run a command").await;
+    jo.types("tac").await;
+    jo.sees_in("#palette [aria-label='Go to']", "Contacts")
+        .await;
+    jo.sees_in("#palette", "(415) 555-0177").await;
 }
