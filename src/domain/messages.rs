@@ -213,6 +213,10 @@ impl Message {
         self.status == Status::Scheduled
     }
 
+    pub fn is_canceled(&self) -> bool {
+        self.status == Status::Canceled
+    }
+
     /// The first name of who wrote it.
     pub fn first_name(&self) -> Option<&str> {
         self.created_by_name.as_deref().map(first_name)

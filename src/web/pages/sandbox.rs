@@ -88,8 +88,10 @@ async fn handset(app: &App, member: &Member, number: Number, from: &Phone) -> Re
         }
         None => Vec::new(),
     };
-    // Notes and failed texts do not reach the customer.
-    messages.retain(|message| !message.is_note() && !message.failed());
+    // Notes, failed texts and those that are not due yet do not reach the customer.
+    messages.retain(|message| {
+        !message.is_note() && !message.failed() && !message.is_scheduled() && !message.is_canceled()
+    });
     Ok(Handset {
         slug: member.slug.clone(),
         from: from.display(&Region::US),
