@@ -44,6 +44,7 @@ create table mailed_tokens (
     user_id    uuid not null references users on delete cascade,
     purpose    text not null check (purpose in ('verify', 'reset')),
     email      text not null,                        -- valid as long as the account has this address
+    handed_over boolean not null default false,      -- shown to an admin instead of mailed: proves no address
     expires_at timestamptz not null,
     created_at timestamptz not null default now()
 );

@@ -36,6 +36,7 @@ create table invitations (
     email        text not null check (email = lower(email) and email like '%_@_%' and length(email) <= 254),
     role         text not null check (role in ('admin', 'agent')),
     number_ids   uuid[] not null default '{}',       -- assigned on acceptance, those that still exist
+    credits      integer check (credits between 0 and 1000000), -- granted on acceptance; null: the workspace's starting credits
     token_hash   bytea not null,                     -- of the link; members' role cannot read it
     invited_by   uuid references users on delete set null,
     expires_at   timestamptz not null,
@@ -60,7 +61,7 @@ select confine_to_workspace('invitations', readers => '(select i_am_admin())', w
 
 grant select, update on workspaces to messagehub_people;
 grant select, insert, update, delete on workspace_members to messagehub_people;
-grant select (workspace_id, id, email, role, number_ids, invited_by, expires_at, created_at) on invitations to messagehub_people;
+grant select (workspace_id, id, email, role, number_ids, credits, invited_by, expires_at, created_at) on invitations to messagehub_people;
 grant insert, update, delete on invitations to messagehub_people;
 grant select, insert, update, delete on workspaces, workspace_members to messagehub_system;
 grant select, insert, delete on invitations to messagehub_system;

@@ -299,6 +299,11 @@ impl Config {
         self.base_url.scheme() == "https"
     }
 
+    /// Whether mails reach their recipients. Without a relay they go to the log, and pages show links instead.
+    pub fn sends_mail(&self) -> bool {
+        self.smtp.is_some()
+    }
+
     /// The public URL of `path`, which begins with a slash.
     pub fn public(&self, path: &str) -> String {
         format!("{}{path}", self.base_url.origin().ascii_serialization())

@@ -219,8 +219,8 @@ async fn open_office(tx: &mut SystemTx<Setup>, app: &App, hash: &str) -> Result<
     let lin = accounts::insert_user(tx, Staff::Lin.name(), LIN, hash).await?;
     let founded = workspaces::found(tx, "Harbor Dental", jo, None).await?;
     let workspace = founded.id;
-    members::add(tx, workspace, sam, Role::Agent).await?;
-    members::add(tx, workspace, lin, Role::Agent).await?;
+    members::add(tx, workspace, sam, Role::Agent, None).await?;
+    members::add(tx, workspace, lin, Role::Agent, None).await?;
     Ok(Office {
         workspace,
         slug: founded.slug,

@@ -27,7 +27,8 @@ pub mod two_factor;
 
 use passwords::{PASSWORD_RULE, Purpose, is_password};
 pub use passwords::{
-    ask_to_verify, change_password, forget_expired, forgot, new_password, reset, verify_email,
+    ResetLink, ask_to_verify, change_password, forget_expired, forgot, new_password, offer_reset,
+    reset, verify_email,
 };
 pub(in crate::domain) use sessions::begin;
 pub use sessions::{
@@ -222,7 +223,7 @@ pub async fn create(
     .await?;
     match existing {
         Some(existing) => {
-            members::add(&mut tx, existing, user, role).await?;
+            members::add(&mut tx, existing, user, role, None).await?;
         }
         None if role == Role::Admin => {
             workspaces::found(&mut tx, workspace, user, None).await?;
@@ -548,5 +549,5 @@ pub(in crate::domain) fn require_verified(app: &App, email_verified: bool) -> Re
 }
 
 pub fn asks_for_verified(config: &Config) -> bool {
-    config.smtp.is_some()
+    config.sends_mail()
 }

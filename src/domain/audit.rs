@@ -26,6 +26,7 @@ string_enum!(AuditAction {
     RefreshTokenReused = "refresh_token_reused",
     PasswordChanged = "password_changed",
     PasswordReset = "password_reset",
+    PasswordLinkMade = "password_link_made",
     TwoFactorEnabled = "two_factor_enabled",
     TwoFactorDisabled = "two_factor_disabled",
     MemberInvited = "member_invited",
@@ -87,7 +88,8 @@ impl AuditAction {
                 t!("A refresh token was reused, so a session was ended for")
             }
             Self::PasswordChanged => t!("changed the password"),
-            Self::PasswordReset => t!("reset their password by email"),
+            Self::PasswordReset => t!("reset their password with a link"),
+            Self::PasswordLinkMade => t!("made a link to set a new password for"),
             Self::TwoFactorEnabled => t!("turned on two-factor authentication"),
             Self::TwoFactorDisabled => t!("turned off two-factor authentication"),
             Self::MemberInvited => t!("invited"),

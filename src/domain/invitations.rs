@@ -24,6 +24,7 @@ use crate::ids::{InvitationId, NumberId, SessionId, UserId, WorkspaceId};
 use crate::language::{self, in_language, t};
 use crate::mail::Mail;
 
+const MAX_CREDITS: i32 = 1_000_000;
 const INVITATION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
@@ -34,6 +35,8 @@ pub struct Invite {
     /// Numbers that are assigned to an agent on joining.
     #[serde(default)]
     pub number_ids: Vec<NumberId>,
+    /// Credits that an agent has on joining. If left out, the workspace's starting credits.
+    pub credits: Option<i32>,
 }
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -41,6 +44,10 @@ pub struct Invitation {
     pub id: InvitationId,
     pub email: String,
     pub role: Role,
+    /// The numbers that an agent gets on joining.
+    pub number_ids: Vec<NumberId>,
+    /// The credits that an agent gets on joining; `null`: the workspace's starting credits.
+    pub credits: Option<i32>,
     /// The link that was mailed. It is shown only once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -63,6 +70,13 @@ pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitati
             "number_ids",
             t!("Choose at most 1,000 numbers"),
         )
+        .require(
+            invite
+                .credits
+                .is_none_or(|credits| (0..=MAX_CREDITS).contains(&credits)),
+            "credits",
+            t!("Use a whole number from 0 to 1,000,000"),
+        )
         .finish()?;
     limit_invitations(app, admin, &email).await?;
     let token = random_token();
@@ -73,7 +87,10 @@ pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitati
         subject: &email,
         subject_id: Some(invitation.id.0),
         before: None,
-        after: Some(json!({"role": invite.role})),
+        after: Some(match invite.credits {
+            Some(credits) => json!({"role": invite.role, "credits": credits}),
+            None => json!({"role": invite.role}),
+        }),
     };
     audit::record(&mut tx, AuditAction::MemberInvited, audit_record).await?;
     tx.commit().await?;
@@ -105,13 +122,14 @@ async fn keep(
         .await?;
     sqlx::query_as!(
         Invitation,
-        r#"insert into invitations (email, role, number_ids, token_hash, invited_by, expires_at)
-           values ($1, $2, $3, $4, current_user_id(), now() + make_interval(secs => $5))
-           returning id as "id: _", email, role as "role: _", null::text as url,
+        r#"insert into invitations (email, role, number_ids, credits, token_hash, invited_by, expires_at)
+           values ($1, $2, $3, $4, $5, current_user_id(), now() + make_interval(secs => $6))
+           returning id as "id: _", email, role as "role: _", number_ids as "number_ids: _", credits, null::text as url,
                      (select name from users where id = current_user_id()) as invited_by_name, expires_at, created_at"#,
         email,
         invite.role as _,
         &invite.number_ids as _,
+        invite.credits,
         fingerprint(token),
         INVITATION_LIFETIME.as_secs_f64(),
     )
@@ -159,7 +177,8 @@ async fn refuse_a_member(tx: &mut WorkspaceTx, email: &str) -> Result<()> {
 pub async fn list(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<Invitation>> {
     Ok(sqlx::query_as!(
         Invitation,
-        r#"select i.id as "id: _", i.email, i.role as "role: _", null::text as url, u.name as "invited_by_name?",
+        r#"select i.id as "id: _", i.email, i.role as "role: _", i.number_ids as "number_ids: _", i.credits,
+                  null::text as url, u.name as "invited_by_name?",
                   i.expires_at, i.created_at
              from invitations i
              left join users u on u.id = i.invited_by
@@ -168,20 +187,6 @@ pub async fn list(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<Invitation>> {
     )
     .fetch_all(tx.conn())
     .await?)
-}
-
-/// The numbers of each open invitation, so that a new link keeps them.
-pub async fn numbers(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<(InvitationId, NumberId)>> {
-    Ok(sqlx::query!(
-        r#"select i.id as "id!: InvitationId", n.number as "number!: NumberId"
-             from invitations i, unnest(i.number_ids) as n (number)
-            where i.expires_at > now()"#
-    )
-    .fetch_all(tx.conn())
-    .await?
-    .into_iter()
-    .map(|row| (row.id, row.number))
-    .collect())
 }
 
 pub async fn withdraw(tx: &mut WorkspaceTx, _: &Admin, id: InvitationId) -> Result<()> {
@@ -351,14 +356,15 @@ async fn accept_with_new_account(
 async fn join(tx: &mut SystemTx<SignIn>, token: &str, user: UserId, caller: &Caller) -> Result<()> {
     let invitation = sqlx::query!(
         r#"delete from invitations where token_hash = $1 and expires_at > now()
-            returning workspace_id as "workspace: WorkspaceId", role as "role: Role", number_ids as "numbers: Vec<NumberId>""#,
+            returning workspace_id as "workspace: WorkspaceId", role as "role: Role", number_ids as "numbers: Vec<NumberId>",
+                      credits"#,
         fingerprint(token),
     )
     .fetch_optional(tx.conn())
     .await?
     .ok_or(Error::NotFound(t!("a valid invitation for this link (it may have been used or revoked, or it has expired)")))?;
     let workspace = invitation.workspace;
-    if !members::add(tx, workspace, user, invitation.role).await? {
+    if !members::add(tx, workspace, user, invitation.role, invitation.credits).await? {
         return Ok(());
     }
     sqlx::query!(

@@ -221,6 +221,7 @@ pub async fn add<P: SystemPurpose>(
     workspace: WorkspaceId,
     user: UserId,
     role: Role,
+    credits: Option<i32>,
 ) -> Result<bool> {
     let added = sqlx::query!(
         "insert into workspace_members (workspace_id, user_id, role) values ($1, $2, $3) on conflict do nothing",
@@ -232,28 +233,32 @@ pub async fn add<P: SystemPurpose>(
     .await?;
     let joined = added.rows_affected() == 1;
     if joined && role == Role::Agent {
-        grant_starting_credits(tx, workspace, user).await?;
+        grant_first_credits(tx, workspace, user, credits).await?;
     }
     Ok(joined)
 }
 
-/// Once: an agent who comes back has an account already.
-async fn grant_starting_credits<P: SystemPurpose>(
+/// An agent who comes back has an account already: chosen credits are added to it, starting credits are not.
+async fn grant_first_credits<P: SystemPurpose>(
     tx: &mut SystemTx<P>,
     workspace: WorkspaceId,
     user: UserId,
+    chosen: Option<i32>,
 ) -> Result<()> {
     sqlx::query!(
-        "with opened as (
+        "with granted as (
              insert into credit_accounts (workspace_id, user_id, balance)
-             select w.id, $2, w.starting_credits from workspaces w where w.id = $1 and w.starting_credits > 0
-                 on conflict do nothing
+             select w.id, $2, coalesce($3, w.starting_credits) from workspaces w
+              where w.id = $1 and coalesce($3, w.starting_credits) > 0
+                 on conflict (workspace_id, user_id) do update
+                set balance = credit_accounts.balance + $3, updated_at = now() where $3 is not null
              returning workspace_id, user_id, balance
          )
          insert into credit_ledger (workspace_id, user_id, delta, balance, kind, reason)
-         select o.workspace_id, o.user_id, o.balance, o.balance, 'granted', 'to begin with' from opened o",
+         select g.workspace_id, g.user_id, coalesce($3, g.balance), g.balance, 'granted', 'to begin with' from granted g",
         workspace as _,
         user as _,
+        chosen,
     )
     .execute(tx.conn())
     .await?;

@@ -395,7 +395,7 @@ pub async fn found<P: SystemPurpose>(
     .on_constraint("workspaces_slug_key", || {
         Error::field("workspace_name", t!("This name was just taken. Try again."))
     })?;
-    members::add(tx, id, founder, Role::Admin).await?;
+    members::add(tx, id, founder, Role::Admin, None).await?;
     let made = AuditRecord {
         subject: name.trim(),
         subject_id: Some(id.0),

@@ -12,7 +12,8 @@ use super::{Caller, User, emails, known_locations};
 use crate::app::App;
 use crate::db::purpose::{Jobs, SignIn};
 use crate::db::{Db, SystemTx};
-use crate::domain::audit::{self, AuditAction};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
+use crate::domain::members::Admin;
 use crate::domain::string_enum;
 use crate::error::{Check, Error, Result};
 use crate::ids::{SessionId, UserId};
@@ -71,6 +72,84 @@ async fn mail_reset(app: &App, email: &str) -> Result<()> {
     Ok(())
 }
 
+/// A link to set a new password, for a member who asks an admin. It is mailed. Where the server sends no mail, the admin
+/// hands it over: only if they manage all workspaces of the member, because it opens the account everywhere. A second
+/// factor stays in force.
+pub async fn offer_reset(app: &App, admin: &Admin, user: UserId) -> Result<ResetLink> {
+    let mut tx = app.db.system(SignIn).await?;
+    let found = sqlx::query!(
+        r#"select u.name, u.email,
+                  exists (select from workspace_members o
+                           where o.user_id = u.id
+                             and not exists (select from workspace_members a
+                                              where a.workspace_id = o.workspace_id and a.user_id = $3 and a.role = 'admin')) as "is_elsewhere!"
+             from workspace_members m
+             join users u on u.id = m.user_id
+            where m.workspace_id = $1 and m.user_id = $2"#,
+        admin.workspace() as _,
+        user as _,
+        admin.user() as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Error::NotFound(t!("the member")))?;
+    let is_mailed = app.config.sends_mail();
+    if found.is_elsewhere && !is_mailed {
+        return Err(Error::field(
+            "user_id",
+            t!(
+                "{name} is also in a workspace that you don’t manage. Ask whoever runs this server: the link of the sign-in page is written to its log.",
+                name = &found.name,
+            ),
+        ));
+    }
+    charge(tx.conn(), &throttle::MAIL, &found.email).await?;
+    let token = random_token();
+    sqlx::query!(
+        "insert into mailed_tokens (token_hash, user_id, purpose, email, handed_over, expires_at)
+         values ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))",
+        fingerprint(&token),
+        user as _,
+        Purpose::Reset as _,
+        found.email,
+        !is_mailed,
+        Purpose::Reset.lifetime().as_secs_f64(),
+    )
+    .execute(tx.conn())
+    .await?;
+    let audit_record = AuditRecord {
+        subject: &found.name,
+        subject_id: Some(user.0),
+        ..AuditRecord::default()
+    };
+    audit::record_in(
+        &mut tx,
+        admin.workspace(),
+        admin.user(),
+        AuditAction::PasswordLinkMade,
+        admin.address().as_deref(),
+        audit_record,
+    )
+    .await?;
+    tx.commit().await?;
+    let url = match is_mailed {
+        true => {
+            app.mail
+                .send(emails::reset(&app.config, &found.email, &token));
+            None
+        }
+        false => Some(app.config.public(&format!("/reset-password/{token}"))),
+    };
+    let name = found.name;
+    Ok(ResetLink { name, url })
+}
+
+pub struct ResetLink {
+    pub name: String,
+    /// Shown once. `None`: it was mailed.
+    pub url: Option<String>,
+}
+
 /// Sets a new password with a reset token. The link proves the address. Earlier sessions may be an attacker's: every
 /// session and push subscription ends, and so does a second factor from before the address was verified.
 pub async fn reset(app: &App, token: &str, password: SecretString, caller: &Caller) -> Result<()> {
@@ -83,7 +162,7 @@ pub async fn reset(app: &App, token: &str, password: SecretString, caller: &Call
     let hash = app.passwords.hash(&from, password).await?;
     let mut tx = app.db.system(SignIn).await?;
     let user = use_token(&mut tx, token, Purpose::Reset).await?;
-    set_by_link(&mut tx, user.id, &hash).await?;
+    set_by_link(&mut tx, &user, &hash).await?;
     end_others(&mut tx, user.id, None).await?;
     known_locations::forget(&mut tx, user.id).await?;
     known_locations::remember(&mut tx, user.id, caller).await?;
@@ -107,10 +186,11 @@ pub async fn reset(app: &App, token: &str, password: SecretString, caller: &Call
     Ok(())
 }
 
-async fn set_by_link(tx: &mut SystemTx<SignIn>, user: UserId, hash: &str) -> Result<()> {
+/// A mailed link proves the address; one that an admin handed over does not.
+async fn set_by_link(tx: &mut SystemTx<SignIn>, user: &TokenOwner, hash: &str) -> Result<()> {
     let lost_second_factor = sqlx::query_scalar!(
         r#"with before as (
-               select id, two_factor_at, two_factor_at is not null
+               select id, two_factor_at, not $3 and two_factor_at is not null
                           and (email_verified_at is null or two_factor_at < email_verified_at) as unproven
                  from users where id = $1 for update
            ), codes as (
@@ -119,20 +199,22 @@ async fn set_by_link(tx: &mut SystemTx<SignIn>, user: UserId, hash: &str) -> Res
                delete from push_subscriptions where user_id = $1
            )
            update users u
-              set password_hash = $2, email_verified_at = coalesce(u.email_verified_at, now()), updated_at = now(),
+              set password_hash = $2, updated_at = now(),
+                  email_verified_at = case when $3 then u.email_verified_at else coalesce(u.email_verified_at, now()) end,
                   two_factor_at = case when b.unproven then null else b.two_factor_at end,
                   -- One that was begun and never confirmed goes as well.
                   totp_secret = case when b.unproven or b.two_factor_at is null then null else u.totp_secret end
              from before b
             where u.id = b.id
            returning b.unproven as "unproven!""#,
-        user as _,
+        user.id as _,
         hash,
+        user.handed_over,
     )
     .fetch_one(tx.conn())
     .await?;
     if lost_second_factor {
-        announce_change(tx, user).await?;
+        announce_change(tx, user.id).await?;
     }
     Ok(())
 }
@@ -263,13 +345,14 @@ pub(super) async fn new_token(
 struct TokenOwner {
     id: UserId,
     email: String,
+    handed_over: bool,
 }
 
 /// The owner of the token, which stays valid.
 async fn verify_token(app: &App, token: &str, purpose: Purpose) -> Result<TokenOwner> {
     sqlx::query_as!(
         TokenOwner,
-        r#"select u.id as "id: UserId", u.email
+        r#"select u.id as "id: UserId", u.email, t.handed_over
              from mailed_tokens t
              join users u on u.id = t.user_id and u.email = t.email
             where t.token_hash = $1 and t.purpose = $2 and t.expires_at > now()"#,
@@ -296,7 +379,7 @@ async fn use_token(tx: &mut SystemTx<SignIn>, token: &str, purpose: Purpose) -> 
             using users u
             where t.token_hash = $1 and t.purpose = $2 and t.expires_at > now()
               and u.id = t.user_id and u.email = t.email
-            returning u.id as "id: UserId", u.email"#,
+            returning u.id as "id: UserId", u.email, t.handed_over"#,
         fingerprint(token),
         purpose as _,
     )

@@ -31,6 +31,7 @@ struct Page {
     two_factor: accounts::two_factor::State,
     /// The server requires verified addresses and this one is not verified.
     must_verify: bool,
+    sends_mail: bool,
     sessions: Vec<Session>,
     notice: Option<Notice>,
     refusal: Option<String>,
@@ -83,6 +84,7 @@ async fn account_page(
         off: answer.off,
         two_factor: accounts::two_factor::state(app, &user).await?,
         must_verify: !user.email_verified && accounts::asks_for_verified(&app.config),
+        sends_mail: app.config.sends_mail(),
         sessions: accounts::sessions(&app.db, &user, session).await?,
         notice: answer.notice,
         refusal: answer.refusal,

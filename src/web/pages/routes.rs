@@ -161,6 +161,10 @@ fn people_routes() -> Routes {
         .post("/w/{slug}/admin/members/{user_id}", members::change_role)
         .post("/w/{slug}/admin/members/{user_id}/remove", members::remove)
         .post(
+            "/w/{slug}/admin/members/{user_id}/password-link",
+            members::make_password_link,
+        )
+        .post(
             "/w/{slug}/admin/invitations/{invitation_id}/withdraw",
             members::withdraw,
         )

@@ -25,6 +25,7 @@ struct Page {
     form: Form,
     numbers: Vec<Number>,
     push: Push,
+    sends_mail: bool,
 }
 
 struct Push {
@@ -70,6 +71,7 @@ async fn settings_page(
     Ok(page(&Page {
         shell: Shell::new(member, &counts, "settings").with_notice(notice),
         numbers: numbers::list(tx).await?,
+        sends_mail: app.config.sends_mail(),
         push: Push {
             key,
             devices: pushes::list(tx, member).await?,

@@ -123,6 +123,7 @@ const EXPECTATIONS: &[(&str, Who, &str)] = &[
     ("POST ~/admin/members", Admin, "email=eve@harbor.test&role=admin"),
     ("POST ~/admin/members/{user_id}", Admin, "role=admin"),
     ("POST ~/admin/members/{user_id}/remove", Admin, ""),
+    ("POST ~/admin/members/{user_id}/password-link", Admin, ""),
     ("POST ~/admin/invitations/{invitation_id}/withdraw", Admin, ""),
     ("GET ~/admin/access", Admin, ""),
     ("GET ~/admin/access/{number_id}", Admin, ""),

@@ -21,6 +21,8 @@ struct Forgot {
     form: Form,
     /// The address the link was sent to, if it has an account.
     sent: Option<String>,
+    /// Otherwise the link is written to the log.
+    sends_mail: bool,
 }
 
 #[derive(Template)]
@@ -38,9 +40,13 @@ struct Verify {
 }
 
 /// `GET /forgot-password`
-pub async fn forgot() -> Result<Response, Problem> {
-    let form = Form::default();
-    Ok(page(&Forgot { form, sent: None })?.into_response())
+pub async fn forgot(State(app): State<App>) -> Result<Response, Problem> {
+    Ok(page(&Forgot {
+        form: Form::default(),
+        sent: None,
+        sends_mail: app.config.sends_mail(),
+    })?
+    .into_response())
 }
 
 #[derive(Deserialize)]
@@ -55,15 +61,21 @@ pub async fn send_link(
     Posted(TokenQuery { email }): Posted<TokenQuery>,
 ) -> Result<Response, Problem> {
     let form = Form::default().with("email", &email);
+    let sends_mail = app.config.sends_mail();
     match accounts::forgot(&app, &email, &caller).await {
         Ok(()) => Ok(page(&Forgot {
             form,
             sent: Some(email),
+            sends_mail,
         })?
         .into_response()),
         Err(error) => {
             let form = form.refused(error)?;
-            Ok(form.response().with(page(&Forgot { form, sent: None })?))
+            Ok(form.response().with(page(&Forgot {
+                form,
+                sent: None,
+                sends_mail,
+            })?))
         }
     }
 }

@@ -70,6 +70,10 @@ const ACTIONS: &[(Message, &[(AuditAction, Message)])] = &[
             (AuditAction::PasswordChanged, t!("Password changed")),
             (AuditAction::PasswordReset, t!("Password reset")),
             (
+                AuditAction::PasswordLinkMade,
+                t!("Link for a new password made"),
+            ),
+            (
                 AuditAction::TwoFactorEnabled,
                 t!("Two-factor authentication turned on"),
             ),

@@ -11,12 +11,13 @@ use serde::Deserialize;
 use super::{matches, shell};
 use crate::app::App;
 use crate::db::WorkspaceTx;
+use crate::domain::accounts::{self, ResetLink};
 use crate::domain::invitations::{self, Invitation, Invite};
 use crate::domain::members::{self, Admin, Colleague, Role};
 use crate::domain::numbers::{self, Number};
 use crate::domain::{settings, workspaces};
 use crate::error::{Error, Result};
-use crate::ids::{InvitationId, NumberId, UserId};
+use crate::ids::{InvitationId, UserId};
 use crate::web::language::filters;
 use crate::web::pages::table::Sort;
 use crate::web::pages::{
@@ -30,6 +31,7 @@ use crate::web::{assets, pages};
 struct Page {
     shell: Shell,
     inviting: Partial,
+    sends_mail: bool,
     people: Vec<Person>,
     q: String,
     sort: Sort,
@@ -59,23 +61,17 @@ struct Inviting {
     chosen: Vec<String>,
     starting_credits: i32,
     pending: Vec<Invitation>,
-    /// The numbers assigned with each open invitation.
-    waiting: Vec<(InvitationId, NumberId)>,
     /// A new invitation: its link is shown once.
     fresh: Option<Invitation>,
+    /// Otherwise the admin hands over the link.
+    sends_mail: bool,
+    /// A link to set a new password, shown once.
+    password_link: Option<ResetLink>,
 }
 
 impl Inviting {
     fn is_chosen(&self, number: &Number) -> bool {
         self.chosen.contains(&number.id.to_string())
-    }
-
-    fn numbers_for<'a>(&'a self, invitation: &Invitation) -> impl Iterator<Item = &'a NumberId> {
-        let id = invitation.id;
-        self.waiting
-            .iter()
-            .filter(move |(invitation, _)| *invitation == id)
-            .map(|(_, number)| number)
     }
 }
 
@@ -95,7 +91,7 @@ pub async fn list(
     Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    let inviting = inviting(&mut tx, &admin).await?;
+    let inviting = inviting(&app, &mut tx, &admin).await?;
     members_page(
         &mut tx,
         &admin,
@@ -137,6 +133,7 @@ async fn members_page(
     Ok(page(&Page {
         shell: shell(tx, admin, "members", notice).await?,
         inviting: partial(&inviting)?,
+        sends_mail: inviting.sends_mail,
         people: sort.direct(people),
         q: list_query.q,
         sort,
@@ -171,16 +168,17 @@ async fn people(tx: &mut WorkspaceTx, admin: &Admin) -> Result<Vec<Person>> {
     Ok(members::list(tx).await?.into_iter().map(person).collect())
 }
 
-async fn inviting(tx: &mut WorkspaceTx, admin: &Admin) -> Result<Inviting> {
+async fn inviting(app: &App, tx: &mut WorkspaceTx, admin: &Admin) -> Result<Inviting> {
     Ok(Inviting {
+        sends_mail: app.config.sends_mail(),
         slug: admin.slug.clone(),
         form: Form::default().with("role", Role::Agent.as_str()),
         numbers: numbers::list(tx).await?,
         chosen: Vec::new(),
         starting_credits: workspaces::current(tx).await?.starting_credits,
         pending: invitations::list(tx, admin).await?,
-        waiting: invitations::numbers(tx, admin).await?,
         fresh: None,
+        password_link: None,
     })
 }
 
@@ -192,25 +190,31 @@ pub async fn invite(
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
     let (mut email, mut role, mut chosen) = (String::new(), Role::Agent, Vec::new());
+    let mut credits = String::new();
     for (key, value) in form_urlencoded::parse(&body) {
         match &*key {
             "email" => email = value.into_owned(),
             "role" => role = value.parse().unwrap_or(Role::Agent),
             "number_id" => chosen.push(value.into_owned()),
+            "credits" => credits = value.trim().to_owned(),
             _ => {}
         }
     }
     let form = Form::default()
         .with("email", &email)
-        .with("role", role.as_str());
+        .with("role", role.as_str())
+        .with("credits", &credits);
     let request = Invite {
         email,
         role,
         number_ids: chosen.iter().filter_map(|id| id.parse().ok()).collect(),
+        // The form of an admin has the field too, hidden. What is no number is refused like one that is too large.
+        credits: (role == Role::Agent && !credits.is_empty())
+            .then(|| credits.parse().unwrap_or(i32::MAX)),
     };
     let answer = invitations::invite(&app, &admin, request).await;
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    let shown = inviting(&mut tx, &admin).await?;
+    let shown = inviting(&app, &mut tx, &admin).await?;
     let (status, shown) = match answer {
         Ok(invitation) => (
             StatusCode::OK,
@@ -220,7 +224,7 @@ pub async fn invite(
             },
         ),
         Err(error) => {
-            let form = form.refused(error)?.gather(&["email"]);
+            let form = form.refused(error)?.gather(&["email", "credits"]);
             (
                 form.status(),
                 Inviting {
@@ -310,11 +314,35 @@ pub async fn remove(
     }
 }
 
+/// `POST /w/{slug}/admin/members/{user_id}/password-link`
+pub async fn make_password_link(
+    admin: Admin,
+    State(app): State<App>,
+    Path(MemberPath { user_id }): Path<MemberPath>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let link = match accounts::offer_reset(&app, &admin, user_id).await {
+        Ok(link) => link,
+        Err(error) => return refuse(&app, &admin, error).await,
+    };
+    let mut tx = app.db.workspace(admin.tenant()).await?;
+    let shown = Inviting {
+        password_link: Some(link),
+        ..inviting(&app, &mut tx, &admin).await?
+    };
+    if wants_streams(&headers) {
+        let html = fragments::swap("inviting", &shown)
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        return Ok(streams(html));
+    }
+    members_page(&mut tx, &admin, ListQuery::default(), shown, None, None).await
+}
+
 async fn refuse(app: &App, admin: &Admin, error: Error) -> Result<Response, Problem> {
-    let form = Form::default().refused(error)?;
+    let form = Form::default().refused(error)?.gather(&[]);
     let status = form.status();
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    let inviting = inviting(&mut tx, admin).await?;
+    let inviting = inviting(app, &mut tx, admin).await?;
     let shown = members_page(
         &mut tx,
         admin,
