@@ -84,6 +84,14 @@ impl Number {
         }
     }
 
+    /// Where a number is chosen: its name and the formatted number, since names may be the same.
+    pub fn described(&self) -> String {
+        match self.friendly_name.is_empty() {
+            true => self.formatted_number(),
+            false => format!("{} · {}", self.friendly_name, self.formatted_number()),
+        }
+    }
+
     pub fn formatted_number(&self) -> String {
         phone::display(&self.phone_number)
     }

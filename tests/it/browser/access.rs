@@ -3,7 +3,7 @@
 use fantoccini::key::Key;
 
 use super::Browser;
-use crate::hub::{Hub, MAYA};
+use crate::hub::{Hub, MAYA, TOKEN};
 
 #[tokio::test]
 async fn access_changes_apply_to_an_open_inbox_at_once() {
@@ -107,4 +107,66 @@ async fn access_matrix_works_by_arrow_keys_and_without_scripts() {
     jo.clicks("Save").await;
     jo.sees_in(".toast", "Changes apply immediately").await;
     assert_eq!(hub.count("select count(*) from number_members").await, 2);
+}
+
+#[tokio::test]
+async fn access_matrix_fits_and_saves_whole_rows_and_columns_in_one_request_each() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    for last in 0..5 {
+        let number = format!("+1628555010{last}");
+        hub.twilio.account(&harbor.account, TOKEN).number(&number);
+    }
+    harbor.connect_twilio("+16285550105").await;
+    for name in ["Ana", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus"] {
+        harbor.agent(name).await;
+    }
+    hub.execute_sql("update numbers set friendly_name = 'Front desk'")
+        .await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.has_a_screen_of(1440, 900).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.admin_page("access")).await;
+    jo.sees_in(".matrix", "Front desk").await;
+    jo.waits_until(
+        "nothing scrolls",
+        "(box => box.scrollWidth <= box.clientWidth && box.scrollHeight <= box.clientHeight)(document.querySelector('.matrix-box'))",
+    )
+    .await;
+    jo.waits_until(
+        "numbers of the same name are told apart",
+        "[...document.querySelectorAll('.matrix option')].some((it) => it.text === 'Front desk · (628) 555-0100')",
+    )
+    .await;
+
+    jo.evaluates(
+        "window.requests = 0; const fetched = fetch; window.fetch = (...all) => (requests++, fetched(...all))",
+    )
+    .await;
+    jo.clicks("Ana can see all numbers on this page").await;
+    jo.sees_in(".matrix .saved", "Saved").await;
+    assert_eq!(hub.count("select count(*) from number_members").await, 6);
+    jo.clicks("Everyone on this page can see Front desk · (628) 555-0103")
+        .await;
+    hub.wait_for_count("select count(*) from number_members", 12)
+        .await;
+    jo.clicks("Ben can see Front desk · (628) 555-0103").await;
+    hub.wait_for_count("select count(*) from number_members", 11)
+        .await;
+    assert_eq!(jo.evaluates("requests").await, 3, "one for each change");
+    jo.waits_until(
+        "the column is mixed, Ana's row is whole",
+        "document.querySelectorAll('thead .whole input')[3].indeterminate && document.querySelector('tbody .whole input').checked",
+    )
+    .await;
+
+    jo.clicks("Ana can see all numbers on this page").await;
+    hub.wait_for_count("select count(*) from number_members", 5)
+        .await;
+    jo.reloads().await;
+    jo.waits_until(
+        "it was kept",
+        "document.querySelectorAll('.matrix td input:checked').length === 5",
+    )
+    .await;
 }

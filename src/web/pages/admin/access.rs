@@ -48,6 +48,11 @@ impl Matrix {
         (!self.numbers.iter().any(is_here)).then_some(default)
     }
 
+    /// Whether a box of this page can be changed.
+    fn has_agents(&self) -> bool {
+        self.people.iter().any(|row| !row.is_admin())
+    }
+
     fn here(&self) -> String {
         self.list_query
             .at(self.people_pages.page, self.number_pages.page)
@@ -369,12 +374,13 @@ async fn set(
     }
 }
 
-/// `POST /w/{slug}/admin/access/{number_id}`: the members of one page, without scripts.
+/// `POST /w/{slug}/admin/access/{number_id}`: the members of one page. A column of the matrix, or the number's own page.
 pub async fn change_number(
     admin: Admin,
     State(app): State<App>,
     Path(NumberPath { number_id }): Path<NumberPath>,
     Query(list_query): Query<ListQuery>,
+    headers: HeaderMap,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
     let checked: HashSet<UserId> = checked_ids(&body, "user_id");
@@ -391,6 +397,9 @@ pub async fn change_number(
         }
     }
     tx.commit().await?;
+    if wants_streams(&headers) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let query = list_query.at(list_query.people_page.parse().unwrap_or(1), 1);
     let back = format!("/w/{}/admin/access/{number_id}?{query}", admin.slug);
     Ok(Notice::AccessChanged.at(back.trim_end_matches('?')))
@@ -401,16 +410,18 @@ pub struct PersonPath {
     user_id: UserId,
 }
 
-/// `POST /w/{slug}/admin/access/people/{user_id}`: one row of the matrix, without scripts.
+/// `POST /w/{slug}/admin/access/people/{user_id}`: one row of the matrix. Without scripts it has the default number too.
 pub async fn change_person(
     admin: Admin,
     State(app): State<App>,
     Path(PersonPath { user_id }): Path<PersonPath>,
     Query(list_query): Query<ListQuery>,
+    headers: HeaderMap,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
     let checked: HashSet<NumberId> = checked_ids(&body, "number_id");
     let shown: Vec<NumberId> = listed_ids(&body, "shown").into_iter().collect();
+    let has_default = form_urlencoded::parse(&body).any(|(key, _)| key == "default_number_id");
     let default = checked_ids(&body, "default_number_id").into_iter().next();
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let person = members::find(&mut tx, user_id).await?;
@@ -427,10 +438,13 @@ pub async fn change_person(
             }
         }
     }
-    if row.default.map(|number| number.id) != default {
+    if has_default && row.default.map(|number| number.id) != default {
         settings::set_default_number(&mut tx, &admin, user_id, default).await?;
     }
     tx.commit().await?;
+    if wants_streams(&headers) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let pages =
         [&list_query.people_page, &list_query.number_page].map(|page| page.parse().unwrap_or(1));
     let back = format!(
