@@ -49,7 +49,11 @@ impl Filters {
         )];
         lines.extend(numbers.iter().map(|number| {
             let id = Some(number.id);
-            choice(&number.title(), of_number(id), inbox_filter.number == id)
+            choice(
+                &number.described(),
+                of_number(id),
+                inbox_filter.number == id,
+            )
         }));
         let mut people = vec![choice(
             &t!("Anyone").translated(),
