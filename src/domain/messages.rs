@@ -217,6 +217,14 @@ impl Message {
         self.status == Status::Canceled
     }
 
+    /// Whether it has not left, or never will.
+    pub fn waits(&self) -> bool {
+        matches!(
+            self.status,
+            Status::Scheduled | Status::Queued | Status::Canceled
+        )
+    }
+
     /// The first name of who wrote it.
     pub fn first_name(&self) -> Option<&str> {
         self.created_by_name.as_deref().map(first_name)

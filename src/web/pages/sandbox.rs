@@ -88,10 +88,8 @@ async fn handset(app: &App, member: &Member, number: Number, from: &Phone) -> Re
         }
         None => Vec::new(),
     };
-    // Notes, failed texts and those that are not due yet do not reach the customer.
-    messages.retain(|message| {
-        !message.is_note() && !message.failed() && !message.is_scheduled() && !message.is_canceled()
-    });
+    // Notes, failed texts and those that have not left do not reach the customer.
+    messages.retain(|message| !message.is_note() && !message.failed() && !message.waits());
     Ok(Handset {
         slug: member.slug.clone(),
         from: from.display(&Region::US),

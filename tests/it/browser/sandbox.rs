@@ -2,6 +2,8 @@
 
 use fantoccini::key::Key;
 
+use serde_json::json;
+
 use super::Browser;
 use crate::hub::Hub;
 
@@ -44,4 +46,19 @@ async fn sandbox_number_is_one_click_and_its_handset_exchanges_texts() {
     jo.sees_in(".handset .message.inbound", "Perfect").await;
     jo.switches_to_window(0).await;
     jo.sees_in(".message.inbound", "Perfect").await;
+
+    // The customer sees neither what has not left, nor the agent's controls.
+    let number = harbor.admin.get(&harbor.path("/numbers")).await;
+    let number = number.expect_status(200)["data"][0]["id"].clone();
+    let later = chrono::Utc::now() + chrono::TimeDelta::hours(3);
+    let draft = json!({"to": "(415) 555-0192", "content": "See you tomorrow", "number_id": number, "scheduled_at": later.to_rfc3339()});
+    let scheduled = harbor.admin.post(&harbor.path("/messages"), draft).await;
+    scheduled.expect_status(202);
+    jo.sees_in(".scheduled-texts", "See you tomorrow").await;
+    jo.switches_to_window(1).await;
+    jo.reloads().await;
+    jo.sees_in(".handset .message.inbound", "Perfect").await;
+    jo.sees_no("body", "See you tomorrow").await;
+    jo.finds_no(".handset .message form, .handset .message details")
+        .await;
 }

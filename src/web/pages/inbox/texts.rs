@@ -193,6 +193,10 @@ impl Bubble<'_> {
         matches!(self.message.status, Status::Queued | Status::Sending)
     }
 
+    fn is_canceled(&self) -> bool {
+        self.message.status == Status::Canceled
+    }
+
     /// Whether its status is shown even within a group.
     fn always_shows_status(&self) -> bool {
         self.message.failed()
