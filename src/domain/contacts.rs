@@ -4,6 +4,7 @@
 //! opt-out holds for the contact and for the old address, so the next contact at that address is not texted either. A
 //! text that was already handed to the provider goes to the old number; a queued one goes to the new number.
 
+pub mod bulk;
 pub mod export;
 pub mod fields;
 pub mod import;

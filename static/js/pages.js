@@ -2,6 +2,7 @@
 import { application } from "app"
 
 import Poll from "pages/poll"
+import ContactSelection from "pages/contact-selection"
 import Copy from "pages/copy"
 import Filter from "pages/filter"
 import Grid from "pages/grid"
@@ -15,5 +16,5 @@ import Sample from "pages/sample"
 import Autosave from "pages/autosave"
 import Toast from "pages/toast"
 
-const controllers = { autosave: Autosave, copy: Copy, filter: Filter, grid: Grid, handset: Handset, offline: Offline, permission: Permission, poll: Poll, preview: Preview, push: Push, reveal: Reveal, sample: Sample, toast: Toast }
+const controllers = { autosave: Autosave, "contact-selection": ContactSelection, copy: Copy, filter: Filter, grid: Grid, handset: Handset, offline: Offline, permission: Permission, poll: Poll, preview: Preview, push: Push, reveal: Reveal, sample: Sample, toast: Toast }
 for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)

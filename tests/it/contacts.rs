@@ -1,5 +1,6 @@
 //! Contacts: search, order, tags, custom fields, changes and export.
 
+mod bulk;
 mod import;
 mod merge;
 mod remove;

@@ -1,13 +1,15 @@
 //! Export of contacts, by rights and filters. It reads page by page, so memory use does not grow with the list.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::bulk::Selection;
 use super::fields::Field;
-use super::list::{Filter, Listed, Sort, list};
+use super::list::{Filter, Listed, Sort, list, shown};
 use crate::db::{Db, Load, WorkspaceTx};
 use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Member;
 use crate::error::Result;
+use crate::ids::ContactId;
 use crate::listing::Span;
 use crate::sheet;
 
@@ -15,6 +17,8 @@ pub struct Export {
     db: Db,
     member: Member,
     filter: Filter,
+    /// Only these, instead of the filter.
+    selected: Option<Vec<ContactId>>,
     fields: Vec<Field>,
     cursor: Option<String>,
     is_done: bool,
@@ -34,16 +38,42 @@ const COLUMNS: [&str; 10] = [
     "id",
 ];
 
+/// Starts an export of chosen contacts and audits it. One that the member may not see refuses all.
+pub async fn begin_selected(db: &Db, member: Member, selection: Selection) -> Result<Export> {
+    let mut ids = match selection {
+        Selection::All(filter) => return begin(db, member, filter).await,
+        Selection::Ids(_) => {
+            let mut tx = db.workspace(member.tenant()).await?;
+            selection.resolve(&mut tx, &member).await?
+        }
+    };
+    ids.sort_unstable_by(|a, b| b.cmp(a));
+    let count = ids.len();
+    let export = Export {
+        selected: Some(ids),
+        ..prepare(db, member, Filter::default(), json!({"contacts": count})).await?
+    };
+    Ok(export)
+}
+
 /// Starts an export and audits it.
 pub async fn begin(db: &Db, member: Member, filter: Filter) -> Result<Export> {
-    let mut tx = db.workspace(member.tenant()).await?;
-    let fields = super::fields::list(&mut tx).await?;
     // PostgreSQL text cannot contain NUL, and no name has one.
     let q = filter.q.as_ref().map(|q| q.replace('\0', ""));
     let filters = json!({"q": q, "tag": filter.tag, "opted_out": filter.opted_out});
+    let filters = match filter.is_filtered() {
+        true => filters,
+        false => Value::Null,
+    };
+    prepare(db, member, filter, filters).await
+}
+
+async fn prepare(db: &Db, member: Member, filter: Filter, which: Value) -> Result<Export> {
+    let mut tx = db.workspace(member.tenant()).await?;
+    let fields = super::fields::list(&mut tx).await?;
     let audit_record = AuditRecord {
         subject: "contacts",
-        after: filter.is_filtered().then_some(filters),
+        after: Some(which).filter(|which| !which.is_null()),
         ..AuditRecord::default()
     };
     audit::record(&mut tx, AuditAction::ContactsExported, audit_record).await?;
@@ -52,6 +82,7 @@ pub async fn begin(db: &Db, member: Member, filter: Filter) -> Result<Export> {
         db: db.clone(),
         member,
         filter,
+        selected: None,
         fields,
         cursor: None,
         is_done: false,
@@ -84,6 +115,12 @@ impl Export {
     }
 
     async fn page(&mut self, tx: &mut WorkspaceTx) -> Result<Vec<Vec<String>>> {
+        if let Some(selected) = &mut self.selected {
+            let ids: Vec<_> = selected.drain(..selected.len().min(200)).collect();
+            self.is_done = selected.is_empty();
+            let found = shown(tx, &ids).await?;
+            return Ok(found.iter().map(|row| self.line(row)).collect());
+        }
         let span = Span {
             limit: Some(200),
             cursor: self.cursor.take(),

@@ -113,6 +113,94 @@ pub async fn list(
     span: &Span,
 ) -> Result<Page<Listed>> {
     let order = order.into();
+    let parameters = ListParameters {
+        limit: span.limit()?,
+        ..parameters(tx, member, filter, order).await?
+    };
+    let ids = match order.sort {
+        Sort::Added => newest(tx, &parameters, span).await?,
+        Sort::Name => by_name(tx, &parameters, span).await?,
+        Sort::LastText => by_last_text(tx, &parameters, span).await?,
+    };
+    Ok(Page {
+        data: shown(tx, &ids.data).await?,
+        next_cursor: ids.next_cursor,
+    })
+}
+
+/// How many contacts match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Total {
+    pub count: i64,
+    /// Whether there are more than were counted.
+    pub is_more: bool,
+}
+
+const COUNT_LIMIT: i64 = 10_000;
+/// A search with many matches passes over those that do not match.
+const SEARCH_COUNT_LIMIT: i64 = 1_000;
+
+/// Counts the list up to a limit. `None`: counting would pass over too many contacts of others. Up to three round trips.
+pub async fn total(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    filter: &Filter,
+) -> Result<Option<Total>> {
+    let parameters = parameters(tx, member, filter, Order::from(Sort::Added)).await?;
+    let is_few = parameters.few_matches.is_some();
+    let limit = match filter.is_filtered() && !is_few {
+        true => SEARCH_COUNT_LIMIT,
+        false => COUNT_LIMIT,
+    };
+    let count: i64 = if parameters.is_unfiltered_for_agent() {
+        sqlx::query_scalar!(
+            r#"select count(*) as "count!" from visible_contacts(null, false, $1)"#,
+            i32::try_from(limit + 1).unwrap_or(i32::MAX),
+        )
+        .fetch_one(tx.conn())
+        .await?
+    } else if member.is_admin() || is_few {
+        let mut scan = Scan::new("select count(*) from (select c.id from contacts c where true");
+        push_filter(&mut scan, &parameters, "c.workspace_id", "c.id");
+        scan.push(" limit ").push_bind(limit + 1).push(") c");
+        scan.build_query_scalar().fetch_one(tx.conn()).await?
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(Total {
+        count: count.min(limit),
+        is_more: count > limit,
+    }))
+}
+
+/// The ids of the list, at most `limit`. Up to three round trips.
+pub(super) async fn ids(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    filter: &Filter,
+    limit: i64,
+) -> Result<Vec<ContactId>> {
+    let parameters = parameters(tx, member, filter, Order::from(Sort::Added)).await?;
+    if parameters.is_unfiltered_for_agent() {
+        return Ok(sqlx::query_scalar!(
+            r#"select id as "id!: ContactId" from visible_contacts(null, false, $1) as v (id)"#,
+            i32::try_from(limit).unwrap_or(i32::MAX),
+        )
+        .fetch_all(tx.conn())
+        .await?);
+    }
+    let mut scan = Scan::new("select c.id from contacts c where true");
+    push_filter(&mut scan, &parameters, "c.workspace_id", "c.id");
+    scan.push(" limit ").push_bind(limit);
+    Ok(scan.build_query_scalar().fetch_all(tx.conn()).await?)
+}
+
+async fn parameters(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    filter: &Filter,
+    order: Order,
+) -> Result<ListParameters> {
     let query = match filter.query() {
         Some(q) => Some(search_input(tx, q).await?),
         None => None,
@@ -122,7 +210,7 @@ pub async fn list(
         true => few_matches(tx, query.as_ref(), filter.tag, opted_out).await?,
         false => None,
     };
-    let parameters = ListParameters {
+    Ok(ListParameters {
         // If there are few matches, they were found by the search text already.
         search_text: query
             .as_ref()
@@ -134,16 +222,7 @@ pub async fn list(
         opted_out,
         only_created_by: (!member.is_admin()).then(|| member.user()),
         is_reversed: order.is_reversed,
-        limit: span.limit()?,
-    };
-    let ids = match order.sort {
-        Sort::Added => newest(tx, &parameters, span).await?,
-        Sort::Name => by_name(tx, &parameters, span).await?,
-        Sort::LastText => by_last_text(tx, &parameters, span).await?,
-    };
-    Ok(Page {
-        data: shown(tx, &ids.data).await?,
-        next_cursor: ids.next_cursor,
+        limit: 0,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Deletes a contact with its conversations.
+//! Deletes contacts with their conversations.
 //!
 //! Queued texts are canceled and their credits returned. The media fetcher deletes the files from the store. An opt-out
 //! stays, by address alone, so the next contact at that address is not texted. A provider's message log does not
@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use sqlx::PgConnection;
 
+use super::bulk::{EVENT_LIMIT, Selection};
 use super::{Contact, find, lock};
 use crate::app::App;
 use crate::db::purpose::{Contacts, Jobs};
@@ -88,54 +89,132 @@ async fn try_remove(app: &App, member: &Member, id: ContactId) -> Result<()> {
     if !removal.may_remove {
         return Err(Error::AdminOnly);
     }
-    let conversations = conversations_of(&mut tx, workspace, id).await?;
-    let canceled = cancel_waiting(&mut tx, workspace, id).await?;
-    remember_texts(&mut tx, workspace, id).await?;
-    remember_opt_outs(&mut tx, workspace, id).await?;
-    remember_usage(&mut tx, workspace, id).await?;
+    delete_with_conversations(&mut tx, workspace, &[id]).await?;
+    record(&mut tx, member, &contact, &removal).await?;
+    tx.commit().await
+}
+
+/// What became of a selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removed {
+    pub deleted: usize,
+    /// Contacts that only an admin may delete.
+    pub kept: usize,
+}
+
+/// Deletes all contacts of a selection that the member may delete.
+pub async fn remove_all(app: &App, member: &Member, selection: &Selection) -> Result<Removed> {
+    let mut attempt = 1;
+    loop {
+        match try_remove_all(app, member, selection).await {
+            Err(error) if error.is_deadlock() && attempt < lock::MAX_ATTEMPTS => attempt += 1,
+            done => return done,
+        }
+    }
+}
+
+async fn try_remove_all(app: &App, member: &Member, selection: &Selection) -> Result<Removed> {
+    let workspace = member.workspace();
+    let mut tx = app.db.workspace(member.tenant()).await?;
+    let chosen = selection.resolve(&mut tx, member).await?;
+    let mut tx = tx.with_system_rights(Contacts).await?;
+    lock::with_conversations(&mut tx, workspace, &chosen).await?;
+    let ids = removable(&mut tx, member, &chosen).await?;
+    if ids.is_empty() {
+        return Err(Error::AdminOnly);
+    }
+    let conversations = delete_with_conversations(&mut tx, workspace, &ids).await?;
+    let audit_record = AuditRecord {
+        before: Some(json!({"contacts": ids.len(), "conversations": conversations})),
+        ..AuditRecord::default()
+    };
+    audit::record_in(
+        &mut tx,
+        workspace,
+        member.user(),
+        AuditAction::ContactsDeleted,
+        member.address().as_deref(),
+        audit_record,
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(Removed {
+        deleted: ids.len(),
+        kept: chosen.len() - ids.len(),
+    })
+}
+
+/// Admins delete any contact; agents only those of their own without texts.
+async fn removable(
+    tx: &mut SystemTx<Contacts>,
+    member: &Member,
+    contacts: &[ContactId],
+) -> Result<Vec<ContactId>> {
+    Ok(sqlx::query_scalar!(
+        "select id from contacts
+          where workspace_id = $1 and id = any ($2) and merged_into is null and ($4 or (created_by = $3 and not texted))",
+        member.workspace() as _,
+        contacts as _,
+        member.user() as _,
+        member.is_admin(),
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// Deletes locked contacts; returns how many conversations they had. Eight round trips.
+pub(super) async fn delete_with_conversations(
+    tx: &mut SystemTx<Contacts>,
+    workspace: WorkspaceId,
+    contacts: &[ContactId],
+) -> Result<usize> {
+    let conversations = conversations_of(tx, workspace, contacts).await?;
+    let canceled = cancel_waiting(tx, workspace, contacts).await?;
+    remember_texts(tx, workspace, contacts).await?;
+    remember_opt_outs(tx, workspace, contacts).await?;
+    remember_usage(tx, workspace, contacts).await?;
     // Accounts are locked last.
     let returned = credits::return_credits(tx.conn(), workspace, &canceled).await?;
-    delete(&mut tx, workspace, id).await?;
-    record(&mut tx, member, &contact, &removal).await?;
+    delete(tx, workspace, contacts).await?;
     for event in returned {
         tx.announce(event);
     }
-    announce(&mut tx, workspace, id, &conversations);
-    tx.commit().await
+    announce(tx, workspace, contacts, &conversations);
+    Ok(conversations.len())
 }
 
 async fn conversations_of(
     tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
-    contact: ContactId,
-) -> Result<Vec<(ConversationId, NumberId)>> {
+    contacts: &[ContactId],
+) -> Result<Vec<(ConversationId, ContactId, NumberId)>> {
     let rows = sqlx::query!(
-        "select id, number_id from conversations where workspace_id = $1 and contact_id = $2",
+        "select id, contact_id, number_id from conversations where workspace_id = $1 and contact_id = any ($2)",
         workspace as _,
-        contact as _,
+        contacts as _,
     )
     .fetch_all(tx.conn())
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| (row.id, row.number_id))
+        .map(|row| (row.id, row.contact_id, row.number_id))
         .collect())
 }
 
 async fn cancel_waiting(
     tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
-    contact: ContactId,
+    contacts: &[ContactId],
 ) -> Result<Vec<MessageId>> {
     Ok(sqlx::query_scalar!(
         "update messages m set status = 'canceled', due_at = null, updated_at = now()
            from conversations v
-          where v.workspace_id = $1 and v.contact_id = $2
+          where v.workspace_id = $1 and v.contact_id = any ($2)
             and m.workspace_id = v.workspace_id and m.conversation_id = v.id
             and m.direction = 'outbound' and m.status in ('scheduled', 'queued')
          returning m.id",
         workspace as _,
-        contact as _,
+        contacts as _,
     )
     .fetch_all(tx.conn())
     .await?)
@@ -145,18 +224,18 @@ async fn cancel_waiting(
 async fn remember_texts(
     tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
-    contact: ContactId,
+    contacts: &[ContactId],
 ) -> Result<()> {
     sqlx::query!(
         "insert into deleted_messages (workspace_id, integration_id, provider_sid)
          select m.workspace_id, m.integration_id, m.provider_sid
            from conversations v
            join messages m on m.workspace_id = v.workspace_id and m.conversation_id = v.id
-          where v.workspace_id = $1 and v.contact_id = $2 and m.direction = 'inbound'
+          where v.workspace_id = $1 and v.contact_id = any ($2) and m.direction = 'inbound'
             and m.created_at > now() - interval '30 days'
              on conflict do nothing",
         workspace as _,
-        contact as _,
+        contacts as _,
     )
     .execute(tx.conn())
     .await?;
@@ -171,21 +250,21 @@ pub async fn forget_expired(db: &Db) -> Result<()> {
     Ok(())
 }
 
-/// By address: those of the contact and of the contacts that were merged into it.
+/// By address: those of the contacts and of those that were merged into them.
 async fn remember_opt_outs(
     tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
-    contact: ContactId,
+    contacts: &[ContactId],
 ) -> Result<()> {
     sqlx::query!(
         "insert into remembered_opt_outs (workspace_id, address, number_id, source, proof, created_at)
          select o.workspace_id, c.phone_number, o.number_id, o.source, o.proof, o.created_at
            from contacts c
-           join opt_outs o on o.workspace_id = c.workspace_id and o.contact_id = $2
-          where c.workspace_id = $1 and (c.id = $2 or c.merged_into = $2)
+           join opt_outs o on o.workspace_id = c.workspace_id and o.contact_id = coalesce(c.merged_into, c.id)
+          where c.workspace_id = $1 and (c.id = any ($2) or c.merged_into = any ($2))
              on conflict do nothing",
         workspace as _,
-        contact as _,
+        contacts as _,
     )
     .execute(tx.conn())
     .await?;
@@ -196,7 +275,7 @@ async fn remember_opt_outs(
 async fn remember_usage(
     tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
-    contact: ContactId,
+    contacts: &[ContactId],
 ) -> Result<()> {
     sqlx::query!(
         "insert into deleted_usage (workspace_id, number_id, day, direction, currency, texts, segments, price)
@@ -205,27 +284,27 @@ async fn remember_usage(
                 count(*), coalesce(sum(m.segments), 0), coalesce(sum(m.price), 0)
            from conversations v
            join messages m on m.workspace_id = v.workspace_id and m.conversation_id = v.id
-          where v.workspace_id = $1 and v.contact_id = $2 and m.direction <> 'note' and m.provider_sid is not null
+          where v.workspace_id = $1 and v.contact_id = any ($2) and m.direction <> 'note' and m.provider_sid is not null
             and coalesce(m.scheduled_at, m.created_at) > now() - interval '70 days'
           group by 1, 2, 3, 4, 5",
         workspace as _,
-        contact as _,
+        contacts as _,
     )
     .execute(tx.conn())
     .await?;
     Ok(())
 }
 
-/// With the contacts that were merged into it. All else goes by `on delete cascade`.
+/// With the contacts that were merged into them. All else goes by `on delete cascade`.
 async fn delete(
     tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
-    contact: ContactId,
+    contacts: &[ContactId],
 ) -> Result<()> {
     sqlx::query!(
-        "delete from contacts where workspace_id = $1 and (id = $2 or merged_into = $2)",
+        "delete from contacts where workspace_id = $1 and (id = any ($2) or merged_into = any ($2))",
         workspace as _,
-        contact as _,
+        contacts as _,
     )
     .execute(tx.conn())
     .await?;
@@ -235,23 +314,29 @@ async fn delete(
 fn announce(
     tx: &mut SystemTx<Contacts>,
     workspace: WorkspaceId,
-    contact: ContactId,
-    conversations: &[(ConversationId, NumberId)],
+    contacts: &[ContactId],
+    conversations: &[(ConversationId, ContactId, NumberId)],
 ) {
-    for (conversation, number) in conversations {
+    tx.announce(Event::Queued);
+    if contacts.len() + conversations.len() > EVENT_LIMIT {
+        return tx.announce(Event::Missed { workspace });
+    }
+    for (conversation, _, number) in conversations {
         tx.announce(Event::ConversationRemoved {
             workspace,
             conversation: *conversation,
             number: *number,
         });
     }
-    tx.announce(Event::ContactRemoved {
-        workspace,
-        contact,
-        merged_into: None,
-        numbers: conversations.iter().map(|(_, number)| *number).collect(),
-    });
-    tx.announce(Event::Queued);
+    for contact in contacts {
+        let own = conversations.iter().filter(|(_, of, _)| of == contact);
+        tx.announce(Event::ContactRemoved {
+            workspace,
+            contact: *contact,
+            merged_into: None,
+            numbers: own.map(|(.., number)| *number).collect(),
+        });
+    }
 }
 
 /// The audit entry holds the name but not the number: the contact may have asked for its deletion.

@@ -71,7 +71,7 @@ pub struct Tag {
 }
 
 const COUNT_LIMIT: i64 = 500;
-const MAX_TAGS_PER_CONTACT: i64 = 50;
+pub(super) const MAX_TAGS_PER_CONTACT: i64 = 50;
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use self::card::{Card, ContactForm, few_tags};
-use super::table::Heading;
+use super::table::{Heading, format_number};
 use super::{
     Form, Notice, NoticeQuery, Partial, Shell, fragments, page, partial, streams,
     wants_only_streams,
@@ -17,20 +17,21 @@ use crate::app::App;
 use crate::db::Load;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::export;
-use crate::domain::contacts::list::{self, Filter, Listed, Order, Sort};
+use crate::domain::contacts::list::{self, Filter, Listed, Order, Sort, Total};
 use crate::domain::contacts::tags::{self, Tag};
 use crate::domain::contacts::{self, fields};
 use crate::domain::conversations;
 use crate::domain::members::Member;
 use crate::error::Result;
 use crate::ids::{TagId, UserId};
-use crate::language::{t, t_context};
+use crate::language::{t, t_context, t_plural};
 use crate::listing::Span;
 use crate::web::api::contacts::table;
 use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
+pub mod bulk;
 pub mod card;
 pub mod import;
 pub mod merge;
@@ -56,6 +57,8 @@ struct Table {
     me: UserId,
     list_query: ListQuery,
     rows: Vec<Listed>,
+    total: Option<Total>,
+    tags: Vec<Tag>,
     next: Option<String>,
     is_first: bool,
     is_admin: bool,
@@ -138,6 +141,30 @@ impl ListQuery {
 }
 
 impl Table {
+    /// Such as “1,234 contacts” or “10,000+ contacts”.
+    fn counted(&self) -> Option<String> {
+        let Total { count, is_more } = self.total?;
+        let shown = format_number(&count);
+        Some(match is_more {
+            true => t!("{count}+ contacts", count = shown).translated(),
+            false => t_plural!(count, "{n} contact", "{n} contacts").translated(),
+        })
+    }
+
+    /// How many are selected with “all”, if they are more than this page shows and few enough for one request.
+    fn all_selectable(&self) -> Option<i64> {
+        let Total { count, is_more } = self.total?;
+        (!is_more && count > self.rows.len() as i64).then_some(count)
+    }
+
+    fn bulk_path(&self) -> String {
+        format!("/w/{}/contacts/bulk", self.slug)
+    }
+
+    fn filter_query(&self) -> String {
+        self.list_query.first_page_query()
+    }
+
     /// A link that sorts by its column under the same filters; it reverses the current order.
     fn heading(&self, sort: Sort) -> HtmlSafeOutput<Heading> {
         let label = match sort {
@@ -178,8 +205,8 @@ pub async fn list(
     let counts = conversations::counts(&mut tx).await?;
     Ok(page(&Page {
         shell: Shell::new(&member, &counts, "contacts").with_notice(notice_query.done),
-        tags: tags::list(&mut tx).await?,
         table: partial(&table)?,
+        tags: table.tags,
         list_query,
     })?
     .into_response())
@@ -192,6 +219,8 @@ async fn found(tx: &mut WorkspaceTx, member: &Member, list_query: ListQuery) -> 
     };
     let found = list::list(tx, member, &list_query.filter(), list_query.order(), &span).await?;
     Ok(Table {
+        total: list::total(tx, member, &list_query.filter()).await?,
+        tags: tags::list(tx).await?,
         slug: member.slug.clone(),
         me: member.user(),
         next: found

@@ -23,7 +23,7 @@ mod thread_part;
 mod views;
 
 pub use bulk::{change as change_all, export as export_selected, undo as undo_all};
-pub use changes::{UndoByForm, assign, read, snooze, status, undo, unread};
+pub use changes::{Toast, UndoByForm, assign, read, snooze, status, undo, unread};
 pub use contact::{change as change_contact, change_consent, resolve_near_stop, show as contact};
 pub use list::{list, to_inbox};
 pub use note::note;

@@ -109,11 +109,13 @@ fn writing_routes() -> Routes {
 }
 
 fn contact_routes() -> Routes {
-    use contacts::{import, merge, remove, show};
+    use contacts::{bulk, import, merge, remove, show};
     Routes::default()
         .get("/w/{slug}/contacts", contacts::list)
         .post("/w/{slug}/contacts", contacts::create)
         .get("/w/{slug}/contacts/new", contacts::new)
+        .post("/w/{slug}/contacts/bulk", bulk::change)
+        .post("/w/{slug}/contacts/bulk/export.csv", bulk::export)
         .get("/w/{slug}/contacts/export.csv", contacts::export)
         .get("/w/{slug}/contacts/import", import::new)
         .upload(

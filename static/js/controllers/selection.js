@@ -11,14 +11,14 @@ export default class extends Controller {
   #anchor
   #hovered
   #opener
-  #begun = false
+  begun = false
   // Who had the selected ones when they were selected.
   #assignees = new Map()
 
   toggle({ target, shiftKey }) {
     if (shiftKey && this.#anchor?.isConnected) this.#selectBetween(this.#anchor, target, target.checked)
     this.#anchor = target
-    this.#show()
+    this.show()
   }
 
   // Shift and a click on a row.
@@ -31,7 +31,7 @@ export default class extends Controller {
     const from = this.#anchor?.isConnected ? this.#anchor : this.element.querySelector(".item:has(.row[aria-current]) .tick")
     this.#selectBetween(from ?? tick, tick, true)
     this.#anchor = tick
-    this.#show()
+    this.show()
   }
 
   // The key x.
@@ -40,24 +40,24 @@ export default class extends Controller {
   }
 
   toggleAll({ target }) {
-    const ticks = this.#ticks
+    const ticks = this.ticks
     for (const tick of ticks) tick.checked = false
     if (target.checked) for (const tick of ticks.slice(0, MOST)) tick.checked = true
-    this.#show()
+    this.show()
   }
 
   // Shows the boxes, for screens without a pointer that hovers.
   begin() {
-    this.#begun = true
+    this.begun = true
     document.getElementById("views-menu").hidePopover()
-    this.#show()
+    this.show()
   }
 
   clear() {
-    this.#begun = false
+    this.begun = false
     const hadFocus = this.barTarget.contains(document.activeElement)
-    for (const tick of this.#ticks) tick.checked = false
-    this.#show()
+    for (const tick of this.ticks) tick.checked = false
+    this.show()
     if (hadFocus) this.element.querySelector(".row[aria-current], .row")?.focus()
   }
 
@@ -101,7 +101,7 @@ export default class extends Controller {
   fill({ target, submitter }) {
     if (!target.matches("[data-bulk]")) return
     const item = submitter?.closest(".item") ?? (target.closest("[popover]") && this.#opener)
-    target.elements.ids.value = (item ? [item] : this.#selected).map((one) => `${idOf(one)}*${this.#assignees.get(idOf(one)) ?? assigneeOf(one)}`).join()
+    target.elements.ids.value = (item ? [item] : this.selected).map((one) => this.fieldOf(one)).join()
     target.dataset.single = item ? "true" : ""
   }
 
@@ -113,29 +113,47 @@ export default class extends Controller {
   reset({ target }) {
     if (target.id !== "list") return
     this.#anchor = undefined
-    this.#show()
+    this.show()
+  }
+
+  itemOf(tick) {
+    return tick.closest(".item")
+  }
+
+  idOf(item) {
+    return item.id.slice("item-".length)
+  }
+
+  // As the form has it: with who had the conversation when it was selected.
+  fieldOf(item) {
+    const id = this.idOf(item)
+    return `${id}*${this.#assignees.get(id) ?? assigneeOf(item)}`
+  }
+
+  noteSelected() {
+    this.#assignees = new Map(this.selected.map((item) => [this.idOf(item), this.#assignees.get(this.idOf(item)) ?? assigneeOf(item)]))
   }
 
   #selectBetween(from, to, checked) {
-    const ticks = this.#ticks
+    const ticks = this.ticks
     const [first, last] = [ticks.indexOf(from), ticks.indexOf(to)].sort((a, b) => a - b)
     for (const tick of ticks.slice(Math.max(first, 0), last + 1)) tick.checked = checked
   }
 
-  get #ticks() {
+  get ticks() {
     return [...this.element.querySelectorAll(".rows .tick")]
   }
 
-  get #selected() {
-    return this.#ticks.filter(({ checked }) => checked).map((tick) => tick.closest(".item")).slice(0, MOST)
+  get selected() {
+    return this.ticks.filter(({ checked }) => checked).map((tick) => this.itemOf(tick)).slice(0, MOST)
   }
 
-  #show() {
+  show() {
     if (!this.hasBarTarget) return
-    this.#assignees = new Map(this.#selected.map((item) => [idOf(item), this.#assignees.get(idOf(item)) ?? assigneeOf(item)]))
-    const selected = this.#selected.length
-    const all = this.#ticks.length
-    this.barTarget.hidden = selected === 0 && !this.#begun
+    this.noteSelected()
+    const selected = this.selected.length
+    const all = this.ticks.length
+    this.barTarget.hidden = selected === 0 && !this.begun
     this.element.classList.toggle("selecting", !this.barTarget.hidden)
     this.allTarget.checked = selected > 0 && selected === Math.min(all, MOST)
     this.allTarget.indeterminate = selected > 0 && !this.allTarget.checked
@@ -145,4 +163,3 @@ export default class extends Controller {
 }
 
 const assigneeOf = (item) => item.querySelector(".row").dataset.assignee
-const idOf = (item) => item.id.slice("item-".length)

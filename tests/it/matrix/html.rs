@@ -103,6 +103,8 @@ const EXPECTATIONS: &[(&str, Who, &str)] = &[
     ("POST ~/contacts", Member, "phone_number=%2B14155550111&name=Tom"),
     ("GET ~/contacts/new", Member, ""),
     ("GET ~/contacts/export.csv", Member, ""),
+    ("POST ~/contacts/bulk", WithNumber, "ids={contact_id}&do=tag&tag={tag_id}"),
+    ("POST ~/contacts/bulk/export.csv", WithNumber, "ids={contact_id}"),
     ("GET ~/contacts/import", Admin, ""),
     ("POST ~/contacts/import", Admin, ""),
     ("GET ~/contacts/imports/{import_id}", Admin, ""),

@@ -146,6 +146,12 @@ const ACTIONS: &[(Message, &[(AuditAction, Message)])] = &[
             ),
             (AuditAction::ContactsMerged, t!("Contacts merged")),
             (AuditAction::ContactDeleted, t!("Contact deleted")),
+            (AuditAction::ContactsDeleted, t!("Contacts deleted")),
+            (AuditAction::ContactsTagged, t!("Contacts tagged")),
+            (
+                AuditAction::ContactsUntagged,
+                t!("Tag removed from contacts"),
+            ),
             (AuditAction::ContactsImported, t!("Contacts imported")),
             (AuditAction::ContactsExported, t!("Contacts exported")),
             (
@@ -235,6 +241,7 @@ fn key_label(key: &str) -> Message {
         "choices" => t!("Options"),
         "color" => t!("Color"),
         "content" => t!("Text"),
+        "contacts" => t!("Contacts"),
         "conversations" => t!("Conversations"),
         "default_number" => t!("Default number"),
         "default_region" => t!("Default region"),
