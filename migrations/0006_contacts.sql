@@ -41,7 +41,7 @@ create table contact_imports (
     kind         text not null default 'contacts' check (kind in ('contacts', 'opt_outs')),
     file_name    text not null,
     file         bytea,                              -- until the import starts: it may be read again in another encoding
-    state        text not null default 'mapping' check (state in ('mapping', 'running', 'done', 'failed')),
+    state        text not null default 'mapping' check (state in ('mapping', 'running', 'done', 'failed', 'undoing', 'undone')),
     encoding     text not null,
     delimiter    text not null,
     columns      text[] not null,                    -- the first line of the file
@@ -49,6 +49,11 @@ create table contact_imports (
     forms        jsonb not null default '[]',        -- the format of each column's cells
     problems     jsonb not null default '[]',        -- where the import differs from the file
     left_out     integer not null default 0,         -- cells that are not imported
+    -- Counted before it starts: rows of new contacts, rows whose number is known or repeated, rows without a usable number.
+    new_rows       integer not null default 0,
+    duplicate_rows integer not null default 0,
+    invalid_rows   integer not null default 0,
+    flagged        jsonb not null default '[]',      -- the first duplicate and invalid rows, with the reason
     duplicates   text not null default 'fill' check (duplicates in ('skip', 'update', 'fill')),
     region       text not null,
     tag_ids      uuid[] not null default '{}',
@@ -64,9 +69,16 @@ create table contact_imports (
     created_by_name text not null default '',
     created_at   timestamptz not null default now(),
     finished_at  timestamptz,
+    undone_by    uuid references users on delete set null,
+    undone_by_name text not null default '',
+    removed      integer not null default 0,         -- by the undo
+    restored     integer not null default 0,
+    kept_texted  integer not null default 0,         -- added by the import, but texted since
+    kept_changed integer not null default 0,         -- changed, tagged or merged since
+    kept         jsonb not null default '[]',        -- the ids of the first of these
     primary key (workspace_id, id)
 );
-create index imports_to_do on contact_imports (lease_until nulls first) where state = 'running';
+create index imports_to_do on contact_imports (lease_until nulls first) where state in ('running', 'undoing');
 
 create table contact_import_rows (
     workspace_id uuid not null default current_workspace() references workspaces on delete cascade,
@@ -78,6 +90,19 @@ create table contact_import_rows (
     primary key (workspace_id, import_id, line),
     foreign key (workspace_id, import_id) references contact_imports on delete cascade
 );
+-- What an import did to each contact, for a day, so that it can be undone.
+create table contact_import_changes (
+    workspace_id uuid not null default current_workspace() references workspaces on delete cascade,
+    import_id    uuid not null,
+    contact_id   uuid not null,
+    before       jsonb,                              -- null: the import added the contact
+    after        jsonb not null,
+    tag_ids      uuid[] not null default '{}',       -- that the import gave it
+    primary key (workspace_id, import_id, contact_id),
+    foreign key (workspace_id, import_id) references contact_imports on delete cascade,
+    foreign key (workspace_id, contact_id) references contacts on delete cascade
+);
+create index import_changes_of_contact on contact_import_changes (workspace_id, contact_id); -- when it is deleted
 create index import_rows_to_do on contact_import_rows (workspace_id, import_id, line) where outcome is null;
 create index import_rows_refused on contact_import_rows (workspace_id, import_id, line) where outcome = 'refused';
 
@@ -88,10 +113,12 @@ select confine_to_workspace('contact_tags',
 select confine_to_workspace('contact_fields', writers => '(select i_am_admin())');
 select confine_to_workspace('contact_imports', readers => '(select i_am_admin())', writers => '(select i_am_admin())');
 select confine_to_workspace('contact_import_rows', readers => '(select i_am_admin())', writers => '(select i_am_admin())');
+select confine_to_workspace('contact_import_changes', readers => '(select i_am_admin())', writers => '(select i_am_admin())');
 
-grant select, insert, update, delete on tags, contact_fields, contact_imports, contact_import_rows to messagehub_people;
+grant select, insert, update, delete on tags, contact_fields, contact_imports, contact_import_rows, contact_import_changes
+    to messagehub_people;
 grant select, insert, delete on contact_tags to messagehub_people;
 grant select, insert on tags, contact_fields to messagehub_system; -- the demo
 grant select, insert, delete on contact_tags to messagehub_system;
 grant select, update, delete on contact_imports to messagehub_system;
-grant select, delete on contact_import_rows to messagehub_system;
+grant select, delete on contact_import_rows, contact_import_changes to messagehub_system;

@@ -6,6 +6,7 @@
 //! admin.
 
 mod file;
+mod flagged;
 mod job;
 mod mapping;
 pub mod numbers;
@@ -15,6 +16,7 @@ mod refused;
 pub mod row;
 mod start;
 mod store;
+mod undo;
 pub mod work;
 
 pub use file::{MAX_FILE_BYTES, MAX_LINES, parse_encoding};
@@ -23,12 +25,14 @@ pub use mapping::targets;
 pub use refused::{Refused, keep_refused, refused, refused_table, width_without_reasons};
 pub use start::{Start, start, update_mapping};
 pub use store::upload;
+pub use undo::undo;
 
 use crate::db::Db;
 use crate::db::purpose::Jobs;
 use crate::error::Result;
 
-/// Deletes imports that were not started within a day, and rows of imports that finished 30 days ago.
+/// Deletes imports that were not started within a day, rows of imports that finished 30 days ago, and what can no longer
+/// be undone.
 pub async fn delete_expired(db: &Db) -> Result<()> {
     sqlx::query!("delete from contact_imports where state = 'mapping' and created_at < now() - interval '1 day'")
         .execute(db.system_pool(Jobs))
@@ -37,6 +41,14 @@ pub async fn delete_expired(db: &Db) -> Result<()> {
         "delete from contact_import_rows r
           using contact_imports i
           where i.finished_at < now() - interval '30 days' and r.workspace_id = i.workspace_id and r.import_id = i.id"
+    )
+    .execute(db.system_pool(Jobs))
+    .await?;
+    sqlx::query!(
+        "delete from contact_import_changes h
+          using contact_imports i
+          where i.finished_at < now() - interval '1 day' and i.state in ('done', 'failed')
+            and h.workspace_id = i.workspace_id and h.import_id = i.id"
     )
     .execute(db.system_pool(Jobs))
     .await?;

@@ -125,6 +125,7 @@ fn contact_routes() -> Routes {
         )
         .get("/w/{slug}/contacts/imports/{import_id}", import::show)
         .post("/w/{slug}/contacts/imports/{import_id}", import::start)
+        .post("/w/{slug}/contacts/imports/{import_id}/undo", import::undo)
         .get(
             "/w/{slug}/contacts/imports/{import_id}/refused.csv",
             import::refused,

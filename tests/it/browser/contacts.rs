@@ -199,7 +199,7 @@ async fn contacts_are_merged_and_deleted() {
 }
 
 #[tokio::test]
-async fn contact_list_shows_cards_on_small_screens() {
+async fn contact_list_is_dense_on_small_screens() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.receive_text(MAYA, "Is 3:30 still free?").await;
@@ -208,7 +208,12 @@ async fn contact_list_shows_cards_on_small_screens() {
     jo.has_a_screen_of(390, 844).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.follows("Contacts").await;
-    jo.sees_in(".table tr", "Is 3:30 still free?").await;
+    jo.sees_in(".table tr", "(415) 555-0192").await;
+    jo.waits_until(
+        "a row is two lines high",
+        "document.querySelector('.contact-rows tbody tr').offsetHeight < 64",
+    )
+    .await;
     jo.waits_until(
         "nothing is wider than the screen",
         "document.documentElement.scrollWidth <= innerWidth",
@@ -296,4 +301,97 @@ async fn import_previews_losses_and_can_be_reread_in_another_encoding() {
         .map(|row| row["name"].clone())
         .collect();
     assert_eq!(names, ["Tom", "Анна"]);
+}
+
+#[tokio::test]
+async fn contacts_are_selected_tagged_and_deleted_together() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    for nth in 0..55 {
+        let draft = json!({"phone_number": format!("+141555502{nth:02}"), "name": format!("Person {nth:02}")});
+        let created = harbor.admin.post(&harbor.path("/contacts"), draft).await;
+        created.expect_status(201);
+    }
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&format!("/w/{}/contacts", harbor.slug)).await;
+    jo.sees_in(".total", "55 contacts").await;
+    jo.finds_no(".bulk:not([hidden])").await;
+    jo.ticks_contact("Person 01").await;
+    // Shift and a click select what is between.
+    jo.evaluates("document.querySelectorAll('tbody .tick')[4].dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true, shiftKey: true }))")
+        .await;
+    jo.sees_in(".bulk", "4 contacts selected").await;
+    jo.clicks("Tag").await;
+    jo.fills("New tag", "Recall").await;
+    jo.clicks("Add tag").await;
+    jo.sees_in(".toast", "Added the tag Recall to 4 contacts")
+        .await;
+    jo.sees_in("tbody tr:nth-child(5) .tags", "Recall").await;
+    jo.finds_no(".bulk:not([hidden])").await;
+
+    // What is selected stays when the list is updated.
+    jo.sees_in(".live", "Live").await;
+    jo.ticks_contact("Person 07").await;
+    jo.evaluates("dispatchEvent(new CustomEvent('live:missed'))")
+        .await;
+    harbor.receive_text(MAYA, "Hi").await;
+    jo.evaluates("document.getElementById('contact-list').dataset.old = 'true'; dispatchEvent(new CustomEvent('live:missed'))")
+        .await;
+    jo.finds("#contact-list:not([data-old])").await;
+    jo.sees_in(".bulk", "1 contact selected").await;
+
+    jo.evaluates("document.querySelector('.bulk .tick').click()")
+        .await;
+    jo.sees_in(".bulk", "50 contacts selected").await;
+    jo.clicks("Select all 56 contacts").await;
+    jo.sees_in(".bulk", "56 contacts selected").await;
+    jo.clicks("Delete").await;
+    jo.clicks("Delete for good").await;
+    jo.sees_in(".toast", "Deleted 56 contacts").await;
+    jo.sees("No contacts yet").await;
+    assert_eq!(hub.count("select count(*) from contacts").await, 0);
+}
+
+#[tokio::test]
+async fn import_shows_its_problems_first_and_can_be_undone() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let table = b"Name,Phone,Shoe size\nMaya,4155550192,41\nTom,call me,\nMaya O.,4155550192,\n";
+    let preview = harbor.upload_contacts(table, "true").await;
+    let preview = preview.expect_status(202);
+    let path = format!(
+        "/w/{}/contacts/imports/{}",
+        harbor.slug,
+        preview["id"].as_str().unwrap()
+    );
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&path).await;
+    jo.sees_in(".figures-strip", "Can’t be imported").await;
+    jo.clicks("Show these rows").await;
+    jo.sees_in(".flagged", "Line 3").await;
+    jo.sees_in(".flagged", "(415) 555-0192 is in line 2, too")
+        .await;
+    jo.chooses("Import “Shoe size” as", "Notes").await;
+    jo.clicks("Import 3 rows").await;
+    jo.sees("Importing").await;
+    hub.run_imports().await;
+    jo.sees_in("#import", "Undo this import").await;
+    jo.clicks("Undo this import").await;
+    jo.sees_in("#import", "Undoing the import…").await;
+    hub.run_imports().await;
+    jo.sees_in("#import", "1 contact that the import added was deleted.")
+        .await;
+    assert_eq!(hub.count("select count(*) from contacts").await, 0);
+}
+
+impl Browser {
+    /// The box has a label for screen readers only.
+    async fn ticks_contact(&self, name: &str) {
+        self.evaluates(&format!(
+            "document.querySelector('[aria-label=\"Select {name}\"]').click()"
+        ))
+        .await;
+    }
 }

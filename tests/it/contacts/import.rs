@@ -1,5 +1,6 @@
 //! Contact import: preview, row by row, resumed after a crash.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::TOM;
@@ -262,4 +263,140 @@ async fn import_stops_when_its_admin_loses_the_role() {
             .contains("no longer an admin")
     );
     assert_eq!(hub.count("select count(*) from contacts").await, 0);
+}
+
+#[tokio::test]
+async fn an_import_is_counted_before_it_starts_and_undone_within_a_day() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let jo = &harbor.admin;
+    harbor.adds(jo, MAYA, "Maya").await;
+    let table = "Name,Phone,E-mail,Tags\n\
+        Maya Okafor,(415) 555-0192,maya@okafor.test,VIP\n\
+        Tom,4155550193,,VIP\n\
+        Ann,4155550194,,\n\
+        Bob,4155550195,,\n\
+        Cleo,4155550196,,\n\
+        Nobody,call me,,\n\
+        Tommy,(415) 555-0193,,\n";
+    let begun = harbor
+        .upload_contacts_with(table.as_bytes(), &[])
+        .await
+        .expect_status(202);
+    let counts = ["new_rows", "duplicate_rows", "invalid_rows"];
+    assert_eq!(
+        counts.map(|count| begun[count].as_i64().unwrap()),
+        [4, 2, 1]
+    );
+    let flagged: Vec<_> = begun["flagged"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["line"].as_i64().unwrap(), row["kind"].as_str().unwrap()))
+        .collect();
+    assert_eq!(flagged, [(2, "known"), (7, "invalid"), (8, "repeated")]);
+    hub.run_imports().await;
+    let done = import(&harbor, &begun["id"]).await;
+    assert_eq!(
+        (&done["added"], &done["can_undo"]),
+        (&json!(4), &json!(true))
+    );
+
+    // Since then Ann has texted, Bob has another name, and Cleo a tag.
+    harbor.receive_text("+14155550194", "Hi").await;
+    let list = jo.get(&harbor.path("/contacts?sort=name")).await;
+    let list = list.expect_status(200);
+    let contact = |name: &str| {
+        let all = list["data"].as_array().unwrap().iter();
+        all.clone()
+            .find(|row| row["name"] == json!(name))
+            .unwrap_or_else(|| panic!("{name} is there"))
+            .clone()
+    };
+    let bob = harbor.contact_path(&contact("Bob"), "");
+    jo.patch(&bob, json!({"name": "Robert"}))
+        .await
+        .expect_status(200);
+    let tag = jo
+        .post(&harbor.path("/tags"), json!({"name": "Recall"}))
+        .await
+        .expect_status(201);
+    let tagged = format!("/tags/{}", tag["id"].as_str().unwrap());
+    let tagged = jo
+        .put(&harbor.contact_path(&contact("Cleo"), &tagged))
+        .await;
+    assert!(tagged.status < 300, "{}", tagged.body);
+
+    let undo = format!(
+        "/w/{}/contacts/imports/{}/undo",
+        harbor.slug,
+        begun["id"].as_str().unwrap()
+    );
+    let request = jo.request(Method::POST, &undo);
+    jo.ask(request).await;
+    assert_eq!(import(&harbor, &begun["id"]).await["state"], "undoing");
+    hub.run_imports().await;
+    let undone = import(&harbor, &begun["id"]).await;
+    assert_eq!(undone["state"], "undone", "{undone}");
+    let counts = ["removed", "restored", "kept_texted", "kept_changed"];
+    assert_eq!(
+        counts.map(|count| undone[count].as_i64().unwrap()),
+        [1, 1, 1, 2],
+        "Tom; Maya; Ann; Bob and Cleo"
+    );
+    assert_eq!(undone["kept"].as_array().unwrap().len(), 3);
+    let list = jo.get(&harbor.path("/contacts?sort=name")).await;
+    let list = list.expect_status(200);
+    let names: Vec<_> = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["Ann", "Cleo", "Maya", "Robert"]);
+    let maya = &list["data"][2];
+    assert_eq!((&maya["email"], &maya["tags"]), (&json!(null), &json!([])));
+    assert_eq!(
+        hub.count("select count(*) from audit_log where action = 'contact_import_undone'")
+            .await,
+        1
+    );
+    assert_eq!(
+        hub.count("select count(*) from contact_import_changes")
+            .await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn an_import_cannot_be_undone_after_a_day() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let begun = harbor
+        .upload_contacts_with(b"Name,Phone\nTom,4155550193\n", &[])
+        .await
+        .expect_status(202);
+    hub.run_imports().await;
+    hub.execute_sql("update contact_imports set finished_at = now() - interval '25 hours'")
+        .await;
+    let undo = format!(
+        "/w/{}/contacts/imports/{}/undo",
+        harbor.slug,
+        begun["id"].as_str().unwrap()
+    );
+    let request = harbor.admin.request(Method::POST, &undo);
+    harbor.admin.ask(request).await;
+    let import = import(&harbor, &begun["id"]).await;
+    assert_eq!(
+        (&import["state"], &import["can_undo"]),
+        (&json!("done"), &json!(false))
+    );
+    messagehub::domain::contacts::import::delete_expired(&hub.server.app.db)
+        .await
+        .unwrap();
+    assert_eq!(
+        hub.count("select count(*) from contact_import_changes")
+            .await,
+        0
+    );
 }

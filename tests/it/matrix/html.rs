@@ -110,6 +110,7 @@ const EXPECTATIONS: &[(&str, Who, &str)] = &[
     ("GET ~/contacts/imports/{import_id}", Admin, ""),
     ("POST ~/contacts/imports/{import_id}", Admin, "again=1"),
     ("GET ~/contacts/imports/{import_id}/refused.csv", Admin, ""),
+    ("POST ~/contacts/imports/{import_id}/undo", Admin, ""),
     ("GET ~/contacts/{contact_id}", WithNumber, ""),
     ("POST ~/contacts/{contact_id}", WithNumber, "name=Mine+now"),
     ("GET ~/contacts/{contact_id}/edit", WithNumber, ""),

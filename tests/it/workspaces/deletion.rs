@@ -111,7 +111,7 @@ async fn populated<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>
     (harbor, agent)
 }
 
-/// Tags, fields, an import, a merged contact and a deleted one.
+/// Tags, fields, imports, a merged contact and a deleted one.
 async fn add_contacts(harbor: &Workspace<'_>, number: &str) {
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let maya = text(&harbor.conversation_with(MAYA).await["contact_id"]);
@@ -137,6 +137,11 @@ async fn add_contacts(harbor: &Workspace<'_>, number: &str) {
     .await
     .expect_status(200);
     jo.delete(&path(&others[1])).await.expect_status(204);
+    harbor
+        .upload_contacts_with(b"phone_number\n+14155550184\n", &[])
+        .await
+        .expect_status(202);
+    harbor.hub.run_imports().await;
     harbor
         .upload_contacts("phone_number\n+14155550183\n", "true")
         .await

@@ -1,15 +1,16 @@
 //! An import as it is stored, with its progress.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::types::Json;
 
+use super::flagged::FlaggedRow;
 use super::problems::Problem;
 use crate::db::WorkspaceTx;
 use crate::domain::members::Admin;
 use crate::domain::string_enum;
 use crate::error::{Error, Result};
-use crate::ids::{ImportId, TagId, UserId};
+use crate::ids::{ContactId, ImportId, TagId, UserId};
 use crate::language::{Message, t};
 use crate::listing::{Cursor, Page, Span, page};
 
@@ -21,6 +22,9 @@ State {
     Done = "done",
     /// The import cannot continue; `failure` says why. Imported contacts stay.
     Failed = "failed",
+    /// What the import did is being taken back.
+    Undoing = "undoing",
+    Undone = "undone",
 });
 
 string_enum!(
@@ -84,6 +88,15 @@ pub struct Import {
     pub refused: i32,
     /// Cells that could not be read; `problems` lists them. Their rows are imported without them.
     pub left_out: i32,
+    /// Rows that would add a contact, counted before the import starts.
+    pub new_rows: i32,
+    /// Rows whose number a contact has already, or a row above.
+    pub duplicate_rows: i32,
+    /// Rows without a usable phone number.
+    pub invalid_rows: i32,
+    /// The first duplicate and invalid rows.
+    #[schema(value_type = Vec<FlaggedRow>)]
+    pub flagged: Json<Vec<FlaggedRow>>,
     /// What the import skips or changes, counted before it starts.
     #[schema(value_type = Vec<Problem>)]
     pub problems: Json<Vec<Problem>>,
@@ -93,6 +106,20 @@ pub struct Import {
     pub created_by_name: String,
     pub created_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
+    /// Whether the import can be undone, which is for a day.
+    pub can_undo: bool,
+    pub undone_by_name: String,
+    /// Contacts that the undo deleted again.
+    pub removed: i32,
+    /// Contacts that have the values again that they had before the import.
+    pub restored: i32,
+    /// Contacts that the undo kept because they have been texted since.
+    pub kept_texted: i32,
+    /// Contacts that the undo kept because they have been changed, tagged or merged since.
+    pub kept_changed: i32,
+    /// The first of the kept contacts.
+    #[schema(value_type = Vec<ContactId>)]
+    pub kept: Json<Vec<ContactId>>,
 }
 
 impl Import {
@@ -102,6 +129,19 @@ impl Import {
 
     pub fn is_running(&self) -> bool {
         self.state == State::Running
+    }
+
+    pub fn is_undoing(&self) -> bool {
+        self.state == State::Undoing
+    }
+
+    pub fn is_undone(&self) -> bool {
+        self.state == State::Undone
+    }
+
+    /// Whether a worker has to do with it.
+    pub fn is_at_work(&self) -> bool {
+        self.is_running() || self.is_undoing()
     }
 
     pub fn is_failed(&self) -> bool {
@@ -121,14 +161,23 @@ impl Import {
             .collect();
         self
     }
+
+    /// Until when it can be undone.
+    pub fn undo_until(&self) -> Option<DateTime<Utc>> {
+        let finished = self.finished_at.filter(|_| self.can_undo)?;
+        Some(finished + TimeDelta::days(1))
+    }
 }
 
 pub async fn find(tx: &mut WorkspaceTx, _: &Admin, id: ImportId) -> Result<Import> {
     sqlx::query_as!(
         Import,
         r#"select id, file_name, state, encoding, delimiter, columns, mapping, duplicates, region, tag_ids as "tag_ids: _",
-                  total, done, added, updated, skipped, refused, left_out, problems as "problems: _", failure, created_by,
-                  created_by_name, created_at, finished_at
+                  total, done, added, updated, skipped, refused, left_out, new_rows, duplicate_rows, invalid_rows,
+                  flagged as "flagged: _", problems as "problems: _", failure, created_by, created_by_name, created_at,
+                  finished_at, undone_by_name, removed, restored, kept_texted, kept_changed, kept as "kept: _",
+                  (state in ('done', 'failed') and finished_at > now() - interval '1 day'
+                   and exists (select from contact_import_changes h where h.import_id = contact_imports.id)) as "can_undo!"
              from contact_imports where id = $1"#,
         id as _,
     )
@@ -143,8 +192,11 @@ pub async fn list(tx: &mut WorkspaceTx, _: &Admin, span: &Span) -> Result<Page<I
     let rows = sqlx::query_as!(
         Import,
         r#"select id, file_name, state, encoding, delimiter, columns, mapping, duplicates, region, tag_ids as "tag_ids: _",
-                  total, done, added, updated, skipped, refused, left_out, problems as "problems: _", failure, created_by,
-                  created_by_name, created_at, finished_at
+                  total, done, added, updated, skipped, refused, left_out, new_rows, duplicate_rows, invalid_rows,
+                  flagged as "flagged: _", problems as "problems: _", failure, created_by, created_by_name, created_at,
+                  finished_at, undone_by_name, removed, restored, kept_texted, kept_changed, kept as "kept: _",
+                  (state in ('done', 'failed') and finished_at > now() - interval '1 day'
+                   and exists (select from contact_import_changes h where h.import_id = contact_imports.id)) as "can_undo!"
              from contact_imports
             where kind = 'contacts' and ($1::uuid is null or id < $1)
             order by id desc

@@ -3,6 +3,7 @@
 use encoding_rs::Encoding;
 
 use super::file::read;
+use super::flagged::CheckedRow;
 use super::mapping::guess;
 use super::problems::{self, Problem, Tally};
 use super::row::{ColumnForm, Plan};
@@ -43,6 +44,7 @@ pub(super) struct Checked {
     pub forms: Vec<ColumnForm>,
     pub problems: Vec<Problem>,
     pub left_out: i32,
+    pub rows: Vec<CheckedRow>,
 }
 
 /// Checks every row without importing it. Some microseconds per row.
@@ -56,18 +58,36 @@ fn check_rows(sheet: &Sheet, mapping: &[String], region: &str, fields: &[Field])
         .collect();
     let plan = Plan::of(mapping, &sheet.columns, &forms, region, fields);
     let mut tally = Tally::default();
+    let phone_column = mapping.iter().position(|what| what == "phone_number");
+    let mut rows = Vec::new();
     for row in &sheet.rows {
         let (read, skipped) = plan.read(&row.cells);
         match read {
             Ok(read) => {
                 tally.numbers += read.others.len();
+                rows.push(CheckedRow {
+                    line: row.line,
+                    number: Ok(read.phone.as_str().to_owned()),
+                });
                 for cell in skipped {
                     tally.cell(cell.index, row.line, &cell.text, cell.reason);
                 }
             }
             // No column is mapped as the phone number yet.
             Err(_) if !mapping.iter().any(|what| what == "phone_number") => {}
-            Err(reason) => tally.row(row.line, reason),
+            Err(reason) => {
+                let cell = phone_column.and_then(|index| row.cells.get(index));
+                let text = cell
+                    .map_or("", |cell| cell.trim())
+                    .chars()
+                    .take(40)
+                    .collect();
+                rows.push(CheckedRow {
+                    line: row.line,
+                    number: Err((text, reason.clone())),
+                });
+                tally.row(row.line, reason);
+            }
         }
     }
     let left_out = tally.left_out();
@@ -77,5 +97,6 @@ fn check_rows(sheet: &Sheet, mapping: &[String], region: &str, fields: &[Field])
         forms,
         problems,
         left_out,
+        rows,
     }
 }

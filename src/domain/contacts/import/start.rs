@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::file::parse_encoding;
+use super::flagged::count_rows;
 use super::job::{Duplicates, Import, State, find};
 use super::mapping::check_mapping;
 use super::preview::{ImportPreview, preview_import};
@@ -170,10 +171,12 @@ async fn preview_again(tx: &mut WorkspaceTx, import: &Import, wanted: Wanted) ->
         .await?;
         keep_rows(tx, id, &sheet).await?;
     }
+    let counts = count_rows(tx, &checked.rows).await?;
     sqlx::query!(
         "update contact_imports
             set encoding = $2, delimiter = $3, columns = $4, mapping = $5, region = $6, duplicates = $7, total = $8,
-                forms = $9, problems = $10, left_out = $11
+                forms = $9, problems = $10, left_out = $11, new_rows = $12, duplicate_rows = $13, invalid_rows = $14,
+                flagged = $15
           where id = $1",
         id as _,
         sheet.encoding,
@@ -186,6 +189,10 @@ async fn preview_again(tx: &mut WorkspaceTx, import: &Import, wanted: Wanted) ->
         json!(checked.forms),
         problems::stored(&checked.problems),
         checked.left_out,
+        counts.new_rows,
+        counts.duplicate_rows,
+        counts.invalid_rows,
+        counts.stored(),
     )
     .execute(tx.conn())
     .await?;

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::file::parse_encoding;
+use super::flagged::count_rows;
 use super::job::{Import, find};
 use super::preview::{ImportPreview, preview_import};
 use super::problems;
@@ -14,7 +15,7 @@ use crate::error::Result;
 use crate::ids::ImportId;
 use crate::sheet::{self, Sheet};
 
-/// Stores a file until an admin starts the import. Five round trips, and one for each 5,000 rows.
+/// Stores a file until an admin starts the import. Five round trips, and two for each 5,000 rows.
 pub async fn upload(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -37,10 +38,11 @@ pub async fn upload(
     )
     .await?;
     let id = ImportId::new();
+    let counts = count_rows(tx, &checked.rows).await?;
     sqlx::query!(
         "insert into contact_imports (id, file_name, encoding, delimiter, columns, mapping, region, total, created_by_name,
-                                      file, forms, problems, left_out)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                                      file, forms, problems, left_out, new_rows, duplicate_rows, invalid_rows, flagged)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         id as _,
         sheet::short_name(file_name),
         sheet.encoding,
@@ -54,6 +56,10 @@ pub async fn upload(
         json!(checked.forms),
         problems::stored(&checked.problems),
         checked.left_out,
+        counts.new_rows,
+        counts.duplicate_rows,
+        counts.invalid_rows,
+        counts.stored(),
     )
     .execute(tx.conn())
     .await?;

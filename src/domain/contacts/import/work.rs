@@ -4,7 +4,9 @@ mod card;
 mod lease;
 mod outcomes;
 mod pending;
+mod remember;
 mod rows;
+mod undo;
 mod write;
 
 pub use lease::{Due, due};
@@ -33,8 +35,10 @@ pub async fn run_batch(db: &Db, due: &Due) -> Result<bool> {
     let Some(import) = lock(&mut tx, due.id).await? else {
         return end_without_rights(db, due).await;
     };
-    if import.state != State::Running {
-        return Ok(false);
+    match import.state {
+        State::Undoing => return undo::run_batch(tx, due).await,
+        State::Running => {}
+        _ => return Ok(false),
     }
     let rows = next_rows(&mut tx, due.id).await?;
     if rows.is_empty() {
@@ -53,7 +57,7 @@ async fn end_without_rights(db: &Db, due: &Due) -> Result<bool> {
     sqlx::query!(
         "update contact_imports set state = 'failed', finished_at = now(),
                 failure = 'The person who started this import is no longer an admin of this workspace. Rows imported before that are kept.'
-          where workspace_id = $1 and id = $2 and state = 'running'",
+          where workspace_id = $1 and id = $2 and state in ('running', 'undoing')",
         due.workspace as _,
         due.id as _,
     )
@@ -66,8 +70,11 @@ async fn lock(tx: &mut WorkspaceTx, id: ImportId) -> Result<Option<Import>> {
     Ok(sqlx::query_as!(
         Import,
         r#"select id, file_name, state, encoding, delimiter, columns, mapping, duplicates, region, tag_ids as "tag_ids: _",
-                  total, done, added, updated, skipped, refused, left_out, problems as "problems: _", failure, created_by,
-                  created_by_name, created_at, finished_at
+                  total, done, added, updated, skipped, refused, left_out, new_rows, duplicate_rows, invalid_rows,
+                  flagged as "flagged: _", problems as "problems: _", failure, created_by, created_by_name, created_at,
+                  finished_at, undone_by_name, removed, restored, kept_texted, kept_changed, kept as "kept: _",
+                  (state in ('done', 'failed') and finished_at > now() - interval '1 day'
+                   and exists (select from contact_import_changes h where h.import_id = contact_imports.id)) as "can_undo!"
              from contact_imports where id = $1 for update"#,
         id as _,
     )

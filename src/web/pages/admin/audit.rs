@@ -153,6 +153,7 @@ const ACTIONS: &[(Message, &[(AuditAction, Message)])] = &[
                 t!("Tag removed from contacts"),
             ),
             (AuditAction::ContactsImported, t!("Contacts imported")),
+            (AuditAction::ContactImportUndone, t!("Import undone")),
             (AuditAction::ContactsExported, t!("Contacts exported")),
             (
                 AuditAction::ConversationsExported,

@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::db::WorkspaceTx;
-use crate::domain::contacts::fields;
 use crate::domain::contacts::import::{self, Duplicates, Import, Refused, Start, State as Stage};
+use crate::domain::contacts::{self, Contact, fields};
 use crate::domain::conversations;
 use crate::domain::members::Admin;
 use crate::error::{Error, Result};
@@ -64,6 +64,19 @@ impl Mapping {
         self.import.encoding == name
     }
 
+    /// Whether rows could be read: a column is the phone number.
+    fn is_counted(&self) -> bool {
+        self.import
+            .mapping
+            .iter()
+            .any(|what| what == "phone_number")
+    }
+
+    fn unlisted(&self) -> i64 {
+        let flagged = self.import.duplicate_rows + self.import.invalid_rows;
+        i64::from(flagged) - self.import.flagged.len() as i64
+    }
+
     fn has_warnings(&self) -> bool {
         !self.import.problems.is_empty()
     }
@@ -102,6 +115,18 @@ struct Progress {
     /// Warnings besides refused rows, which have a list of their own.
     has_warnings: bool,
     has_sentences: bool,
+    /// Contacts that the undo kept.
+    kept: Vec<Contact>,
+}
+
+impl Progress {
+    fn kept_count(&self) -> i64 {
+        i64::from(self.import.kept_texted) + i64::from(self.import.kept_changed)
+    }
+
+    fn more_kept(&self) -> i64 {
+        self.kept_count() - self.kept.len() as i64
+    }
 }
 
 fn has_sentences(import: &Import) -> bool {
@@ -121,13 +146,15 @@ fn stage(import: &Import) -> String {
         Stage::Running => t!("In progress").translated(),
         Stage::Done => t_context!("import", "Done").translated(),
         Stage::Failed => t!("Stopped early").translated(),
+        Stage::Undoing => t!("Being undone").translated(),
+        Stage::Undone => t!("Undone").translated(),
     }
 }
 
 fn tone(import: &Import) -> &'static str {
     match import.state {
-        Stage::Mapping => "",
-        Stage::Running => "accent",
+        Stage::Running | Stage::Undoing => "accent",
+        Stage::Mapping | Stage::Undone => "",
         Stage::Done => "good",
         Stage::Failed => "bad",
     }
@@ -229,6 +256,7 @@ pub async fn show(
         has_sentences: has_sentences(&import),
         slug: admin.slug.clone(),
         refused: import::refused(&mut tx, &admin, import_id, 20).await?,
+        kept: contacts::find_many(&mut tx, &import.kept).await?,
         import: import.clone(),
     };
     if wants_only_streams(&headers) {
@@ -370,6 +398,23 @@ impl Submitted {
             is_again,
         }
     }
+}
+
+/// `POST /w/{slug}/contacts/imports/{import_id}/undo`
+pub async fn undo(
+    admin: Admin,
+    State(app): State<App>,
+    Path(ImportPath { import_id }): Path<ImportPath>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.tenant()).await?;
+    match import::undo(&mut tx, &admin, import_id).await {
+        Ok(_) => tx.commit().await?,
+        // The page shows that it is no longer offered.
+        Err(Error::TooLate) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let path = format!("/w/{}/contacts/imports/{import_id}", admin.slug);
+    Ok(Redirect::to(&path).into_response())
 }
 
 /// `GET /w/{slug}/contacts/imports/{import_id}/refused.csv`

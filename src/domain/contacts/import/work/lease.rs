@@ -20,7 +20,7 @@ pub async fn due(db: &Db) -> Result<Option<Due>> {
         Due,
         r#"with due as (
                select i.workspace_id, i.id from contact_imports i
-                where i.state = 'running' and (i.lease_until is null or i.lease_until < now())
+                where i.state in ('running', 'undoing') and (i.lease_until is null or i.lease_until < now())
                 order by i.lease_until nulls first
                 limit 1
                   for no key update of i skip locked
@@ -28,7 +28,7 @@ pub async fn due(db: &Db) -> Result<Option<Due>> {
            update contact_imports i set lease_until = now() + make_interval(secs => $1)
              from due d
             where i.workspace_id = d.workspace_id and i.id = d.id
-           returning i.workspace_id as "workspace: WorkspaceId", i.id as "id: ImportId", i.created_by as "by: UserId""#,
+           returning i.workspace_id as "workspace: WorkspaceId", i.id as "id: ImportId", case i.state when 'undoing' then i.undone_by else i.created_by end as "by: UserId""#,
         LEASE_SECONDS,
     )
     .fetch_optional(db.system_pool(Jobs))

@@ -35,7 +35,15 @@ pub(super) struct PendingContact {
     pub before: Card,
     pub card: Card,
     pub tags: Vec<TagId>,
+    /// Those of `tags` that it did not have.
+    pub new_tags: Vec<TagId>,
     pub lines: Vec<(i32, Outcome)>,
+}
+
+impl PendingContact {
+    pub fn is_changed(&self) -> bool {
+        self.card != self.before || !self.new_tags.is_empty()
+    }
 }
 
 /// The contacts that have one of these numbers, by number. Locks them until the end of the transaction.
@@ -74,6 +82,7 @@ pub(super) async fn existing(
                 before: card.clone(),
                 card,
                 tags: row.tags,
+                new_tags: Vec::new(),
                 lines: Vec::new(),
             };
             (row.phone, contact)

@@ -66,7 +66,7 @@ pub(super) async fn import_rows(
         let outcome = apply(contact, row, import, &tags_by_name);
         contact.lines.push((*line, outcome));
     }
-    let written = write(tx, contacts_by_number).await?;
+    let written = write(tx, import.id, contacts_by_number).await?;
     row_outcomes.extend(
         written
             .into_iter()
@@ -101,6 +101,7 @@ fn apply(
         (false, false) => Outcome::Skipped,
     };
     contact.card = card;
+    contact.new_tags.extend(tags.iter().copied());
     contact.tags.extend(tags);
     outcome
 }

@@ -5,14 +5,16 @@ use std::collections::HashMap;
 use serde_json::json;
 
 use super::pending::{Outcome, PendingContact};
+use super::remember::remember;
 use crate::db::WorkspaceTx;
 use crate::error::Result;
-use crate::ids::{ContactId, TagId};
+use crate::ids::{ContactId, ImportId, TagId};
 
 /// Writes the contacts and returns the outcome of each line. A row whose number another transaction inserted meanwhile
 /// stays for the next batch.
 pub(super) async fn write(
     tx: &mut WorkspaceTx,
+    import: ImportId,
     contacts_by_number: HashMap<String, PendingContact>,
 ) -> Result<Vec<(i32, Outcome)>> {
     let mut contacts_by_number: Vec<_> = contacts_by_number.into_iter().collect();
@@ -64,6 +66,11 @@ pub(super) async fn write(
     contacts_by_number.retain(|(_, contact)| contact.id.is_some());
     change(tx, &contacts_by_number, &added).await?;
     give_tags(tx, &contacts_by_number).await?;
+    let written: Vec<_> = contacts_by_number
+        .iter()
+        .filter_map(|(phone, contact)| Some((contact.id?, added.contains_key(phone), contact)))
+        .collect();
+    remember(tx, import, &written).await?;
     Ok(contacts_by_number
         .into_iter()
         .flat_map(|(_, contact)| contact.lines)
