@@ -18,7 +18,10 @@ StreamActions.swap = function () {
     const inside = element.contains(document.activeElement)
     const fresh = this.templateContent.firstElementChild
     const consented = element.id.startsWith("consent-") && element.textContent !== fresh.textContent
+    // An open menu stays open, unless it was used.
+    const open = element.matches(":popover-open") && !document.querySelector(".thread form[aria-busy=true]")
     element.replaceWith(fresh)
+    if (open) fresh.showPopover()
     if (consented) refreshConsents(element.id.slice("consent-".length))
     const next = fresh.querySelector("[aria-invalid=true]") ?? fresh.querySelector("button:not([popovertarget]), a, input:not([type=hidden])")
     if (inside) next?.focus({ preventScroll: true })

@@ -10,6 +10,17 @@ export default class extends Controller {
   // The id of a row; null: there is none.
   #next
 
+  // Gestures are loaded once the page is at rest, where there is a touch screen.
+  connect() {
+    if (navigator.maxTouchPoints) setTimeout(() => import("lazy/touch").then(({ attach }) => attach(this.element, () => this.refresh())).catch(() => {}), 500)
+  }
+
+  refresh() {
+    const { base, query } = document.getElementById("rows").dataset
+    this.frameTarget.src = new URL(base + query, location).href
+    this.frameTarget.reload()
+  }
+
   disconnect() {
     clearTimeout(this.#stale)
   }
