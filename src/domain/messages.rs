@@ -213,10 +213,6 @@ impl Message {
         self.status == Status::Scheduled
     }
 
-    pub fn is_canceled(&self) -> bool {
-        self.status == Status::Canceled
-    }
-
     /// Whether it has not left, or never will.
     pub fn waits(&self) -> bool {
         matches!(

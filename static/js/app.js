@@ -26,7 +26,6 @@ import Thread from "controllers/thread"
 import Title from "controllers/title"
 import Unwrap from "controllers/unwrap"
 
-export { Selection } // extended by the page of contacts
 export const application = Application.start()
 const controllers = {
   attach: Attach, composer: Composer, dialog: Dialog, hotkeys: Hotkeys, lazy: Lazy, list: List, live: Live, "local-time": LocalTime,

@@ -3,7 +3,7 @@
 //! In the bundle each module is a function that returns its exports. Modules that are loaded later import by name as before:
 //! in place of a bundled module there is a short file that passes its exports on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// The name of the bundle in the import map.
@@ -12,7 +12,7 @@ pub const BUNDLE: &str = "bundle";
 #[derive(Default)]
 pub struct Bundle {
     pub code: String,
-    /// Instead of the bundled modules with named exports, by name.
+    /// In place of the bundled modules that others import, by name.
     pub forwards: BTreeMap<String, String>,
     /// In the order in which they run.
     bundled: Vec<String>,
@@ -33,6 +33,14 @@ pub fn bundle(sources: &BTreeMap<String, String>, entry: &str) -> Bundle {
         "{imports}const modules = {{}}\n{}export {{ modules }}\n",
         bundle.code
     );
+    let others = sources.iter().filter(|(name, _)| !bundle.has(name));
+    let imported: BTreeSet<&str> = others
+        .flat_map(|(_, source)| source.lines().filter_map(Import::read))
+        .map(|import| import.module)
+        .collect();
+    bundle
+        .forwards
+        .retain(|name, _| imported.contains(name.as_str()));
     bundle
 }
 
@@ -70,14 +78,14 @@ impl Bundle {
         );
         let named = exports.iter().filter(|export| !export.contains(':'));
         let named = named.map(String::as_str).collect::<Vec<_>>().join(", ");
+        let mut forward = format!("import {{ modules }} from \"{BUNDLE}\"\n");
         if !named.is_empty() {
-            self.forwards.insert(
-                name.to_owned(),
-                format!(
-                    "import {{ modules }} from \"{BUNDLE}\"\nexport const {{ {named} }} = modules[\"{name}\"]\n"
-                ),
-            );
+            let _ = writeln!(forward, "export const {{ {named} }} = modules[\"{name}\"]");
         }
+        if exports.iter().any(|export| export.contains(':')) {
+            let _ = writeln!(forward, "export default modules[\"{name}\"].default");
+        }
+        self.forwards.insert(name.to_owned(), forward);
         importers.pop();
         self.bundled.push(name.to_owned());
     }
@@ -175,7 +183,11 @@ mod tests {
                 "time",
                 "import { t } from \"i18n\"\nexport const now = () => t(1)\nconst hidden = 2",
             ),
-            ("lazy", "import { now } from \"time\""),
+            (
+                "lazy",
+                "import List from \"list\"\nimport { now } from \"time\"",
+            ),
+            ("other", "import { now } from \"time\""),
         ]);
         assert_eq!(
             bundle.code,
@@ -186,13 +198,14 @@ mod tests {
              export { modules }\n"
         );
         assert_eq!(
-            bundle.forwards.into_iter().collect::<Vec<_>>(),
-            [(
-                "time".to_owned(),
-                "import { modules } from \"bundle\"\nexport const { now } = modules[\"time\"]\n"
-                    .to_owned()
-            )]
+            bundle.forwards["time"],
+            "import { modules } from \"bundle\"\nexport const { now } = modules[\"time\"]\n"
         );
+        assert_eq!(
+            bundle.forwards["list"],
+            "import { modules } from \"bundle\"\nexport default modules[\"list\"].default\n"
+        );
+        assert_eq!(bundle.forwards.len(), 2, "nobody else imports the others");
     }
 
     #[test]

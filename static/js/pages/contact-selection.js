@@ -1,4 +1,4 @@
-import { Selection } from "app"
+import Selection from "controllers/selection"
 import { count } from "i18n"
 
 // Selects contacts of the table, or all of the filter. The table is replaced by live updates: what is selected stays.
