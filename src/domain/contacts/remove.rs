@@ -354,7 +354,7 @@ async fn record(
         subject_id: Some(contact.id.0),
         before: Some(json!({
             "conversations": removal.conversations, "messages": removal.messages, "media": removal.media,
-            "canceled": removal.waiting, "opt_outs_kept": removal.opt_outs,
+            "texts_canceled": removal.waiting, "opt_outs_kept": removal.opt_outs,
         })),
         after: None,
     };

@@ -82,6 +82,7 @@ async fn inbox_works_by_keyboard_alone() {
     jo.is_at("/inbox").await;
     jo.sees_in(".live", "Live").await;
 
+    hub.index_contacts().await;
     jo.types("/").await;
     jo.has_focus_on("Search people and messages").await;
     jo.types("okaf").await;
