@@ -66,6 +66,8 @@ StreamActions.message = function () {
     const scheduled = document.getElementById(thread.id.replace("thread-", "scheduled-"))
     if (message.matches(".scheduled")) {
       old?.remove()
+      // The handset of a customer has no place for what is sent later.
+      if (!scheduled) continue
       const later = [...scheduled.children].find(({ dataset }) => Number(dataset.due) > Number(message.dataset.due))
       scheduled.insertBefore(message, later ?? null)
       continue

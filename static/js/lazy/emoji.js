@@ -89,6 +89,8 @@ class Picker {
     }[event.key]?.()
     if (next) this.#mark(next)
     else if (event.key === "Enter") this.#put(this.#current)
+    // A search field would only be emptied.
+    else if (event.key === "Escape") this.element.hidePopover()
     else return
     event.preventDefault()
   }

@@ -141,7 +141,7 @@ async fn new_text_opens_beside_the_list_and_enter_sends_it() {
     jo.has_title("(2) New text · Harbor Dental").await;
     jo.waits_until(
         "the sending number is shown",
-        "document.querySelector('.new-text select').selectedOptions[0].text.startsWith('Front desk')",
+        "document.querySelector('.new-text select').selectedOptions[0].text.startsWith('(628) 555-0100')",
     )
     .await;
     // The list is alive.
