@@ -22,8 +22,12 @@ async fn app(database: &PgConnectOptions, settings: &[(&str, &str)]) -> App {
             "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
         ),
     ];
+    // The key of web push is kept there.
+    let data_dir = std::env::temp_dir().join("messagehub-tests");
+    let data_dir = [("DATA_DIR", data_dir.to_str().unwrap())];
     let settings = secrets
         .iter()
+        .chain(&data_dir)
         .chain(settings)
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect::<HashMap<_, _>>();

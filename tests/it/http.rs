@@ -372,13 +372,13 @@ async fn responses_send_vary_and_accepted_encodings() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let page = Person::anonymous(&hub).get("/login").await.body;
-    let script = page
+    let sheet = page
         .split('"')
-        .find(|text| text.starts_with("/assets/vendor/turbo"))
+        .find(|text| text.starts_with("/assets/app-"))
         .unwrap();
     for accepted in ["br", "gzip", "identity", "*", "zstd"] {
         let accept = format!("Accept-Encoding: {accepted}");
-        for path in ["/login", script, "/api/openapi.json"] {
+        for path in ["/login", sheet, "/api/openapi.json"] {
             let reply = send_request(&hub, "GET", path, &[&accept], "").await;
             assert_eq!(reply.status, 200, "{path} {accepted}");
             assert!(
@@ -402,7 +402,7 @@ async fn responses_send_vary_and_accepted_encodings() {
         "identity;q=0.0, gzip;q=0, br;q=0",
     ] {
         let refused = format!("Accept-Encoding: {refused}");
-        let reply = send_request(&hub, "GET", script, &[&refused], "").await;
+        let reply = send_request(&hub, "GET", sheet, &[&refused], "").await;
         assert_eq!(reply.status, 406, "{refused}");
         assert!(reply.body.len() < 1_000, "{refused}");
         assert_eq!(reply.header("cache-control").unwrap(), "no-store");

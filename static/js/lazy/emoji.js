@@ -89,9 +89,11 @@ class Picker {
     }[event.key]?.()
     if (next) this.#mark(next)
     else if (event.key === "Enter") this.#put(this.#current)
-    // A search field would only be emptied.
-    else if (event.key === "Escape") this.element.hidePopover()
-    else return
+    // A search field would only be emptied, and the button have the focus.
+    else if (event.key === "Escape") {
+      this.element.hidePopover()
+      this.text.focus()
+    } else return
     event.preventDefault()
   }
 

@@ -140,7 +140,7 @@ async fn access_matrix_fits_and_saves_whole_rows_and_columns_in_one_request_each
     .await;
 
     jo.evaluates(
-        "void (window.requests = 0, window.fetch = ((fetched) => (...all) => (requests++, fetched(...all)))(fetch))",
+        "void (window.requests = 0, window.fetch = ((fetched) => (url, options) => (requests += options?.method === 'POST', fetched(url, options)))(fetch))",
     )
     .await;
     jo.clicks("Ana can see all numbers on this page").await;
