@@ -63,6 +63,9 @@ async fn emoji_is_found_and_inserted_by_keyboard_and_remembered() {
     jo.finds_no(".emojis").await;
     jo.has_focus_on("Message to").await;
 
+    // The draft is saved before the page is left.
+    hub.wait_for_count("select count(*) from drafts where content like '%💔'", 1)
+        .await;
     // In a new text as well, with two columns down from the first.
     jo.opens(&format!("/w/{}/send", harbor.slug)).await;
     jo.finds(".new-text[data-ready]").await;
