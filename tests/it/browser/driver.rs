@@ -1,9 +1,9 @@
 //! One chromedriver per process. A watchdog ends it and its browsers with this process.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -30,23 +30,12 @@ static DRIVER: LazyLock<Driver> = LazyLock::new(|| {
         .tempdir()
         .unwrap()
         .keep();
-    let mut chromedriver = Command::new("chromedriver")
-        .arg("--port=0")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .expect("chromedriver is not installed; bin/test installs it");
-    watch(chromedriver.id(), &dir);
-    let mut output = BufReader::new(chromedriver.stdout.take().unwrap()).lines();
-    let port = output
-        .find_map(|line| {
-            let line = line.unwrap();
-            let (_, port) = line.split_once("successfully on port ")?;
-            port.trim_end_matches('.').parse::<u16>().ok()
-        })
+    let (mut chromedriver, output, port) = std::iter::repeat_with(start_chromedriver)
+        .take(5)
+        .flatten()
+        .next()
         .expect("chromedriver printed no port");
+    watch(chromedriver.id(), &dir);
     let (ready, started) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -67,6 +56,28 @@ static DRIVER: LazyLock<Driver> = LazyLock::new(|| {
         runtime: started.recv().unwrap(),
     }
 });
+
+/// Returns none where it ended at once: it takes a free IPv4 port, which may be taken for IPv6.
+fn start_chromedriver() -> Option<(Child, Lines<BufReader<ChildStdout>>, u16)> {
+    let mut chromedriver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("chromedriver is not installed; bin/test installs it");
+    let mut output = BufReader::new(chromedriver.stdout.take().unwrap()).lines();
+    let port = output.find_map(|line| {
+        let line = line.unwrap();
+        let (_, port) = line.split_once("successfully on port ")?;
+        port.trim_end_matches('.').parse::<u16>().ok()
+    });
+    if port.is_none() {
+        chromedriver.wait().unwrap();
+    }
+    Some((chromedriver, output, port?))
+}
 
 /// When this process ends, its end of the pipe closes and the watchdog kills chromedriver's process group.
 #[expect(
