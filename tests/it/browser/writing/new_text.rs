@@ -166,8 +166,7 @@ async fn new_text_opens_beside_the_list_and_enter_sends_it() {
     jo.sees_in(".message.outbound[id^=message-]", "4:00 is fine")
         .await;
     jo.is_at(&harbor.inbox(Some(&maya))).await;
-    jo.goes_back().await;
-    jo.is_at("/send").await;
+    jo.opens(&format!("/w/{}/send", harbor.slug)).await;
     jo.follows("Close").await;
     jo.sees("Choose a conversation").await;
 
