@@ -20,8 +20,11 @@ StreamActions.swap = function () {
     const consented = element.id.startsWith("consent-") && element.textContent !== fresh.textContent
     // An open menu stays open, unless it was used.
     const open = element.matches(":popover-open") && !document.querySelector(".thread form[aria-busy=true]")
+    // One that was opened from the menu closes with it, and is shown again.
+    const above = open ? [...document.querySelectorAll(":popover-open")].filter((other) => !element.contains(other)) : []
     element.replaceWith(fresh)
     if (open) fresh.showPopover()
+    for (const other of above) if (other.isConnected && !other.matches(":popover-open")) other.showPopover()
     if (consented) refreshConsents(element.id.slice("consent-".length))
     const next = fresh.querySelector("[aria-invalid=true]") ?? fresh.querySelector("button:not([popovertarget]), a, input:not([type=hidden])")
     if (inside) next?.focus({ preventScroll: true })

@@ -107,7 +107,7 @@ async fn swipes_and_pulling_do_what_buttons_do() {
     jo.drags(300, -200, 0).await;
     jo.finds(".rows .row.unread").await;
 
-    // A text that the page has not been told of is there after pulling.
+    // A text that the page has not received is there after pulling.
     jo.evaluates("document.getElementById('rows').dataset.old = 'true'")
         .await;
     jo.drags(200, 0, 160).await;
